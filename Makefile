@@ -1,0 +1,60 @@
+# make demo   show the whole way with no hardware        make setup   build .venv with .venv/bin/edge-pose
+# make test   every test that needs no root               make check   format, lint, types, imports
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+LOCK ?= tools/locks/default.txt
+BIN := $(VENV)/bin
+
+# Models and pictures that are not in the repository, when they lie beside it.
+SHARED := $(wildcard ../shared)
+ifneq ($(SHARED),)
+export EDGE_POSE_MODEL_MIRROR ?= $(abspath $(SHARED)/models)
+export EDGE_POSE_TEST_DATA ?= $(abspath $(SHARED))
+endif
+
+.PHONY: demo setup test check format bench picture locks schemas clean
+
+setup: $(VENV)/.installed
+
+# A stamp with the lock's name: another lock means another installation.
+$(VENV)/.installed: pyproject.toml $(LOCK)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "edge-pose needs Python 3.11 or later: $$($(PYTHON) --version) is what '$(PYTHON)' is" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "this Python cannot make virtual environments: sudo apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/edge-pose demo --picture demo.png $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(MODEL),--model $(MODEL))
+
+test: setup
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup
+	$(BIN)/python tools/bench.py
+
+# The README's picture: one frame of the scene, as the model sees it.
+picture: setup
+	$(BIN)/python tools/picture.py tools/pictures/scene.jpg
+
+schemas: setup
+	$(BIN)/python -m edge.payload
+
+locks:
+	$(PYTHON) tools/lock.py
+
+clean:
+	rm -rf $(VENV) .venv-* build dist demo.png

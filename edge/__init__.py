@@ -1,0 +1,3 @@
+"""edge-pose: people on camera become pose JSON over MQTT."""
+
+__version__ = "0.1.0"

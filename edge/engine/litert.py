@@ -1,0 +1,193 @@
+"""Engine `litert`: runs a TFLite model on the CPU through LiteRT, or tflite-runtime where only that exists."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.engine import contract
+from edge.errors import ConfigError, InputError, ModelError, UnavailableError
+from edge.geometry import dynamic_input_size
+from edge.ports import ModelSpec
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+
+    RUNTIME = "ai-edge-litert"
+except ImportError:
+    try:
+        from tflite_runtime.interpreter import Interpreter
+
+        RUNTIME = "tflite-runtime"
+    except ImportError as error:
+        raise UnavailableError(
+            "no TFLite runtime: pip install ai-edge-litert (wheels for 64-bit ARM and x86-64; 32-bit Raspberry "
+            f"Pi OS has none, install the 64-bit one) ({error})"
+        ) from error
+
+__all__ = ["RUNTIME", "LiteRtEngine"]
+
+log = logging.getLogger(__name__)
+
+MAGIC = b"TFL3"
+"""Bytes 4..8 of every TFLite file (file_identifier of tensorflow/lite/schema/schema.fbs)."""
+TRIAL_SIDE_PX = 32
+
+
+class LiteRtEngine:
+    """A TFLite model of a known contract; `size_for` must be called once before `run`.
+
+    The file is checked whole at construction, before any camera is opened.
+
+    Args:
+        path: the model file.
+        name: how messages name the model.
+        threads: CPU threads per inference.
+        input_size: (width, height) to use instead of the camera's aspect; a model of fixed size refuses another.
+        longer_side_px: longer side of the input when it follows the camera's aspect.
+
+    Raises:
+        InputError: no such file, or no TFLite file at all.
+        ModelError: a TFLite file that is damaged, or of a kind that this program cannot decode.
+        UnavailableError: it needs an Edge TPU, or the runtime does not work with this NumPy.
+        ConfigError: `input_size` is not the model's.
+    """
+
+    spec: ModelSpec
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str,
+        threads: int = 1,
+        input_size: tuple[int, int] | None = None,
+        longer_side_px: int = 256,
+        debug: bool = False,
+    ) -> None:
+        _check_magic(path)
+        self._path = path
+        self._quiet = not debug
+        self._longer_side_px = longer_side_px
+        self.name = name
+        with _native_stderr_silenced(self._quiet):
+            self._interpreter = _construct(path, threads)
+            self._contract = contract.inspect(
+                str(path), self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            )
+            self._input_size = input_size or self._contract.fixed_size
+            self._check_size()
+            # Operators that this runtime lacks show only here; the smallest size costs least.
+            self._allocate(self._input_size or (TRIAL_SIDE_PX, TRIAL_SIDE_PX))
+        if self._input_size:
+            self._set_spec(self._input_size)
+
+    def size_for(self, image_size: tuple[int, int]) -> ModelSpec:
+        """Fix the input size for a camera of `image_size` (width, height); a size once fixed stays."""
+        if self._input_size is None:
+            self._input_size = dynamic_input_size(image_size, self._longer_side_px)
+            with _native_stderr_silenced(self._quiet):
+                self._allocate(self._input_size)
+            self._set_spec(self._input_size)
+        return self.spec
+
+    def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """Infer `tensor` (1, H, W, 3) of the spec's size and dtype.
+
+        Raises:
+            ModelError: the runtime refused to infer, for which a model file is to blame.
+        """
+        self._interpreter.set_tensor(self._contract.input_index, tensor)
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise ModelError(f"{self._path}: inference failed: {_one_line(error)}") from error
+        return tuple(self._interpreter.get_tensor(index) for index in self._contract.output_indices)
+
+    def close(self) -> None:
+        """Release the interpreter and the file it maps."""
+        del self._interpreter
+
+    def _check_size(self) -> None:
+        fixed = self._contract.fixed_size
+        if fixed and self._input_size != fixed:
+            raise ConfigError(
+                f"model.size: the input of {self._path.name} is fixed at {fixed[1]}x{fixed[0]} (HxW); leave it 'auto'"
+            )
+
+    def _allocate(self, size: tuple[int, int]) -> None:
+        width, height = size
+        try:
+            if self._contract.fixed_size is None:
+                self._interpreter.resize_tensor_input(self._contract.input_index, [1, height, width, 3])
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise _cannot_prepare(self._path, size, error) from error
+
+    def _set_spec(self, size: tuple[int, int]) -> None:
+        found = self._contract
+        self.spec = ModelSpec(self.name, found.kind, size, found.input_dtype, found.input_codes)
+
+
+def _check_magic(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such model file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if head[4:8] != MAGIC:
+        raise InputError(f"{path}: not a TFLite model (no {MAGIC.decode()} mark at its start)")
+
+
+def _construct(path: Path, threads: int) -> Any:
+    try:
+        return Interpreter(model_path=str(path), num_threads=threads)
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: the model file is damaged or truncated ({_one_line(error)})") from error
+    except (SystemError, AttributeError, ImportError, TypeError) as error:
+        # tflite-runtime 2.14 is built for NumPy 1: under NumPy 2 it imports, and fails just here.
+        raise UnavailableError(
+            f"{RUNTIME} does not work with NumPy {np.__version__}: pip install ai-edge-litert, or 'numpy<2' "
+            f"({_one_line(error)})"
+        ) from error
+
+
+def _cannot_prepare(path: Path, size: tuple[int, int], error: Exception) -> Exception:
+    text = _one_line(error)
+    if "edgetpu-custom-op" in text:
+        return UnavailableError(
+            f"{path}: compiled for the Edge TPU, and no Edge TPU delegate is loaded: use the model's CPU twin"
+        )
+    if "unresolved custom op" in text or "Select TensorFlow op" in text:
+        return ModelError(f"{path}: needs operators that the runtime does not have: {text}")
+    return ModelError(f"{path}: cannot be prepared for {size[1]}x{size[0]} (HxW): {text}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+@contextlib.contextmanager
+def _native_stderr_silenced(active: bool) -> Iterator[None]:
+    """Send what native code writes to descriptor 2 nowhere: LiteRT has no other way to keep its INFO lines back.
+
+    Only around loading, before any thread of ours runs; a crash later still shows.
+    """
+    if not active:
+        yield
+        return
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

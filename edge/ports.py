@@ -1,0 +1,117 @@
+"""The three ports. A driver fits one of them; nothing else in the package knows a vendor's library."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from edge.frame import Frame
+from edge.pose import Pose
+
+__all__ = ["Camera", "Engine", "ModelSpec", "PoseFrame", "Sink"]
+
+
+class Camera(Protocol):
+    """Where frames come from. One thread opens, reads and closes it.
+
+    Attributes:
+        name: how messages name it, without secrets.
+        live: True for a source that may come back after a failure (stream, camera): it is reopened for ever.
+            False for files and the scene: they end, and an error in them ends the run.
+    """
+
+    name: str
+    live: bool
+
+    def open(self) -> None:
+        """Open, or open again. Raises CameraLostError (live) or InputError."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the frames to come, after rotation; known once it is open."""
+        ...
+
+    def read(self) -> Frame | None:
+        """Wait for the next frame; None at the end. Raises CameraLostError when a live source fails.
+
+        `Frame.index` counts on over a reopen.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """End a wait in `read`, which then returns None until the next `open`. The one call for other threads."""
+        ...
+
+    def close(self) -> None:
+        """Release the device or file; harmless when it is not open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a loaded model is and wants.
+
+    Attributes:
+        name: name in the manifest, or the file's stem.
+        kind: `multipose` or `singlepose`.
+        input_size: (width, height) in pixels.
+        input_dtype: NumPy name: uint8, int8, int32 or float32.
+        input_codes: None when pixel values go in as they are, else (256,) of `input_dtype`: what to feed for
+            pixel value i (quantized or normalized inputs).
+        accelerator: `cpu` or `edgetpu`.
+    """
+
+    name: str
+    kind: str
+    input_size: tuple[int, int]
+    input_dtype: str
+    input_codes: NDArray[Any] | None = None
+    accelerator: str = "cpu"
+
+
+class Engine(Protocol):
+    """A loaded model. One thread runs it."""
+
+    spec: ModelSpec
+
+    def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """Infer one input (1, H, W, 3) of `spec.input_dtype`; the outputs are valid until the next call."""
+        ...
+
+    def close(self) -> None:
+        """Release the model; `run` must not be called afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PoseFrame:
+    """What the flow hands to every sink: a frame and the people found in it."""
+
+    frame: Frame
+    poses: tuple[Pose, ...]
+    inference_ms: float
+
+
+class Sink(Protocol):
+    """Where results go. Each sink has a thread of its own, so `write` may block without slowing the flow.
+
+    Attributes:
+        name: how messages name it (`mqtt`, `jsonl`).
+        lossless: True when `--no-pace` has to wait for it instead of dropping.
+    """
+
+    name: str
+    lossless: bool
+
+    def open(self) -> None:
+        """Start. Raises UnavailableError when this output cannot work at all."""
+        ...
+
+    def write(self, result: PoseFrame) -> None:
+        """Take one result. Never raises for a fault that may pass: warns once and goes on."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release within a second."""
+        ...

@@ -1,0 +1,129 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from builders import frame
+from data import model, needs_models
+from edge.engine.litert import LiteRtEngine
+from edge.errors import ConfigError, InputError, ModelError, UnavailableError
+from edge.frame import Frame
+from edge.preprocess import InputMaker
+from tiny_models import echo_model
+
+
+def fed(path: Path, image: Frame) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Return the real values that a model of `echo_model` was given for an image, in reading order."""
+    engine = LiteRtEngine(path, name="echo")
+    spec = engine.size_for(image.size)
+    made = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes).make(image)
+    values = engine.run(made.tensor)[0].ravel()
+    engine.close()
+    return np.asarray(values, np.float32)
+
+
+def ramp() -> Frame:
+    """A 64x32 image with every value from 0 to 255 in its first rows."""
+    pixels = (np.arange(32 * 64 * 3) % 256).astype(np.uint8)
+    return Frame(pixels.reshape(32, 64, 3), 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "quantization", "scale", "offset"),
+    [
+        ("uint8", None, 1, 0),
+        ("int32", None, 1, 0),
+        ("float32", None, 1, 0),
+        ("int8", (1.0, -128), 1, 0),
+        ("uint8", (1.0, 0), 1, 0),
+        ("int8", (1 / 127.5, 0), 1 / 127.5, -1),
+        ("uint8", (1 / 255, 0), 1 / 255, 0),
+    ],
+)
+def test_every_input_dtype_gets_the_real_values_that_the_graph_expects(
+    tmp_path: Path, dtype: str, quantization: tuple[float, int] | None, scale: float, offset: float
+) -> None:
+    path = echo_model(tmp_path / "m.tflite", dtype=dtype, quantization=quantization)
+    expected = ramp().image.ravel()[:336] * scale + offset
+    tolerance = 0 if quantization is None else quantization[0] * 1.01
+    np.testing.assert_allclose(fed(path, ramp()), expected, atol=tolerance)
+
+
+def test_an_int8_input_without_scale_keeps_all_values_apart(tmp_path: Path) -> None:
+    path = echo_model(tmp_path / "m.tflite", dtype="int8")
+    np.testing.assert_array_equal(fed(path, ramp()), ramp().image.ravel()[:336].astype(int) - 128)
+
+
+def test_a_quantized_input_of_a_strange_range_is_refused(tmp_path: Path) -> None:
+    path = echo_model(tmp_path / "m.tflite", dtype="int8", quantization=(0.1, 0))
+    with pytest.raises(ModelError, match=r"stands for -12\.8\.\.12\.7"):
+        LiteRtEngine(path, name="m")
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 55), (2, 6, 56), (6, 56), (1, 17, 3)])
+def test_outputs_of_another_shape_are_refused_by_naming_them(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = echo_model(tmp_path / "m.tflite", output_shape=shape)
+    with pytest.raises(ModelError) as caught:
+        LiteRtEngine(path, name="m")
+    assert f"float32 {list(shape)}" in str(caught.value)
+    assert "[1, 6, 56]" in str(caught.value)
+
+
+def test_the_kind_is_known_by_the_shape_of_the_output(tmp_path: Path) -> None:
+    single = echo_model(tmp_path / "m.tflite", output_shape=(1, 1, 17, 3))
+    assert LiteRtEngine(single, name="m").spec.kind == "singlepose"
+
+
+def test_a_size_that_a_fixed_model_does_not_have_is_a_mistake_in_the_config(tmp_path: Path) -> None:
+    path = echo_model(tmp_path / "m.tflite")
+    with pytest.raises(ConfigError, match="fixed at 32x64"):
+        LiteRtEngine(path, name="m", input_size=(256, 256))
+    assert LiteRtEngine(path, name="m", input_size=(64, 32)).spec.input_size == (64, 32)
+
+
+def test_a_missing_file_and_one_that_is_no_model_are_wrong_input(tmp_path: Path) -> None:
+    for content, words in ((None, "no such model file"), (b"", "not a TFLite"), (b"hello " * 99, "not a TFLite")):
+        path = tmp_path / "m.tflite"
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(InputError, match=words):
+            LiteRtEngine(path, name="m")
+    with pytest.raises(InputError, match="Is a directory"):
+        LiteRtEngine(tmp_path, name="m")
+
+
+@pytest.mark.parametrize("part", [0.01, 0.5, 0.99])
+def test_a_truncated_model_is_refused(tmp_path: Path, part: float) -> None:
+    whole = echo_model(tmp_path / "whole.tflite").read_bytes()
+    path = tmp_path / "m.tflite"
+    path.write_bytes(whole[: max(int(len(whole) * part), 16)])
+    with pytest.raises(ModelError, match="damaged or truncated"):
+        LiteRtEngine(path, name="m")
+
+
+@needs_models
+def test_a_model_of_another_kind_is_refused_by_naming_what_was_found() -> None:
+    with pytest.raises(ModelError, match=r"uint8 \[1, 23, 31, 17\]"):
+        LiteRtEngine(model("posenet_wrong_model.tflite"), name="m")
+
+
+@needs_models
+def test_a_model_for_the_edge_tpu_says_that_there_is_none() -> None:
+    with pytest.raises(UnavailableError, match="compiled for the Edge TPU"):
+        LiteRtEngine(model("movenet_singlepose_lightning_int8_edgetpu.tflite"), name="m")
+
+
+@needs_models
+def test_a_dynamic_model_is_sized_once_for_the_first_camera() -> None:
+    engine = LiteRtEngine(model("multipose_standin_f16.tflite"), name="m")
+    assert engine.size_for((1280, 720)).input_size == (256, 160)
+    assert engine.size_for((640, 480)).input_size == (256, 160)
+    spec = engine.spec
+    made = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes).make(frame())
+    assert engine.run(made.tensor)[0].shape == (1, 6, 56)
+
+
+@needs_models
+def test_a_chosen_size_wins_over_the_camera() -> None:
+    engine = LiteRtEngine(model("multipose_standin_f16.tflite"), name="m", input_size=(448, 256))
+    assert engine.size_for((640, 480)).input_size == (448, 256)
