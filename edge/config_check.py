@@ -1,0 +1,189 @@
+"""Every mistake in a TOML file at once: a walk over the types of msgspec Structs.
+
+`msgspec.convert` stops at the first mistake; whoever edits a config on a headless machine wants them all.
+"""
+
+import difflib
+import json
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec.inspect as mi
+from msgspec import Struct
+
+from edge.address import mask
+from edge.errors import ConfigError, InputError
+
+__all__ = ["check_table", "is_text", "parse_toml", "printable", "read_toml", "shown", "suggestion"]
+
+SHOWN_CHARACTERS = 60
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        InputError: it is missing or cannot be read; `what` names it ("config file").
+        ConfigError: it is not UTF-8, or not TOML.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such {what}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the {what}: {error.strerror}") from None
+    try:
+        return parse_toml(data.decode("utf-8-sig"))  # Windows editors begin with a byte order mark
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}: not UTF-8 text (at line {line})") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML. Raises ValueError for whatever is wrong with it."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def check_table(
+    kind: type[Struct], table: Mapping[str, Any], elsewhere: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Check one TOML table against a Struct.
+
+    A field may bring its own check: `Meta(extra={"check": function})` is called with a value of the right
+    type and raises ValueError.
+
+    Args:
+        kind: the Struct whose fields are the keys.
+        table: keys and values as `tomllib` gives them.
+        elsewhere: full names of keys that live in other tables, for the suggestion.
+
+    Returns:
+        The good values by key, and a complaint for each other key.
+    """
+    fields = {field.encode_name: field for field in _struct(kind).fields}
+    good: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for key, value in table.items():
+        if key not in fields:
+            hint = suggestion(key, fields) or _quoted((elsewhere or {}).get(key, ""))
+            problems[printable(key)] = f"unknown key{hint}"
+        elif complaint := _complaint(fields[key].type, value):
+            problems[key] = complaint
+        else:
+            good[key] = value
+    missing = [key for key, field in fields.items() if field.required and key not in table]
+    return good, problems | dict.fromkeys(missing, "missing")
+
+
+def is_text(kind: type[Struct], key: str) -> bool:
+    """Tell whether the values of a key are strings; False for an unknown key."""
+    for field in _struct(kind).fields:
+        if field.encode_name == key:
+            info, _ = _unwrap(field.type)
+            values = info.values if isinstance(info, mi.LiteralType) else ()
+            return isinstance(info, mi.StrType) or any(isinstance(value, str) for value in values)
+    return False
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean '…'?)` for the known word that looks most like this one, or nothing."""
+    return _quoted(next(iter(difflib.get_close_matches(word, list(known), n=1)), ""))
+
+
+def printable(key: str) -> str:
+    """Return a key as one line of text: TOML allows line ends in quoted keys."""
+    return key if key.isprintable() and key else ascii(key)
+
+
+def shown(value: object) -> str:
+    """Return a value for an error message: as TOML writes it, short, without credentials."""
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a huge number"  # Python refuses to print integers of thousands of digits
+    text = json.dumps(mask(value), ensure_ascii=False) if isinstance(value, str) else str(value)
+    text = text.lower() if isinstance(value, bool) else text
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
+def _quoted(word: str) -> str:
+    return f" (did you mean '{word}'?)" if word else ""
+
+
+def _struct(kind: type[Struct]) -> mi.StructType:
+    info = mi.type_info(kind)
+    assert isinstance(info, mi.StructType)
+    return info
+
+
+def _unwrap(info: mi.Type) -> tuple[mi.Type, Callable[[Any], None] | None]:
+    """Return the type without `| None` (TOML has no null) and metadata, and the field's own check."""
+    if isinstance(info, mi.UnionType):
+        return _unwrap(next(arm for arm in info.types if not isinstance(arm, mi.NoneType)))
+    if isinstance(info, mi.Metadata):
+        return _unwrap(info.type)[0], (info.extra or {}).get("check")
+    return info, None
+
+
+def _complaint(info: mi.Type, value: object) -> str | None:
+    """Return what is wrong with a value, or None."""
+    info, check = _unwrap(info)
+    if not _fits(info, value):
+        return f"expected {_expected(info)}, got {shown(value)}"
+    if isinstance(value, str) and not _is_clean(value):
+        return "holds control characters, or bytes that are not UTF-8"
+    try:
+        if check is not None:
+            check(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _fits(info: mi.Type, value: object) -> bool:
+    match info:
+        case mi.BoolType():
+            return isinstance(value, bool)
+        case mi.IntType():
+            return isinstance(value, int) and not isinstance(value, bool) and _in_range(info, value)
+        case mi.FloatType():
+            return isinstance(value, int | float) and not isinstance(value, bool) and _in_range(info, value)
+        case mi.StrType():
+            return isinstance(value, str)
+        case mi.LiteralType():
+            return any(type(value) is type(known) and value == known for known in info.values)
+    raise TypeError(f"no check for keys of type {info}")
+
+
+def _in_range(info: mi.IntType | mi.FloatType, value: float) -> bool:
+    """False for NaN and infinity too, and for integers that no float can hold."""
+    low = -sys.float_info.max if info.ge is None else info.ge
+    high = sys.float_info.max if info.le is None else info.le
+    return low <= value <= high
+
+
+def _expected(info: mi.Type) -> str:
+    match info:
+        case mi.BoolType():
+            return "true or false"
+        case mi.IntType():
+            return f"a whole number from {info.ge} to {info.le}"
+        case mi.FloatType():
+            return f"a number from {info.ge:g} to {info.le:g}"
+        case mi.LiteralType():
+            *others, last = map(shown, info.values)
+            return f"{', '.join(others)} or {last}" if others else last
+    return "text in quotes"
+
+
+def _is_clean(text: str) -> bool:
+    # A lone surrogate is how Python hands on a byte of the command line that is not UTF-8.
+    return not any(ord(c) < 0x20 or c == "\x7f" or 0xD800 <= ord(c) <= 0xDFFF for c in text)

@@ -1,0 +1,223 @@
+"""The config's keys: name, type, range, default and one line of help each. All else is derived from here."""
+
+import os
+import re
+import socket
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from edge.address import parse_broker
+
+__all__ = [
+    "CameraConfig",
+    "Config",
+    "DeviceConfig",
+    "HealthConfig",
+    "ModelConfig",
+    "MqttConfig",
+    "OutputConfig",
+    "PosesConfig",
+    "TrackConfig",
+    "parse_size",
+]
+
+SIZE_STEP_PX = 32
+SIZE_MAX_PX = 2048
+MAX_THREADS = 4
+NAME_MAX_CHARACTERS = 64
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Parse `HxW`, height first as in a model's shape; None for `auto`.
+
+    Returns:
+        (width, height) in pixels.
+
+    Raises:
+        ValueError: it is not of that form, not a multiple of 32, or out of range.
+    """
+    if text == "auto":
+        return None
+    match = re.fullmatch("([0-9]{1,5})[xX]([0-9]{1,5})", text)
+    if match is None:
+        raise ValueError(f'expected "auto" or "HxW" such as "256x448", height first, got \'{text}\'')
+    height, width = int(match[1]), int(match[2])
+    if height % SIZE_STEP_PX or width % SIZE_STEP_PX:
+        raise ValueError(
+            f"'{text}' is not a multiple of {SIZE_STEP_PX} (nearest: {_nearest(height)}x{_nearest(width)})"
+        )
+    if not SIZE_STEP_PX <= min(height, width) <= max(height, width) <= SIZE_MAX_PX:
+        raise ValueError(f"'{text}' is out of range: both sides must be from {SIZE_STEP_PX} to {SIZE_MAX_PX}")
+    return width, height
+
+
+def _nearest(side_px: int) -> int:
+    return min(max(round(side_px / SIZE_STEP_PX) * SIZE_STEP_PX, SIZE_STEP_PX), SIZE_MAX_PX)
+
+
+def _check_size(text: str) -> None:
+    parse_size(text)
+
+
+def _check_broker(url: str) -> None:
+    if url:
+        parse_broker(url)
+
+
+def _check_source(source: str) -> None:
+    if not source:
+        raise ValueError('must not be empty; "scene" needs no hardware')
+
+
+def _check_name(name: str) -> None:
+    if not name or len(name) > NAME_MAX_CHARACTERS:
+        raise ValueError(f"must have 1 to {NAME_MAX_CHARACTERS} characters")
+    if re.search(r"[/+#]", name) or not name.isprintable() or name != name.strip():
+        raise ValueError(f"{name!a} cannot be part of a topic: no '/', '+', '#', no space at its ends")
+
+
+def _check_topic(topic: str) -> None:
+    if topic.startswith("$"):
+        raise ValueError("topics that start with '$' belong to the broker")
+    for level in topic.split("/"):
+        _check_name(level)
+
+
+def _host_name() -> str:
+    """Return the machine's name; only what a topic cannot hold is replaced."""
+    name = re.sub(r"[/+#\s]", "-", socket.gethostname()).strip()[:NAME_MAX_CHARACTERS]
+    return name if name and name.isprintable() else "edge-pose"
+
+
+def _threads() -> int:
+    return min(len(os.sched_getaffinity(0)), MAX_THREADS)
+
+
+def _about(
+    help_text: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    example: object = None,
+    check: Callable[[str], None] | None = None,
+) -> Meta:
+    """Describe a key: its line of help, its range, what to show where there is no default, its own check."""
+    return Meta(
+        description=help_text,
+        ge=low,
+        le=high,
+        examples=None if example is None else [example],
+        extra={"check": check} if check else None,
+    )
+
+
+class DeviceConfig(Struct, frozen=True, kw_only=True):
+    """This machine."""
+
+    name: Annotated[
+        str, _about("name in topics and messages (default: the host name)", example="hall", check=_check_name)
+    ] = field(default_factory=_host_name)
+
+
+class CameraConfig(Struct, frozen=True, kw_only=True):
+    """Where frames come from."""
+
+    source: Annotated[
+        str,
+        _about("scene (synthetic people), a video file, a folder of images, or rtsp://…", check=_check_source),
+    ] = "scene"
+    name: Annotated[str, _about("name in messages; empty: after the source")] = ""
+    width: (
+        Annotated[int, _about("pixels, before rotation (default: the source's own)", 16, 8192, example=1280)] | None
+    ) = None
+    height: (
+        Annotated[int, _about("pixels, before rotation (default: the source's own)", 16, 8192, example=720)] | None
+    ) = None
+    fps: Annotated[float, _about("frames per second (default: the source's own)", 0.1, 1000, example=30.0)] | None = (
+        None
+    )
+    rotate: Annotated[
+        Literal[0, 90, 180, 270], _about("degrees clockwise that make the image upright: 0, 90, 180 or 270")
+    ] = 0
+
+
+class ModelConfig(Struct, frozen=True, kw_only=True):
+    """The network that finds the people."""
+
+    name: Annotated[str, _about("name in the manifest (`edge-pose models list`); empty: its default")] = ""
+    file: Annotated[str, _about("a .tflite file instead of a name")] = ""
+    size: Annotated[
+        str,
+        _about(
+            'input as "HxW", multiples of 32, or "auto": longer side 256, aspect of the camera',
+            check=_check_size,
+        ),
+    ] = "auto"
+    threads: Annotated[
+        int, _about("processor threads for inference (default: all cores, at most 4)", 1, 64, example=4)
+    ] = field(default_factory=_threads)
+
+
+class PosesConfig(Struct, frozen=True, kw_only=True):
+    """Which people are reported."""
+
+    min_score: Annotated[float, _about("people below this score are left out, 0 to 1", 0, 1)] = 0.2
+    max_people: Annotated[int, _about("at most so many, best first (default: all)", 1, 100, example=6)] | None = None
+
+
+class TrackConfig(Struct, frozen=True, kw_only=True):
+    """Which person is which from frame to frame."""
+
+    enabled: Annotated[bool, _about("give people ids that last")] = True
+    metric: Annotated[Literal["oks", "iou"], _about('how alike two poses are: "oks" by keypoints, "iou" by boxes')] = (
+        "oks"
+    )
+    max_age_s: Annotated[float, _about("seconds that a person may be out of sight and keep the id", 0.05, 60)] = 1.0
+
+
+class MqttConfig(Struct, frozen=True, kw_only=True):
+    """The broker that gets the messages."""
+
+    url: Annotated[
+        str,
+        _about("mqtt://host[:1883], or mqtts://host[:8883] for TLS; empty: no MQTT", check=_check_broker),
+    ] = ""
+    version: Annotated[
+        Literal["auto", "5", "3.1.1"], _about('MQTT "5", "3.1.1", or "auto": 5 unless the broker refuses it')
+    ] = "auto"
+    username: Annotated[str, _about("user name; mqtt://user@host says the same")] = ""
+    password_file: Annotated[
+        str, _about("file that holds the password; a systemd credential: /run/credentials/<unit>/<name>")
+    ] = ""
+    ca_file: Annotated[str, _about("TLS: certificates to trust, PEM; empty: the system's")] = ""
+    cert_file: Annotated[str, _about("TLS: this client's certificate, PEM")] = ""
+    key_file: Annotated[str, _about("TLS: its key, PEM, where cert_file does not hold it")] = ""
+    base_topic: Annotated[str, _about("topics start with <base_topic>/<device.name>", check=_check_topic)] = "edge-pose"
+
+
+class OutputConfig(Struct, frozen=True, kw_only=True):
+    """Outputs other than MQTT."""
+
+    jsonl: Annotated[str, _about('file that gets every pose message as one line; "-": stdout; empty: none')] = ""
+    jsonl_max_bytes: Annotated[int, _about("the file is rotated at this size in bytes", 10_000, 10**12)] = 64_000_000
+
+
+class HealthConfig(Struct, frozen=True, kw_only=True):
+    """What the agent says about itself."""
+
+    interval_s: Annotated[float, _about("seconds between two health messages", 0.1, 3600)] = 10.0
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """The whole config; one field per TOML table."""
+
+    device: DeviceConfig = field(default_factory=DeviceConfig)
+    camera: CameraConfig = field(default_factory=CameraConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    poses: PosesConfig = field(default_factory=PosesConfig)
+    track: TrackConfig = field(default_factory=TrackConfig)
+    mqtt: MqttConfig = field(default_factory=MqttConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+    health: HealthConfig = field(default_factory=HealthConfig)

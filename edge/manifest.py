@@ -1,0 +1,168 @@
+"""The manifest: which models can be asked for by name, and what their files must hold."""
+
+import hashlib
+import importlib.resources
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
+
+from edge.config_check import check_table, parse_toml, printable, read_toml, shown, suggestion
+from edge.errors import ConfigError, UnavailableError
+
+__all__ = ["MANIFEST_NAME", "Manifest", "ModelEntry", "load_manifest"]
+
+MANIFEST_NAME = "models.toml"
+
+
+def _check_file(name: str) -> None:
+    # Only a plain name can be joined to the mirror or the cache and stay inside it.
+    if not re.fullmatch(r"[\w][\w.+-]*", name, re.ASCII):
+        raise ValueError(f"must be a plain file name without a folder, got {shown(name)}")
+
+
+def _check_sha256(digest: str) -> None:
+    if not re.fullmatch("[0-9a-fA-F]{64}", digest):
+        raise ValueError("must be 64 hexadecimal digits")
+
+
+def _check_git_blob(digest: str) -> None:
+    if not re.fullmatch("[0-9a-fA-F]{40}", digest):
+        raise ValueError("must be 40 hexadecimal digits")
+
+
+class EntryTable(Struct, frozen=True, kw_only=True):
+    """The keys of one model's table in the manifest."""
+
+    file: Annotated[str, Meta(extra={"check": _check_file})]
+    kind: Literal["multipose", "singlepose", "heads"]
+    licence: str
+    url: str = ""
+    member: str = ""
+    sha256: Annotated[str, Meta(extra={"check": _check_sha256})] = ""
+    git_blob: Annotated[str, Meta(extra={"check": _check_git_blob})] = ""
+    delegate: Literal["edgetpu", ""] = ""
+    cpu_twin: str = ""
+
+
+class ModelEntry(EntryTable, frozen=True, kw_only=True):
+    """One model of the manifest.
+
+    Attributes:
+        name: what `--model` takes.
+        file: its file's name in a mirror and in the cache.
+        kind: `multipose` ([1, 6, 56]), `singlepose` ([1, 1, 17, 3]) or `heads` (the raw maps).
+        licence: of the weights.
+        url: where it is published; empty if nowhere.
+        member: name inside the archive behind `url`; empty when `url` is the file itself.
+        sha256: digest of the file, or empty.
+        git_blob: the id that git gives the content, or empty: SHA-1 over "blob <size in bytes>", a zero byte
+            and the content. One of the two digests is always there.
+        delegate: the accelerator it was compiled for; empty: none.
+        cpu_twin: name of the same model for the processor; empty: none.
+    """
+
+    name: str
+
+    @property
+    def digest(self) -> str:
+        """What the file must hold, as `sha256:…` or `git_blob:…`, lower case."""
+        return (f"sha256:{self.sha256}" if self.sha256 else f"git_blob:{self.git_blob}").lower()
+
+    def digest_of(self, path: Path) -> str:
+        """Compute the digest of a file in the form of `digest`. Raises OSError."""
+        with path.open("rb") as file:
+            if self.sha256:
+                return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+            head = b"blob %d\0" % os.fstat(file.fileno()).st_size
+            content = hashlib.file_digest(file, lambda: hashlib.sha1(head, usedforsecurity=False))
+            return f"git_blob:{content.hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All models by name, and the name that is taken when none is asked for."""
+
+    default: str
+    entries: Mapping[str, ModelEntry]
+
+    def entry(self, name: str | None = None) -> ModelEntry:
+        """Return a model by name; None or "" is the default. Raises UnavailableError for an unknown name."""
+        name = name or self.default
+        if name not in self.entries:
+            hint = suggestion(name, self.entries)
+            raise UnavailableError(
+                f"model {shown(name)} is not in the manifest{hint}; known: {', '.join(self.entries)}; "
+                "a model file of your own is given by its path"
+            )
+        return self.entries[name]
+
+
+def load_manifest(mirror: Path | None = None) -> Manifest:
+    """Read the product's manifest and lay a mirror folder's own over it.
+
+    An entry of the mirror replaces the product's of the same name as a whole.
+
+    Raises:
+        ConfigError: one line for every mistake; above all, an entry without a digest.
+        UnavailableError: the mirror's manifest is there but cannot be read.
+    """
+    text = (importlib.resources.files("edge") / MANIFEST_NAME).read_text(encoding="utf-8")
+    manifest = _lay_over(Manifest("", {}), parse_toml(text), MANIFEST_NAME)
+    if mirror is None:
+        return manifest
+    path = mirror / MANIFEST_NAME
+    try:
+        if not path.exists():
+            return manifest
+        tables = read_toml(path, "model manifest")
+    except OSError as error:  # InputError is one too
+        raise UnavailableError(str(error)) from None
+    return _lay_over(manifest, tables, str(path))
+
+
+def _lay_over(under: Manifest, tables: Mapping[str, Any], origin: str) -> Manifest:
+    """Check the tables of one file and lay them over a manifest; `origin` begins every complaint."""
+    problems: list[str] = []
+    entries = dict(under.entries)
+    default = tables.get("default", under.default)
+    for name, table in tables.items():
+        if name == "default":
+            continue
+        entry, complaints = _entry(name, table)
+        problems += [f"{printable(name)}{text}" for text in complaints]
+        if entry:
+            entries[name] = entry
+    problems = problems or list(_dangling(default, entries))  # a bad entry would look like a missing one
+    if problems:
+        raise ConfigError(*(f"{origin}: {problem}" for problem in problems))
+    return Manifest(default, entries)
+
+
+def _entry(name: str, table: object) -> tuple[ModelEntry | None, list[str]]:
+    """Check one model's table; return the model, or what is wrong, each to follow its name."""
+    if not isinstance(table, dict):
+        return None, [": unknown key" + suggestion(name, ["default"])]
+    good, found = check_table(EntryTable, table)
+    complaints = [f".{key}: {text}" for key, text in found.items()]
+    if not re.fullmatch(r"\w[\w.+-]*", name, re.ASCII) or name.endswith(".tflite"):
+        complaints.append(": a model's name has letters, digits and - _ . + only, and does not end in .tflite")
+    if not {"sha256", "git_blob"} & table.keys():
+        complaints.append(": no sha256 or git_blob: a file without a known digest is never loaded by name")
+    if {"sha256", "git_blob"} <= table.keys():
+        complaints.append(": give sha256 or git_blob, not both")
+    return (None, complaints) if complaints else (ModelEntry(name=name, **asdict(EntryTable(**good))), [])
+
+
+def _dangling(default: object, entries: Mapping[str, ModelEntry]) -> Iterator[str]:
+    if not isinstance(default, str) or default not in entries:
+        hint = suggestion(default, entries) if isinstance(default, str) else ""
+        yield f"default: {shown(default)} is not one of the models{hint}"
+    for entry in entries.values():
+        if entry.cpu_twin and (entry.cpu_twin not in entries or entries[entry.cpu_twin].delegate):
+            yield f"{entry.name}.cpu_twin: {shown(entry.cpu_twin)} is not a model for the processor"

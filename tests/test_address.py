@@ -1,0 +1,93 @@
+"""Broker URLs, and credentials that stay out of logs."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.address import BrokerAddress, mask, parse_broker
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("mqtt://hall.local", BrokerAddress("hall.local", 1883, tls=False)),
+        ("mqtts://hall.local", BrokerAddress("hall.local", 8883, tls=True)),
+        ("mqtt://hall.local:2883/", BrokerAddress("hall.local", 2883, tls=False)),
+        ("MQTTS://10.0.0.7:443", BrokerAddress("10.0.0.7", 443, tls=True)),
+        ("mqtt://[fe80::7]", BrokerAddress("fe80::7", 1883, tls=False)),
+        ("mqtts://[::1]:8884", BrokerAddress("::1", 8884, tls=True)),
+        ("mqtt://bob%40home@hall.local", BrokerAddress("hall.local", 1883, tls=False, username="bob@home")),
+    ],
+)
+def test_a_broker_url_gives_host_port_tls_and_user(url: str, address: BrokerAddress) -> None:
+    assert parse_broker(url) == address
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("hall.local:1883", "expected mqtt://host[:port]"),
+        ("hall.local", "expected mqtt://host[:port]"),
+        ("http://hall.local", "expected mqtt://host[:port]"),
+        ("mqtt://", "expected mqtt://host[:port]"),
+        ("mqtt://:1883", "expected mqtt://host[:port]"),
+        ("mqtt://hall.local:0", "the port must be"),
+        ("mqtt://hall.local:65536", "the port must be"),
+        ("mqtt://hall.local:mqtt", "the port must be"),
+        ("mqtt://[::1", "IPv6 is written"),
+        ("mqtt://hall.local/people", "mqtt.base_topic"),
+        ("mqtt://hall.local?qos=1", "mqtt.base_topic"),
+    ],
+)
+def test_what_is_no_broker_url_is_refused_with_its_reason(url: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        parse_broker(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mqtt://bob:geheim@hall",
+        "mqtt://:geheim@hall",
+        "bob:geheim@hall",
+        "ftp://bob:geheim@hall",
+        "mqtt://bob:geheim@[::1",
+        "mqtt://bob:geheim@hall:port",
+    ],
+)
+def test_a_password_in_a_broker_url_is_refused_and_never_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match=r".+") as caught:
+        parse_broker(url)
+    assert "geheim" not in str(caught.value)
+
+
+def test_the_line_about_a_password_in_a_url_says_what_to_use_instead() -> None:
+    with pytest.raises(ValueError, match=r"use mqtt\.password_file"):
+        parse_broker("mqtt://bob:geheim@hall")
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("rtsp://admin:geheim@10.0.0.7:554/h264", "rtsp://***@10.0.0.7:554/h264"),
+        ("rtsp://admin:ge@heim@cam/h264?x=1", "rtsp://***@cam/h264?x=1"),
+        ("http://cam/stream@2", "http://cam/stream@2"),
+        ("rtsp://cam/user=admin&password=geheim&channel=1", "rtsp://cam/user=admin&password=***&channel=1"),
+        ("cannot open rtsp://a:b@c/d or rtsp://e:f@g", "cannot open rtsp://***@c/d or rtsp://***@g"),
+        ("/dev/video0", "/dev/video0"),
+    ],
+)
+def test_credentials_in_urls_are_masked_and_the_rest_is_kept(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
+@given(
+    host=st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True) | st.ip_addresses().map(str),
+    port=st.integers(1, 65535),
+    tls=st.booleans(),
+)
+def test_an_address_reads_back_from_how_it_is_written(host: str, port: int, tls: bool) -> None:
+    address = BrokerAddress(host, port, tls)
+    assert parse_broker(str(address)) == address

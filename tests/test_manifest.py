@@ -1,0 +1,164 @@
+"""The manifest: the product's own, a mirror's laid over it, and every mistake in it."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from edge.errors import ConfigError, UnavailableError
+from edge.manifest import load_manifest
+
+GOOD = f"""
+[own]
+file = "own.tflite"
+sha256 = "{"a1" * 32}"
+kind = "multipose"
+licence = "MIT"
+"""
+
+
+def mirror(folder: Path, text: str) -> Path:
+    (folder / "models.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def problems(folder: Path, text: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_manifest(mirror(folder, text))
+    return caught.value.problems
+
+
+def test_the_products_own_manifest_names_a_multipose_default() -> None:
+    entry = load_manifest().entry()
+    assert (entry.name, entry.kind) == ("movenet-multipose-lightning-f16", "multipose")
+    assert entry.digest == "git_blob:13f58ef630012938688bea78156729c7ef049a5d"
+
+
+def test_an_edge_tpu_model_names_its_twin_for_the_processor() -> None:
+    manifest = load_manifest()
+    entry = manifest.entry("movenet-singlepose-lightning-int8-edgetpu")
+    assert entry.delegate == "edgetpu"
+    assert manifest.entry(entry.cpu_twin).delegate == ""
+
+
+def test_every_published_model_has_a_url_a_licence_and_a_digest() -> None:
+    for entry in load_manifest().entries.values():
+        assert entry.url.startswith("https://")
+        assert entry.licence == "Apache-2.0"
+        assert len(entry.digest) > len("git_blob:")
+
+
+def test_a_mirror_adds_its_models_and_may_change_the_default(tmp_path: Path) -> None:
+    manifest = load_manifest(mirror(tmp_path, 'default = "own"' + GOOD))
+    assert manifest.entry().file == "own.tflite"
+    assert manifest.entry("movenet-multipose-lightning-f16").url
+
+
+def test_a_mirror_without_a_default_keeps_the_products(tmp_path: Path) -> None:
+    assert load_manifest(mirror(tmp_path, GOOD)).default == load_manifest().default
+
+
+def test_a_mirrors_entry_replaces_the_products_of_the_same_name_as_a_whole(tmp_path: Path) -> None:
+    text = GOOD.replace("[own]", "[movenet-multipose-lightning-f16]")
+    entry = load_manifest(mirror(tmp_path, text)).entry()
+    assert (entry.file, entry.url, entry.git_blob) == ("own.tflite", "", "")
+
+
+def test_a_mirror_without_a_manifest_changes_nothing(tmp_path: Path) -> None:
+    assert load_manifest(tmp_path) == load_manifest()
+
+
+def test_a_digest_is_compared_in_lower_case(tmp_path: Path) -> None:
+    manifest = load_manifest(mirror(tmp_path, GOOD.replace("a1" * 32, "A1" * 32)))
+    assert manifest.entry("own").digest == "sha256:" + "a1" * 32
+
+
+def test_a_git_blob_id_is_what_git_computes(tmp_path: Path) -> None:
+    path = tmp_path / "hello"
+    path.write_bytes(b"hello world\n")
+    entry = load_manifest().entry()
+    # `printf 'hello world\n' | git hash-object --stdin`
+    assert entry.digest_of(path) == "git_blob:3b18e512dba79e4c8300dd08aeb37f8e728b8dad"
+
+
+def test_a_sha256_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "big"
+    path.write_bytes(bytes(range(256)) * 5001)
+    entry = load_manifest(mirror(tmp_path, GOOD)).entry("own")
+    assert entry.digest_of(path) == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def test_an_unknown_model_is_answered_with_the_nearest_and_all_known_names() -> None:
+    with pytest.raises(UnavailableError) as caught:
+        load_manifest().entry("movenet-multipose-lightning-fp16")
+    assert "(did you mean 'movenet-multipose-lightning-f16'?)" in str(caught.value)
+    assert "known: movenet-multipose-lightning-f16, movenet-singlepose-lightning-int8, " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_entry_without_a_digest_is_refused(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, GOOD.replace("sha256", "#"))
+    complaint = "own: no sha256 or git_blob: a file without a known digest is never loaded by name"
+    assert line == f"{tmp_path}/models.toml: {complaint}"
+
+
+@pytest.mark.parametrize("name", ["../own.tflite", "/etc/passwd", "..", ".", "", "a/b.tflite", ".hidden", "a\\nb"])
+def test_a_file_name_that_could_leave_the_mirror_is_refused(tmp_path: Path, name: str) -> None:
+    (line,) = problems(tmp_path, GOOD.replace("own.tflite", name))
+    assert "models.toml: own.file: " in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("sha256", "sha265", "own.sha265: unknown key (did you mean 'sha256'?)"),
+        ("a1a1", "a1", "own.sha256: must be 64 hexadecimal digits"),
+        (
+            '"multipose"',
+            '"multipos"',
+            'own.kind: expected "heads", "multipose" or "singlepose", got "multipos"',
+        ),
+        ('licence = "MIT"', "", "own.licence: missing"),
+        ('licence = "MIT"', "licence = 3", "own.licence: expected text in quotes, got 3"),
+        (
+            "[own]",
+            'default = "onw"\n[own]',
+            "default: \"onw\" is not one of the models (did you mean 'own'?)",
+        ),
+        ("[own]", "default = 3\n[own]", "default: 3 is not one of the models"),
+        ("[own]", 'defualt = "own"\n[own]', "defualt: unknown key (did you mean 'default'?)"),
+        ("[own]", '["../own"]', "../own: a model's name has"),
+        ("[own]", '["own.tflite"]', "own.tflite: a model's name has"),
+        ("[own]", '[own]\ncpu_twin = "gone"', 'own.cpu_twin: "gone" is not a model for the processor'),
+        ("[own]", '[own]\nname = "other"', "own.name: unknown key"),
+        ("[own]", f'[own]\ngit_blob = "{"b2" * 20}"', "own: give sha256 or git_blob, not both"),
+        ("[own]", "[own", "not valid TOML: "),
+    ],
+)
+def test_a_mistake_in_a_mirrors_manifest_is_one_line_that_names_file_and_key(
+    tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    found = problems(tmp_path, GOOD.replace(old, new))
+    assert any(line.startswith(f"{tmp_path}/models.toml: {complaint}") for line in found), found
+    assert all("\n" not in line for line in found)
+
+
+def test_all_mistakes_of_a_manifest_are_reported_at_once(tmp_path: Path) -> None:
+    found = problems(tmp_path, GOOD.replace("MIT", 'MIT"\ncolour = "red').replace("own.t", "../o.t"))
+    assert len(found) == 2
+
+
+def test_a_twin_must_be_for_the_processor_itself(tmp_path: Path) -> None:
+    text = GOOD.replace("[own]", '[own]\ncpu_twin = "movenet-singlepose-lightning-int8-edgetpu"')
+    assert len(problems(tmp_path, text)) == 1
+
+
+def test_a_mistake_in_the_default_model_is_not_reported_as_a_missing_default_too(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, 'default = "own"' + GOOD.replace("kind", "knid = 1 #"))[1:]
+    assert "own.kind: missing" in line
+
+
+def test_a_manifest_that_is_not_a_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "models.toml").mkdir()
+    with pytest.raises(UnavailableError, match=r"models\.toml: cannot read the model manifest"):
+        load_manifest(tmp_path)
