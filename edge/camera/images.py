@@ -1,0 +1,144 @@
+"""Camera `images`: a folder of pictures, or one picture, sorted by name."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.camera import PICTURE_SUFFIXES
+from edge.camera.pacing import Pacer
+from edge.camera.video import ImageReader
+from edge.errors import InputError
+from edge.frame import Frame, Image
+
+__all__ = ["ImagesCamera"]
+
+log = logging.getLogger(__name__)
+
+END_MARKS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}
+"""First two bytes of a JPEG or PNG, and what must stand near its end: decoders fill in what is missing."""
+TAIL_BYTES = 4096
+
+
+class ImagesCamera:
+    """Shows the pictures of a folder one after the other; one that cannot be read is skipped with a warning.
+
+    Args:
+        path: a folder, or one picture.
+        fps: pictures per second when paced.
+        paced: False for every picture once, as fast as it is read.
+        loop: begin again after the last.
+        rotate: clockwise degrees: 0, 90, 180 or 270.
+    """
+
+    live = False
+
+    def __init__(
+        self, path: Path, *, fps: float = 25.0, paced: bool = True, loop: bool = False, rotate: int = 0
+    ) -> None:
+        self.name = path.name or str(path)
+        self._path = path
+        self._period_s = 1 / fps
+        self._loop = loop
+        self._rotate = rotate
+        self._pacer = Pacer(paced=paced)
+        self._reader = ImageReader(rotate)
+        self._ahead: tuple[int, Image] | None = None  # read before its time, to know the size
+        self._start_index: int | None = None  # of the picture that started the clock
+        self._pictures: Iterator[tuple[int, Image]] = iter(())
+        self._index = 0
+        self._files: Sequence[Path] = ()
+
+    def open(self) -> None:
+        """List the pictures. Raises InputError when there is none that can be read."""
+        self._files = self._list()
+        self._pictures = self._read_all()
+        self._ahead = next(self._pictures, None)
+        if self._ahead is None:
+            raise InputError(f"{self._path}: no picture in it can be read")
+        self._start_index = self._ahead[0]
+        self._pacer.start()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the first picture; others may differ."""
+        assert self._ahead is not None
+        height, width = self._ahead[1].shape[:2]
+        return (height, width) if self._rotate in (90, 270) else (width, height)
+
+    def read(self) -> Frame | None:
+        """Wait for the next picture; None after the last."""
+        if self._pacer.stopped:
+            return None
+        ahead = self._ahead or next(self._pictures, None)
+        if ahead is None:
+            return None
+        self._ahead = None
+        index, bgr = ahead
+        position_s = self._position_s(index)
+        if not self._pacer.wait(position_s):
+            return None
+        return self._pacer.frame(self._reader.upright_rgb(bgr), index, position_s)
+
+    def interrupt(self) -> None:
+        """End a wait in `read`, from another thread."""
+        self._pacer.stop()
+
+    def close(self) -> None:
+        """Nothing is held open between two pictures."""
+
+    def _position_s(self, index: int) -> float:
+        return (index - (self._start_index or 0)) * self._period_s
+
+    def _is_past(self, index: int) -> bool:
+        """True when the time of picture `index` has passed altogether: a camera would have missed it."""
+        return self._start_index is not None and self._pacer.is_late(self._position_s(index + 1))
+
+    def _list(self) -> Sequence[Path]:
+        if self._path.is_file():
+            return (self._path,)
+        try:
+            files = sorted(entry for entry in self._path.iterdir() if entry.suffix.lower() in PICTURE_SUFFIXES)
+        except FileNotFoundError:
+            raise InputError(f"{self._path}: no such file or folder") from None
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot be listed: {error.strerror}") from error
+        if not files:
+            raise InputError(f"{self._path}: no pictures in this folder ({', '.join(sorted(PICTURE_SUFFIXES))})")
+        return files
+
+    def _read_all(self) -> Iterator[tuple[int, Image]]:
+        """Yield (index, BGR picture); the index of one that cannot be read is left out."""
+        while True:
+            found = False
+            for file in self._files:
+                index, self._index = self._index, self._index + 1
+                if self._is_past(index):
+                    found = True
+                    continue
+                bgr = _read_bgr(file)
+                if bgr is None:
+                    log.warning("%s: cannot be read as a picture, skipped", file)
+                    continue
+                found = True
+                yield index, bgr
+            if not (self._loop and found):
+                return
+
+
+def _read_bgr(file: Path) -> Image | None:
+    """Return a picture as BGR uint8 (H, W, 3), turned as its EXIF data says, or None."""
+    try:
+        data = file.read_bytes()
+    except OSError:
+        return None
+    mark = END_MARKS.get(data[:2])
+    if not data or (mark is not None and mark not in data[-TAIL_BYTES:]):
+        return None
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
+    return None if picture is None else np.asarray(picture, np.uint8)

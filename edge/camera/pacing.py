@@ -1,0 +1,53 @@
+"""The clock of a source that has none: files and the scene play in real time, or as fast as they are read."""
+
+import threading
+import time
+
+from edge.frame import Frame, Image
+
+__all__ = ["Pacer"]
+
+
+class Pacer:
+    """Turns positions in a recording into capture times.
+
+    Args:
+        paced: True: a frame is captured when its time has come, as by a camera. False: when it is read.
+    """
+
+    def __init__(self, *, paced: bool) -> None:
+        self._paced = paced
+        self._stopped = threading.Event()
+        self._start_s = time.monotonic()
+
+    def start(self) -> None:
+        """Let the recording's time begin now."""
+        self._stopped.clear()
+        self._start_s = time.monotonic()
+
+    def stop(self) -> None:
+        """End a wait from another thread."""
+        self._stopped.set()
+
+    @property
+    def stopped(self) -> bool:
+        """True after `stop`, until the next `start`."""
+        return self._stopped.is_set()
+
+    def is_late(self, position_s: float) -> bool:
+        """True when a paced frame at `position_s` should have been captured already: a camera would not wait."""
+        return self._paced and time.monotonic() > self._start_s + position_s
+
+    def wait(self, position_s: float) -> bool:
+        """Wait until `position_s` is due; False when stopped."""
+        if not self._paced:
+            return not self.stopped
+        return not self._stopped.wait(max(self._start_s + position_s - time.monotonic(), 0))
+
+    def frame(self, image: Image, index: int, position_s: float) -> Frame:
+        """Stamp an image that was recorded `position_s` after the start."""
+        now_s = time.monotonic()
+        media_time_s = self._start_s + position_s
+        time_s = media_time_s if self._paced else now_s
+        # Asked anew for each frame: the wall clock of a Pi may jump years when NTP first reaches it.
+        return Frame(image, index, time_s, time.time() - (now_s - time_s), media_time_s)

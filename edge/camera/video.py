@@ -1,0 +1,181 @@
+"""Camera `video`: recorded files (mp4, avi, gif, whatever OpenCV's FFmpeg reads), through OpenCV."""
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.camera.pacing import Pacer
+from edge.errors import InputError
+from edge.frame import BufferPool, Frame, Image
+from edge.preprocess import rotate_into
+
+__all__ = ["ImageReader", "VideoCamera"]
+
+log = logging.getLogger(__name__)
+
+DEFAULT_FPS = 25.0
+MAX_MISSING = 0.02
+"""Containers without an index only estimate their length; a shorter file than this is called truncated."""
+
+
+class ImageReader:
+    """Turns OpenCV's BGR pictures into upright RGB images in buffers that are used again.
+
+    Args:
+        rotate: clockwise degrees: 0, 90, 180 or 270.
+    """
+
+    def __init__(self, rotate: int) -> None:
+        self._rotate = rotate
+        self._pool = BufferPool()
+        self._unrotated = BufferPool()
+
+    def upright_rgb(self, bgr: Image) -> Image:
+        """Convert a BGR uint8 (H, W, 3) picture; `bgr` is free again afterwards."""
+        height, width, _ = bgr.shape
+        if self._rotate == 0:
+            image = self._pool.take((height, width, 3))
+            cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=image)
+            return image
+        rgb = self._unrotated.take((height, width, 3))
+        cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=rgb)
+        turned = (width, height, 3) if self._rotate in (90, 270) else (height, width, 3)
+        image = self._pool.take(turned)
+        rotate_into(rgb, self._rotate, image)
+        return image
+
+
+class VideoCamera:
+    """Plays a video file: by its own clock like a camera, or every frame once, as fast as it is read.
+
+    Args:
+        path: the file.
+        paced: False for every frame once, in order.
+        loop: begin again at the end.
+        rotate: clockwise degrees: 0, 90, 180 or 270.
+    """
+
+    live = False
+
+    def __init__(self, path: Path, *, paced: bool = True, loop: bool = False, rotate: int = 0) -> None:
+        self.name = path.name
+        self._path = path
+        self._loop = loop
+        self._pacer = Pacer(paced=paced)
+        self._reader = ImageReader(rotate)
+        self._rotate = rotate
+        self._capture: cv2.VideoCapture | None = None
+        self._bgr: Image | None = None
+        self._index = 0  # of the next frame, over all rounds
+        self._round_index = 0  # of the next frame in this round
+        self._round_start_s = 0.0
+        self._position_s = 0.0
+
+    def open(self) -> None:
+        """Open the file. Raises InputError when it is missing or no video."""
+        if not self._path.is_file():
+            raise InputError(f"{self._path}: no such file")
+        self._capture = self._open_capture()
+        self._round_index = 0
+        self._round_start_s = 0.0
+        self._pacer.start()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as the container tells; single frames may differ."""
+        assert self._capture is not None
+        width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        return (height, width) if self._rotate in (90, 270) else (width, height)
+
+    def read(self) -> Frame | None:
+        """Wait for the next due frame, skipping those whose time has passed; None at the end.
+
+        Raises:
+            InputError: not even the first frame can be read.
+        """
+        if self._pacer.stopped or not self._grab_due() or not self._pacer.wait(self._position_s):
+            return None
+        assert self._capture is not None
+        ok, bgr = self._capture.retrieve(self._bgr)
+        if not ok:
+            return None
+        self._bgr = np.asarray(bgr, np.uint8)  # no copy: OpenCV gives uint8, its stubs do not say so
+        image = self._reader.upright_rgb(self._bgr)
+        return self._pacer.frame(image, self._index - 1, self._position_s)
+
+    def interrupt(self) -> None:
+        """End a wait in `read`, from another thread."""
+        self._pacer.stop()
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._capture is not None:
+            self._capture.release()
+
+    def _grab_due(self) -> bool:
+        """Go to the newest frame that is due, or to the next one; False at the end."""
+        if not self._grab():
+            return False
+        while not self._pacer.stopped and self._pacer.is_late(self._position_s + self._period_s()):
+            before = self._position_s
+            if not self._grab():
+                return False
+            if self._position_s <= before:
+                break  # a file whose time stands still cannot be caught up with
+        return True
+
+    def _grab(self) -> bool:
+        assert self._capture is not None
+        if not self._capture.grab():
+            if self._index == 0:
+                raise InputError(f"{self._path}: not one frame of this video can be read")
+            self._warn_if_truncated()
+            if not (self._loop and self._round_index > 0 and self._rewind()):
+                return False
+        self._position_s = self._round_start_s + self._time_in_round_s()
+        self._round_index += 1
+        self._index += 1
+        return True
+
+    def _rewind(self) -> bool:
+        # Opened anew instead of sought back: GIF and streams in a file have no index to seek by.
+        assert self._capture is not None
+        self._capture.release()
+        self._capture = self._open_capture()
+        self._round_start_s = self._position_s + self._period_s()
+        self._round_index = 0
+        return self._capture.grab()
+
+    def _open_capture(self) -> cv2.VideoCapture:
+        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        if not capture.isOpened():
+            raise InputError(f"{self._path}: cannot be read as a video (not a video, damaged, or truncated)")
+        return capture
+
+    def _period_s(self) -> float:
+        return 1 / self._fps()
+
+    def _fps(self) -> float:
+        fps = self._get(cv2.CAP_PROP_FPS)
+        return fps if 0 < fps < 1000 else DEFAULT_FPS
+
+    def _time_in_round_s(self) -> float:
+        told_s = self._get(cv2.CAP_PROP_POS_MSEC) / 1e3
+        if self._round_index > 0 and told_s <= 0:
+            return self._round_index / self._fps()  # this container tells no times
+        return max(told_s, 0.0)
+
+    def _get(self, prop: int) -> float:
+        assert self._capture is not None
+        return float(self._capture.get(prop))
+
+    def _warn_if_truncated(self) -> None:
+        expected = int(self._get(cv2.CAP_PROP_FRAME_COUNT))
+        if expected > 0 and self._round_index < expected * (1 - MAX_MISSING) - 1:
+            log.warning(
+                "%s: ends after %d of %d frames: truncated or damaged; what was read is kept",
+                self._path, self._round_index, expected,
+            )  # fmt: skip

@@ -1,0 +1,125 @@
+"""The camera's thread: open, read, letterbox, leave the newest input in the mailbox; open again when it is lost."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from edge.errors import CameraLostError
+from edge.mailbox import Mailbox
+from edge.ports import Camera
+from edge.preprocess import InputMaker, ModelInput
+
+__all__ = ["CameraThread", "CameraWatcher"]
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 30.0
+
+
+class CameraWatcher(Protocol):
+    """Who wants to know how the camera is; called on the camera's thread."""
+
+    def camera_up(self) -> None:
+        """Frames can be expected."""
+
+    def camera_lost(self, reason: str) -> None:
+        """No frames until it is up again."""
+
+
+class CameraThread:
+    """Reads a camera until it ends or `stop` is called; the mailbox is closed at the end of either.
+
+    Args:
+        camera: opened, read and closed on this thread alone.
+        inputs: where model inputs go.
+        prepare: called once with the size of the camera's frames: returns what makes inputs of them.
+        watcher: told when the camera is lost and back.
+        keep_images: False when no output looks at images: their buffers are let go of at once.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        inputs: Mailbox[ModelInput],
+        prepare: Callable[[tuple[int, int]], InputMaker],
+        watcher: CameraWatcher,
+        *,
+        keep_images: bool,
+    ) -> None:
+        self._camera = camera
+        self._inputs = inputs
+        self._prepare = prepare
+        self._watcher = watcher
+        self._keep_images = keep_images
+        self._maker: InputMaker | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
+        self.error: BaseException | None = None
+        self.reading_since_s: float | None = None
+
+    def start(self) -> None:
+        """Begin in the background."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end; wakes it from a wait for a file's next frame or for a retry."""
+        self._stopping.set()
+        self._inputs.close()
+        self._camera.interrupt()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end; False when it hangs in the driver."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._read_until_end()
+        except Exception as error:  # noqa: BLE001 - handed to the main thread, which ends the run with it
+            self.error = error
+        finally:
+            self._inputs.close()
+            self._camera.close()
+
+    def _read_until_end(self) -> None:
+        retry_s = FIRST_RETRY_S
+        while not self._stopping.is_set():
+            try:
+                self._open()
+                while self._read_one():
+                    retry_s = FIRST_RETRY_S
+            except CameraLostError as error:
+                self._lost(str(error), retry_s)
+                self._stopping.wait(retry_s)
+                retry_s = min(retry_s * 2, LAST_RETRY_S)
+            else:
+                return
+
+    def _open(self) -> None:
+        self.reading_since_s = time.monotonic()
+        self._camera.open()
+        if self._maker is None:
+            self._maker = self._prepare(self._camera.size)
+        self._watcher.camera_up()
+
+    def _read_one(self) -> bool:
+        assert self._maker is not None
+        self.reading_since_s = time.monotonic()
+        frame = self._camera.read()
+        self.reading_since_s = None
+        if frame is None or self._stopping.is_set():
+            return False
+        item = self._maker.make(frame)
+        if not self._keep_images:
+            item = item.without_image()
+        return self._inputs.put(item)
+
+    def _lost(self, reason: str, retry_s: float) -> None:
+        self.reading_since_s = None
+        self._camera.close()
+        if not self._stopping.is_set():
+            self._watcher.camera_lost(reason)
+            log.debug("camera: %s, next try in %g s", reason, retry_s)

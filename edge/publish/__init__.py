@@ -1,0 +1,1 @@
+"""Drivers: one vendor library each, behind the ports of `edge.ports`."""

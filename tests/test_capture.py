@@ -1,0 +1,71 @@
+import threading
+
+import pytest
+
+from builders import ScriptedCamera, frame
+from edge.capture import CameraThread
+from edge.errors import CameraLostError, InputError
+from edge.mailbox import Mailbox
+from edge.preprocess import InputMaker, ModelInput
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.lost = threading.Event()
+
+    def camera_up(self) -> None:
+        self.events.append("up")
+
+    def camera_lost(self, reason: str) -> None:
+        self.events.append(reason)
+        self.lost.set()
+
+
+def start(camera: ScriptedCamera, *, waits: bool = True) -> tuple[CameraThread, Mailbox[ModelInput], Watcher]:
+    inputs: Mailbox[ModelInput] = Mailbox(waits=waits)
+    watcher = Watcher()
+    thread = CameraThread(camera, inputs, lambda _: InputMaker((64, 32), "uint8", None), watcher, keep_images=True)
+    thread.start()
+    return thread, inputs, watcher
+
+
+def test_frames_become_inputs_until_the_camera_ends() -> None:
+    camera = ScriptedCamera([frame(0), frame(1), frame(2), None])
+    thread, inputs, watcher = start(camera)
+    assert [item.frame.index for item in inputs] == [0, 1, 2]
+    assert thread.join(2)
+    assert watcher.events == ["up"]
+    assert camera.closed == 1
+    assert thread.error is None
+
+
+def test_a_live_camera_that_breaks_off_is_opened_again() -> None:
+    camera = ScriptedCamera([frame(0), CameraLostError("unplugged"), frame(1), None])
+    thread, inputs, watcher = start(camera)
+    assert [item.frame.index for item in inputs] == [0, 1]
+    assert thread.join(2)
+    assert watcher.events == ["up", "unplugged", "up"]
+
+
+def test_a_live_camera_that_is_absent_at_the_start_is_tried_until_it_comes() -> None:
+    camera = ScriptedCamera([frame(0), None], failing_opens=[CameraLostError("absent")])
+    thread, inputs, watcher = start(camera)
+    assert [item.frame.index for item in inputs] == [0]
+    assert thread.join(2)
+    assert watcher.events == ["absent", "up"]
+
+
+def test_stopping_ends_the_wait_for_the_next_try() -> None:
+    thread, _, watcher = start(ScriptedCamera([], failing_opens=[CameraLostError("absent")] * 99))
+    assert watcher.lost.wait(2)
+    thread.stop()
+    assert thread.join(0.4)  # the next try would be later
+
+
+def test_an_error_of_a_file_ends_the_thread_and_is_kept_for_the_run() -> None:
+    thread, inputs, _ = start(ScriptedCamera([frame(0), InputError("broken")]))
+    assert len(list(inputs)) == 1
+    assert thread.join(2)
+    with pytest.raises(InputError, match="broken"):
+        raise thread.error or AssertionError

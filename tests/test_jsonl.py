@@ -1,0 +1,139 @@
+import json
+import logging
+import os
+import threading
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from builders import ORIGIN, pose, result
+from edge.errors import UnavailableError
+from edge.payload import schemas
+from edge.publish.jsonl import JsonlFileSink, JsonlStdoutSink
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def file_sink(path: Path, max_bytes: int = 10**6) -> JsonlFileSink:
+    sink = JsonlFileSink(path, ORIGIN, max_bytes=max_bytes)
+    sink.open()
+    return sink
+
+
+def test_every_line_is_a_pose_message_of_the_contract(tmp_path: Path) -> None:
+    sink = file_sink(tmp_path / "p.jsonl")
+    sink.write(result(pose(track_id=3), pose(x=0.6), index=7))
+    sink.write(result(index=8))
+    sink.close()
+    first, second = lines(tmp_path / "p.jsonl")
+    for message in (first, second):
+        jsonschema.validate(message, schemas()["pose"])
+    assert (first["seq"], second["seq"]) == (7, 8)
+    assert second["poses"] == []
+
+
+def test_lines_are_there_at_once_and_a_file_is_appended_to(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    for index in range(2):
+        sink = file_sink(path)
+        sink.write(result(index=index))
+        assert len(lines(path)) == index + 1
+        sink.close()
+
+
+def test_half_a_line_left_by_a_power_cut_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"v":1,"dev')
+    sink = file_sink(path)
+    sink.write(result(index=5))
+    sink.close()
+    assert json.loads(path.read_text().splitlines()[1])["seq"] == 5
+
+
+def test_a_full_file_is_kept_once_and_no_line_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    sink = file_sink(path, max_bytes=10_000)
+    for index in range(9):
+        sink.write(result(pose(), pose(), pose(), index=index))
+    sink.close()
+    kept = tmp_path / "p.jsonl.1"
+    assert path.stat().st_size <= 10_000
+    assert kept.stat().st_size <= 10_000
+    sequence = [message["seq"] for message in lines(kept) + lines(path)]
+    assert sequence == list(range(9))[-len(sequence) :]
+    assert len(sequence) >= 6
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_warns_once_and_never_raises(caplog: pytest.LogCaptureFixture) -> None:
+    sink = file_sink(Path("/dev/full"))
+    with caplog.at_level(logging.WARNING):
+        for index in range(5):
+            sink.write(result(index=index))
+    assert caplog.text.count("No space left on device") == 1
+    sink.close()
+
+
+def test_writing_goes_on_when_the_folder_is_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "usb"
+    folder.mkdir()
+    sink = JsonlFileSink(folder / "p.jsonl", ORIGIN, max_bytes=10_000, retry_s=0)
+    sink.open()
+    (folder / "p.jsonl").unlink()
+    folder.rmdir()
+    for index in range(9):  # the open file is gone from the folder: rotating it fails
+        sink.write(result(pose(), pose(), pose(), index=index))
+    folder.mkdir()
+    sink.write(result(index=9))
+    sink.close()
+    assert lines(folder / "p.jsonl")[-1]["seq"] == 9
+    assert "lines are lost" in caplog.text
+    assert "writing again" in caplog.text
+
+
+def test_an_output_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none" / "p.jsonl"):
+        with pytest.raises(UnavailableError, match="cannot be written"):
+            file_sink(path)
+
+
+def test_a_reader_that_leaves_ends_the_run_once() -> None:
+    reader, writer = os.pipe()
+    closed = []
+    sink = JsonlStdoutSink(ORIGIN, lambda: closed.append(True), descriptor=writer)
+    sink.open()
+    sink.write(result(index=1))
+    assert json.loads(os.read(reader, 10_000))["seq"] == 1
+    os.close(reader)
+    for index in range(3):
+        sink.write(result(index=index))
+    assert closed == [True]
+    os.close(writer)
+
+
+def test_a_slow_reader_gets_whole_lines() -> None:
+    reader, writer = os.pipe()
+    sink = JsonlStdoutSink(ORIGIN, lambda: None, descriptor=writer)
+    many = [pose(x=0.01 * i) for i in range(6)]
+
+    def write_all() -> None:
+        for index in range(60):  # more than a pipe holds
+            sink.write(result(*many, index=index))
+        os.close(writer)
+
+    thread = threading.Thread(target=write_all)
+    thread.start()
+    with os.fdopen(reader, "rb") as stream:
+        assert [json.loads(line)["seq"] for line in stream] == list(range(60))
+    thread.join()
+
+
+def test_a_closed_stdout_is_unavailable() -> None:
+    reader, writer = os.pipe()
+    os.close(writer)
+    os.close(reader)
+    with pytest.raises(UnavailableError, match="stdout is closed"):
+        JsonlStdoutSink(ORIGIN, lambda: None, descriptor=writer).open()

@@ -1,0 +1,140 @@
+import itertools
+import logging
+from pathlib import Path
+
+import cv2
+import pytest
+
+from data import data, needs_data
+from edge.camera.images import ImagesCamera
+from edge.camera.video import VideoCamera
+from edge.errors import InputError
+from edge.frame import Frame
+from edge.ports import Camera
+from videos import number_of, numbered_image, write_pictures, write_video
+
+
+def read_all(camera: Camera, at_most: int = 1000) -> list[Frame]:
+    camera.open()
+    frames: list[Frame] = []
+    while len(frames) < at_most and (frame := camera.read()) is not None:
+        frames.append(frame)
+    camera.close()
+    return frames
+
+
+@pytest.mark.parametrize(("name", "fourcc"), [("v.mp4", "mp4v"), ("v.avi", "MJPG"), ("v.webm", "VP80")])
+def test_every_frame_of_a_file_is_read_once_in_rgb(tmp_path: Path, name: str, fourcc: str) -> None:
+    frames = read_all(VideoCamera(write_video(tmp_path / name, fourcc=fourcc), paced=False))
+    assert [number_of(frame.image) for frame in frames] == list(range(10))
+    red, green = frames[3].image[8, 12], frames[3].image[8, 84]
+    assert red.argmax() == 0
+    assert green.argmax() == 1
+
+
+def test_a_loop_counts_on_in_index_and_media_time(tmp_path: Path) -> None:
+    frames = read_all(VideoCamera(write_video(tmp_path / "v.mp4", 4), paced=False, loop=True), at_most=10)
+    assert [number_of(frame.image) for frame in frames] == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
+    assert [frame.index for frame in frames] == list(range(10))
+    steps = [later.media_time_s - earlier.media_time_s for earlier, later in itertools.pairwise(frames)]
+    assert steps == pytest.approx([0.04] * 9, abs=1e-3)
+
+
+def test_a_missing_file_and_one_that_is_no_video_are_wrong_input(tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no video\n" * 500)
+    empty = tmp_path / "empty.mp4"
+    empty.write_bytes(b"")
+    for path, words in ((tmp_path / "none.mp4", "no such file"), (text, "cannot be read"), (empty, "cannot be read")):
+        with pytest.raises(InputError, match=words):
+            VideoCamera(path).open()
+
+
+def test_a_truncated_video_keeps_what_was_read_and_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = write_video(tmp_path / "v.avi", 80, fourcc="MJPG").read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with caplog.at_level(logging.WARNING):
+        frames = read_all(VideoCamera(cut, paced=False))
+    assert 10 <= len(frames) < 60
+    assert "of 80 frames: truncated" in caplog.text
+
+
+def test_a_video_of_which_no_frame_can_be_read_is_wrong_input(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "v.avi", 18, fourcc="MJPG").read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole[: len(whole) // 2])  # the headers and a piece of the first frame
+    with pytest.raises(InputError, match="not one frame"):
+        read_all(VideoCamera(cut, paced=False))
+
+
+def test_a_whole_video_does_not_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read_all(VideoCamera(write_video(tmp_path / "v.mp4"), paced=False))
+    assert caplog.text == ""
+
+
+def test_a_video_may_change_its_size_midway(tmp_path: Path) -> None:
+    path = tmp_path / "v.mjpeg"  # raw motion JPEG: pictures one after the other
+    pictures = [numbered_image(1), numbered_image(2), numbered_image(3, 128, 96), numbered_image(4, 64, 160)]
+    data = [cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes() for image in pictures]
+    path.write_bytes(b"".join(data))
+    frames = read_all(VideoCamera(path, paced=False))
+    assert [number_of(frame.image) for frame in frames] == [1, 2, 3, 4]
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "count", "size"),
+    [("classroom.gif", 45, (480, 270)), ("crowd_540p_5frames.mp4", 5, (960, 540))],
+)
+def test_real_files_are_read_whole(name: str, count: int, size: tuple[int, int]) -> None:
+    frames = read_all(VideoCamera(data(f"video/{name}"), paced=False))
+    assert len(frames) == count
+    assert {frame.size for frame in frames} == {size}
+
+
+def test_pictures_come_sorted_by_name(tmp_path: Path) -> None:
+    frames = read_all(ImagesCamera(write_pictures(tmp_path / "p", suffix=".jpg"), paced=False))
+    assert [number_of(frame.image) for frame in frames] == list(range(10))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+def test_a_broken_picture_is_skipped_with_a_warning_and_its_index_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str
+) -> None:
+    folder = write_pictures(tmp_path / "p", 5, suffix=suffix)
+    (folder / f"000{suffix}").write_text("not a picture")
+    half = folder / f"003{suffix}"
+    half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+    frames = read_all(ImagesCamera(folder, paced=False))
+    assert [frame.index for frame in frames] == [1, 2, 4]
+    assert [number_of(frame.image) for frame in frames] == [1, 2, 4]
+    assert caplog.text.count("skipped") == 2
+
+
+def test_pictures_of_several_sizes_are_one_source(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "p", 2)
+    cv2.imwrite(str(folder / "009.png"), numbered_image(9, 50, 70))
+    assert [frame.size for frame in read_all(ImagesCamera(folder, paced=False))] == [(96, 64), (96, 64), (50, 70)]
+
+
+def test_one_picture_is_a_source_too(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "p", 2)
+    (frame,) = read_all(ImagesCamera(folder / "001.png", paced=False))
+    assert number_of(frame.image) == 1
+
+
+def test_folders_without_a_picture_that_can_be_read_are_wrong_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no pictures in this folder"):
+        ImagesCamera(tmp_path).open()
+    (tmp_path / "a.png").write_text("not a picture")
+    with pytest.raises(InputError, match="no picture in it can be read"):
+        ImagesCamera(tmp_path).open()
+    with pytest.raises(InputError, match="no such file or folder"):
+        ImagesCamera(tmp_path / "none").open()
+
+
+def test_a_folder_can_loop(tmp_path: Path) -> None:
+    frames = read_all(ImagesCamera(write_pictures(tmp_path / "p", 3), paced=False, loop=True), at_most=7)
+    assert [number_of(frame.image) for frame in frames] == [0, 1, 2, 0, 1, 2, 0]
+    assert [frame.index for frame in frames] == list(range(7))
