@@ -174,7 +174,8 @@ class TrackConfig(Struct, frozen=True, kw_only=True):
     metric: Annotated[Literal["oks", "iou"], _about('how alike two poses are: "oks" by keypoints, "iou" by boxes')] = (
         "oks"
     )
-    max_age_s: Annotated[float, _about("seconds that a person may be out of sight and keep the id", 0.05, 60)] = 1.0
+    # Longer than tfjs's 1 s: where people cross, the small model melts two into one for more than a second.
+    max_age_s: Annotated[float, _about("seconds that a person may be out of sight and keep the id", 0.05, 60)] = 2.0
 
 
 class MqttConfig(Struct, frozen=True, kw_only=True):

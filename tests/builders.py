@@ -36,6 +36,7 @@ def pose(
     y: float = 0.2,
     width: float = 0.15,
     height: float = 0.6,
+    *,
     score: float = 0.8,
     keypoint_score: float | NDArray[Any] = 0.7,
     track_id: int | None = None,

@@ -41,7 +41,7 @@ def test_without_any_file_the_defaults_hold() -> None:
     assert config.camera.source == "scene"
     assert config.model.size == "auto"
     assert config.poses.min_score == 0.2
-    assert (config.track.enabled, config.track.metric, config.track.max_age_s) == (True, "oks", 1.0)
+    assert (config.track.enabled, config.track.metric, config.track.max_age_s) == (True, "oks", 2.0)
     assert (config.mqtt.url, config.mqtt.version, config.mqtt.base_topic) == ("", "auto", "edge-pose")
     assert config.health.interval_s == 10
 

@@ -1,0 +1,74 @@
+"""The worlds of the scene: which people are there at a time, how they look and what they do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from edge.camera.figure import Tubes, tailor
+from edge.camera.skeleton import Stance
+from edge.camera.walks import LANES_M, ROUND_S, ROUNDS, Visit, crossing_visit, hall_visit, visit_at
+from edge.camera.wardrobe import Look, dress
+
+WARM_UP_S = (ROUNDS + 1) * ROUND_S - 3.0
+"""The scene begins with everybody at their place; three seconds later a round begins."""
+
+__all__ = ["Actor", "Cast", "Crossing", "Hall"]
+
+Actor = tuple[int, Look, Tubes, Stance]
+"""Id, looks, clothes, what they do."""
+
+
+class Cast(Protocol):
+    """Who is there."""
+
+    def at(self, time_s: float) -> list[Actor]:
+        """Return the people `time_s` after the start; the same ones for the same time, whenever it is asked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Visitor:
+    look: Look
+    tubes: Tubes
+    visit: Visit
+
+
+class Hall:
+    """Six lanes of visitors (see `walks`). `spread` is half the image's width per metre of distance."""
+
+    def __init__(self, seed: int, spread: float) -> None:
+        self._seed = seed
+        self._spread = spread
+        # The visitors of now, and some others for those who ask about another time.
+        self._visitor: Callable[[int, int], _Visitor] = lru_cache(maxsize=4 * len(LANES_M))(self._invite)
+
+    def at(self, time_s: float) -> list[Actor]:
+        """Return the people in the hall at a time (s, not negative)."""
+        return [actor for lane in range(len(LANES_M)) if (actor := self._in_lane(lane, time_s))]
+
+    def _in_lane(self, lane: int, time_s: float) -> Actor | None:
+        number, since_s = visit_at(lane, time_s + WARM_UP_S)
+        visitor = self._visitor(lane, number)
+        if since_s >= visitor.visit.duration_s:
+            return None
+        return number * len(LANES_M) + lane + 1, visitor.look, visitor.tubes, visitor.visit.stance(since_s)
+
+    def _invite(self, lane: int, number: int) -> _Visitor:
+        look = dress((self._seed, lane, number))
+        return _Visitor(look, tailor(look), hall_visit(self._seed, lane, number, self._spread))
+
+
+class Crossing:
+    """Two people who walk past each other, stop, and walk back, for ever: a crossing every 6.5 s."""
+
+    def __init__(self, seed: int, spread: float) -> None:
+        looks = [dress((seed, 100 + who, 0)) for who in (0, 1)]
+        self._people = [_Visitor(look, tailor(look), crossing_visit(who, spread)) for who, look in enumerate(looks)]
+
+    def at(self, time_s: float) -> list[Actor]:
+        """Return both people at a time (s, not negative)."""
+        return [
+            (who + 1, person.look, person.tubes, person.visit.stance(time_s % person.visit.duration_s))
+            for who, person in enumerate(self._people)
+        ]

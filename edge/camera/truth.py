@@ -1,0 +1,98 @@
+"""What is true of the synthetic people in one image: keypoints, boxes, who can be seen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.camera.figure import Figure
+from edge.camera.skeleton import Points
+
+__all__ = ["TruePerson", "true_people", "turned"]
+
+MIN_VISIBLE = 0.5
+_BODY_M = 0.09  # a part of the own body hides a keypoint only from so far in front of it
+
+
+@dataclass(frozen=True, slots=True)
+class TruePerson:
+    """One person as drawn.
+
+    Attributes:
+        id: who it is; never used again for somebody else.
+        keypoints: float32 (17, 3), rows of x, y, v; x and y normalized to the image, not clipped; v is 0 outside
+            the image, 1 hidden by another person or the own body, 2 visible (as COCO marks them).
+        box_xyxy: float32 (4,), x0, y0, x1, y1 around all that is drawn of the person, also what somebody hides;
+            normalized, clipped to 0..1.
+        visible_fraction: part of the 17 keypoints that is inside the image and not hidden by another person.
+    """
+
+    id: int
+    keypoints: NDArray[np.float32]
+    box_xyxy: NDArray[np.float32]
+    visible_fraction: float
+
+    @property
+    def visible(self) -> bool:
+        """True when enough of the person is to be seen for a pose to be asked for: half of the keypoints."""
+        return self.visible_fraction >= MIN_VISIBLE
+
+
+def true_people(figures: Sequence[tuple[int, Figure]], size: tuple[int, int]) -> tuple[TruePerson, ...]:
+    """Return the truth about placed people (id, figure), by id; who is outside the image is left out."""
+    if not figures:
+        return ()
+    by_others, by_self = _hidden([figure for _, figure in figures])
+    people = []
+    for (person_id, figure), other, own in zip(figures, by_others, by_self, strict=True):
+        box = np.clip(np.array(figure.box_px) / (size * 2), 0, 1)
+        if box[2] <= box[0] or box[3] <= box[1]:
+            continue
+        xy = figure.xy_px[:17] / size
+        inside = ((xy >= 0) & (xy < 1)).all(1)
+        keypoints = np.column_stack([xy, np.where(inside, np.where(other | own, 1, 2), 0)])
+        seen = float((inside & ~other).mean())
+        people.append(TruePerson(person_id, keypoints.astype(np.float32), box.astype(np.float32), seen))
+    return tuple(sorted(people, key=lambda person: person.id))
+
+
+def _hidden(figures: Sequence[Figure]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which keypoints another person, and which the own body hides: (P, 17) each."""
+    points = np.concatenate([figure.xy_px[:17] for figure in figures])[:, None]  # (P * 17, 1, 2)
+    z_m = np.concatenate([figure.z_m[:17] for figure in figures])[:, None]
+    capsules = np.concatenate([figure.capsules for figure in figures])  # (C, 7)
+    owners = np.repeat(np.arange(len(figures)), [len(figure.capsules) for figure in figures])
+    own = np.repeat(np.arange(len(figures)), 17)[:, None] == owners
+    start, along = capsules[:, :2], capsules[:, 2:4] - capsules[:, :2]
+    squared = np.maximum((along**2).sum(1), 1e-9)
+    part = np.clip(((points - start) * along).sum(2) / squared, 0, 1)  # (P * 17, C)
+    away = points - start - part[..., None] * along
+    covers = (away**2).sum(2) < capsules[:, 4] ** 2
+    covers &= capsules[:, 5] + part * (capsules[:, 6] - capsules[:, 5]) < z_m - np.where(own, _BODY_M, 0)
+    by_others = (covers & ~own).any(1).reshape(-1, 17)
+    by_self = (covers & own).any(1).reshape(-1, 17)
+    for figure, hidden in zip(figures, by_self, strict=True):
+        hidden[:5] |= _turned_away(figure.z_m)
+    return by_others, by_self
+
+
+def _turned_away(z_m: Points) -> NDArray[np.bool_]:
+    """Return which of nose, eyes and ears the own head hides, (5,)."""
+    return np.asarray(z_m[:5] - z_m[19] > (0.0, -0.01, -0.01, 0.03, 0.03))
+
+
+def turned(person: TruePerson, degrees: int) -> TruePerson:
+    """Return the truth after the image was rotated clockwise by 0, 90, 180 or 270 degrees."""
+    if degrees == 0:
+        return person
+    keypoints = person.keypoints.copy()
+    keypoints[:, :2] = _turn(person.keypoints[:, :2], degrees)
+    corners = _turn(person.box_xyxy.reshape(2, 2), degrees)
+    box = np.concatenate([corners.min(0), corners.max(0)])
+    return TruePerson(person.id, keypoints, box, person.visible_fraction)
+
+
+def _turn(xy: NDArray[np.float32], degrees: int) -> NDArray[np.float32]:
+    x, y = xy[:, 0], xy[:, 1]
+    return np.stack({90: (1 - y, x), 180: (1 - x, 1 - y), 270: (y, 1 - x)}[degrees], 1)
