@@ -1,0 +1,46 @@
+"""How long to wait before the next attempt: longer each time, with jitter, so that a fleet does not return as one."""
+
+import random
+from collections.abc import Callable
+
+__all__ = ["Backoff"]
+
+
+class Backoff:
+    """Waits that grow from `min_s` to `max_s`; each is drawn from the upper half of its range.
+
+    Args:
+        min_s: shortest wait in seconds.
+        max_s: longest wait in seconds.
+        growth: of the range from one wait to the next; 1.5 adds at most about half of an outage to it.
+        draw: random numbers 0 .. 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        min_s: float = 1.0,
+        max_s: float = 60.0,
+        growth: float = 1.5,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._min_s = min_s
+        self._max_s = max_s
+        self._growth = growth
+        self._draw = draw
+        self._top_s = 0.0
+
+    def next_s(self) -> float:
+        """Return the next wait in seconds, `min_s` .. `max_s`."""
+        # Kept as a value that stops growing: a power of a counter would overflow after a night of failures.
+        self._top_s = min(self._max_s, max(2 * self._min_s, self._growth * self._top_s))
+        return self._top_s * (1 + self._draw()) / 2
+
+    def longest_s(self) -> float:
+        """Return a wait from the longest range, and stay there until `reset`."""
+        self._top_s = self._max_s
+        return self.next_s()
+
+    def reset(self) -> None:
+        """Start again at `min_s`."""
+        self._top_s = 0.0

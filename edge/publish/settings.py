@@ -1,0 +1,91 @@
+"""Where the MQTT broker is, how to log in, and what this device is called there."""
+
+import hashlib
+import re
+import ssl
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edge.errors import UnavailableError
+
+__all__ = ["MqttSettings", "Version"]
+
+Version = Literal["5", "3.1.1"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSettings:
+    """Where the broker is and how to log in.
+
+    Attributes:
+        host: name or address.
+        port: TCP port.
+        device: the last part of the topics' prefix.
+        base_topic: the first part of the topics' prefix.
+        tls: encrypt, and verify the broker's certificate and name.
+        version: `auto` is MQTT 5, and 3.1.1 for a broker that does not speak it.
+        username: None for an anonymous login.
+        password: never printed.
+        ca_file: PEM file of the authority to trust instead of the system's.
+        cert_file: PEM file of the client's certificate, for brokers that ask for one.
+        key_file: PEM file of its key, not encrypted.
+        keepalive_s: longest silence before either side asks whether the other is there.
+    """
+
+    host: str
+    port: int = 1883
+    device: str
+    base_topic: str = "edge-pose"
+    tls: bool = False
+    version: Literal["auto", "5", "3.1.1"] = "auto"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    keepalive_s: int = 10
+
+    def topic(self, name: str) -> str:
+        """Return the full topic of `pose`, `people`, `status` or `health`."""
+        return f"{self.base_topic}/{self.device}/{name}"
+
+    @property
+    def client_id(self) -> str:
+        """One per device, of the 1..23 plain characters that every broker has to take (MQTT 3.1.1, 3.1.3.1)."""
+        plain = f"edge-pose-{self.device}"
+        if self.base_topic == "edge-pose" and re.fullmatch(r"[0-9A-Za-z_-]{1,23}", plain):
+            return plain
+        name = f"{self.base_topic}/{self.device}".encode()
+        return f"edge-pose-{hashlib.sha256(name).hexdigest()[:13]}"
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Return how to encrypt, None for not at all.
+
+        Raises:
+            UnavailableError: a file of certificates or keys cannot be read.
+        """
+        if not self.tls:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.cert_file is not None:
+                # An empty password: OpenSSL would ask the terminal for that of an encrypted key.
+                context.load_cert_chain(self.cert_file, self.key_file, "")
+        except OSError as error:
+            files = ", ".join(filter(None, (self.ca_file, self.cert_file, self.key_file)))
+            raise UnavailableError(f"mqtt: cannot use {files}: {error.strerror or error}") from error
+        # Python 3.13 also refuses authorities without a key usage, such as mosquitto's manual makes.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        context.sslsocket_class = _TidySocket
+        return context
+
+
+class _TidySocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails; paho leaves that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise

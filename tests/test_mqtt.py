@@ -1,0 +1,506 @@
+"""The MQTT driver against real brokers: mosquitto, and the embedded one."""
+
+import json
+import logging
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from brokers import ANONYMOUS, Ear, Mosquitto, eventually, free_port, needs_mosquitto
+from builders import ORIGIN, pose, result
+from edge.errors import UnavailableError
+from edge.frame import Frame
+from edge.payload import people_message, status_message
+from edge.ports import PoseFrame
+from edge.publish.broker import EmbeddedBroker
+from edge.publish.mqtt import MqttSettings, MqttSink
+
+MakeSink = Callable[..., MqttSink]
+
+PHRASE = "over the hills"
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path, ANONYMOUS)
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def make_sink() -> Iterator[MakeSink]:
+    """Sinks that retry soon, and are closed at the end."""
+    sinks: list[MqttSink] = []
+
+    def make(port: int, run: str = "k3f9", min_retry_s: float = 0.1, **settings: Any) -> MqttSink:
+        origin = msgspec.structs.replace(ORIGIN, run=run)
+        given = {"host": "127.0.0.1", "device": "hall", **settings}
+        sink = MqttSink(MqttSettings(port=port, **given), origin, min_retry_s=min_retry_s)
+        sinks.append(sink)
+        return sink
+
+    yield make
+    for sink in sinks:
+        sink.close()
+
+
+def connect(sink: MqttSink) -> MqttSink:
+    sink.open()
+    eventually(lambda: sink.connected)
+    return sink
+
+
+def say(sink: MqttSink, state: Any = "online", reason: str = "all is well", run: str = "k3f9") -> None:
+    now_s = time.time()
+    origin = msgspec.structs.replace(ORIGIN, run=run)
+    sink.set_state("status", status_message(state, reason, origin, now_s, now_s))
+
+
+def count(sink: MqttSink, ids: list[int] | None) -> None:
+    number = None if ids is None else len(ids)
+    sink.set_state("people", people_message(number, ids or [], ORIGIN, time.time()))
+
+
+def live(index: int) -> PoseFrame:
+    """A result captured now."""
+    blank = result(pose(track_id=3), pose(x=0.6), index=index)
+    now = Frame(blank.frame.image, index, time.monotonic(), time.time(), time.monotonic())
+    return PoseFrame(now, blank.poses, blank.inference_ms)
+
+
+@contextmanager
+def feeding(sink: MqttSink) -> Iterator[None]:
+    """A camera's worth of results, as long as the block lasts."""
+    done = threading.Event()
+
+    def feed() -> None:
+        index = 0
+        while not done.wait(0.02):
+            sink.write(live(index))
+            index += 1
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def kept(port: int, *names: str, version: str = "5") -> dict[str, dict[str, Any]]:
+    """Return what the broker has kept of the named topics, as a newcomer is told; wait until it has some."""
+    told: dict[str, dict[str, Any]] = {}
+
+    def has_all() -> bool:
+        with Ear(port, version=version) as newcomer:
+            eventually(lambda: all(newcomer.of(name) for name in names))
+            told.update((name, newcomer.of(name)[0]) for name in names)
+            return all(m.retain for m in newcomer.heard if not m.topic.endswith("/pose"))
+
+    eventually(has_all)
+    return told
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+@needs_mosquitto
+def test_messages_go_out_with_the_flags_of_the_contract(mosquitto: Mosquitto, make_sink: MakeSink) -> None:
+    mosquitto.start()
+    with Ear(mosquitto.port) as ear:
+        sink = connect(make_sink(mosquitto.port))
+        say(sink)
+        count(sink, [3])
+        with feeding(sink):
+            eventually(lambda: ear.of("pose") and ear.of("status") and ear.of("people"))
+    by_topic = {message.topic: message for message in ear.heard}
+    assert by_topic["edge-pose/hall/pose"].qos == 0
+    expiry_s = getattr(by_topic["edge-pose/hall/pose"].properties, "MessageExpiryInterval", None)
+    assert expiry_s in (1, 2)  # seconds; the broker counts them down
+    assert by_topic["edge-pose/hall/people"].qos == 1
+    assert by_topic["edge-pose/hall/status"].qos == 1
+    assert not hasattr(by_topic["edge-pose/hall/status"].properties, "MessageExpiryInterval")
+    told = kept(mosquitto.port, "people", "status")
+    assert told["people"]["ids"] == [3]
+    assert told["status"]["state"] == "online"
+    with Ear(mosquitto.port, "edge-pose/hall/pose") as newcomer, feeding(sink):
+        eventually(lambda: newcomer.heard)
+    assert not any(message.retain for message in newcomer.heard)
+
+
+@needs_mosquitto
+def test_a_state_set_before_the_broker_is_there_arrives_when_it_appears(
+    mosquitto: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "edge")
+    sink = make_sink(mosquitto.port)
+    say(sink, "degraded", "starting")
+    sink.open()
+    eventually(lambda: caplog.text.count("another try failed") > 1)
+    for index in range(3):
+        sink.write(live(index))
+    assert sink.dropped == 3
+    mosquitto.start()
+    assert kept(mosquitto.port, "status")["status"]["reason"] == "starting"
+    assert len(warnings(caplog)) == 1
+    assert f"broker 127.0.0.1:{mosquitto.port} cannot be reached" in warnings(caplog)[0]
+
+
+@needs_mosquitto
+def test_only_the_latest_state_is_sent_on_connect(mosquitto: Mosquitto, make_sink: MakeSink) -> None:
+    sink = make_sink(mosquitto.port)
+    for number in range(50):
+        count(sink, [number])
+    mosquitto.start()
+    with Ear(mosquitto.port) as ear:
+        connect(sink)
+        eventually(lambda: ear.of("people"))
+        sink.close()
+    assert [message["ids"] for message in ear.of("people")] == [[49]]
+
+
+@needs_mosquitto
+def test_a_login_with_the_right_password_is_accepted(tmp_path: Path, make_sink: MakeSink) -> None:
+    broker = Mosquitto(tmp_path, *_accounts(tmp_path, hall=PHRASE))
+    try:
+        broker.start()
+        sink = connect(make_sink(broker.port, username="hall", password=PHRASE))
+        assert sink.connected
+    finally:
+        broker.kill()
+
+
+@needs_mosquitto
+def test_a_refused_login_is_no_connection_is_told_once_and_tried_again(
+    tmp_path: Path, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    broker = Mosquitto(tmp_path, *_accounts(tmp_path, hall="another one"))
+    try:
+        broker.start()
+        sink = make_sink(broker.port, username="hall", password=PHRASE)
+        sink.open()
+        eventually(lambda: caplog.text.count("another try failed") > 1)
+        sink.write(live(0))
+        assert not sink.connected
+        assert sink.dropped == 1
+        broker.kill()
+        _accounts(tmp_path, hall=PHRASE)
+        broker.start()
+        eventually(lambda: sink.connected)
+    finally:
+        broker.kill()
+    refusals = [text for text in warnings(caplog) if "refuses the login" in text]
+    assert len(refusals) == 1
+    assert PHRASE not in caplog.text
+    assert PHRASE not in repr(MqttSettings(host="h", device="d", password=PHRASE))
+
+
+def _accounts(folder: Path, **passwords: str) -> tuple[str, ...]:
+    """Write mosquitto's password file, and return the lines that use it."""
+    file = folder / "passwords"
+    file.write_text("".join(f"{name}:{password}\n" for name, password in passwords.items()))
+    subprocess.run(["mosquitto_passwd", "-U", str(file)], check=True)
+    return ("allow_anonymous false", f"password_file {file}")
+
+
+@needs_mosquitto
+def test_after_a_killed_broker_returns_poses_and_states_go_on_and_nothing_old_comes(
+    mosquitto: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    mosquitto.start()
+    sink = connect(make_sink(mosquitto.port))
+    say(sink)
+    with feeding(sink):
+        with Ear(mosquitto.port) as ear:
+            eventually(lambda: ear.of("pose"))
+        mosquitto.kill()
+        eventually(lambda: not sink.connected)
+        lost = sink.dropped
+        eventually(lambda: sink.dropped > lost + 5)
+        back_s = time.time()
+        mosquitto.start()
+        with Ear(mosquitto.port) as ear:
+            eventually(lambda: len(ear.of("pose")) > 5 and ear.of("status"))
+    assert min(_captured_s(message) for message in ear.of("pose")) > back_s - 1
+    texts = [record.getMessage() for record in caplog.records]
+    broker = f"broker 127.0.0.1:{mosquitto.port}"
+    assert sum(text.startswith(f"{broker} gone: publishing stops, retry in ") for text in texts) == 1
+    assert texts.count(f"{broker} back") == 1
+
+
+def _captured_s(message: dict[str, Any]) -> float:
+    return datetime.fromisoformat(message["time"]).astimezone(UTC).timestamp()
+
+
+@needs_mosquitto
+def test_a_clean_stop_leaves_offline_and_nobody_knows_who_is_there(mosquitto: Mosquitto, make_sink: MakeSink) -> None:
+    mosquitto.start()
+    sink = connect(make_sink(mosquitto.port))
+    say(sink)
+    count(sink, [3, 5])
+    with Ear(mosquitto.port) as ear:
+        say(sink, "offline", "stopped")
+        count(sink, None)
+        sink.close()
+        told = kept(mosquitto.port, "status", "people")
+        assert told["status"]["state"] == "offline"
+        assert told["people"]["count"] is None
+        # The will would follow a connection that ended without a goodbye.
+        assert ear.of("status")[-1]["reason"] == "stopped"
+
+
+KILLED = """
+import sys, threading, time
+from edge.payload import Origin, status_message
+from edge.publish.mqtt import MqttSettings, MqttSink
+origin = Origin(device="hall", run="k3f9", camera="front", model="some")
+sink = MqttSink(MqttSettings(host="127.0.0.1", port=int(sys.argv[1]), device="hall"), origin)
+sink.set_state("status", status_message("online", "all is well", origin, time.time(), time.time()))
+sink.open()
+threading.Event().wait(60)
+"""
+
+
+@needs_mosquitto
+def test_the_last_will_of_a_killed_process_says_offline(mosquitto: Mosquitto) -> None:
+    mosquitto.start()
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(mosquitto.port)])
+    try:
+        assert kept(mosquitto.port, "status")["status"]["state"] == "online"
+    finally:
+        process.kill()
+        process.wait()
+    with Ear(mosquitto.port) as ear:
+        eventually(lambda: ear.of("status") and ear.of("status")[-1]["state"] == "offline")
+    assert ear.of("status")[-1]["reason"] == "connection lost"
+
+
+@needs_mosquitto
+def test_a_broker_that_stops_reading_costs_no_memory_and_gets_nothing_old_afterwards(
+    mosquitto: Mosquitto, make_sink: MakeSink
+) -> None:
+    mosquitto.start()
+    sink = connect(make_sink(mosquitto.port))
+    big = PoseFrame(live(0).frame, tuple(pose() for _ in range(50)), 1.0)
+
+    def too_much() -> bool:
+        for _ in range(100):
+            sink.write(big)
+        return not sink.connected
+
+    with Ear(mosquitto.port, "edge-pose/hall/pose") as ear:
+        with feeding(sink):
+            eventually(lambda: len(ear.heard) > 20)
+        mosquitto.signal(signal.SIGSTOP)
+        heard = len(ear.heard)
+        with feeding(sink), traced_memory() as grown_bytes:
+            eventually(too_much, within_s=8)
+        again_s = time.time()
+        mosquitto.signal(signal.SIGCONT)
+        eventually(lambda: sink.connected)
+        with feeding(sink):
+            eventually(lambda: len(ear.heard) > heard + 20)
+    assert min(_captured_s(json.loads(message.payload)) for message in ear.heard[heard:]) > again_s
+    assert grown_bytes() < 200_000
+
+
+@contextmanager
+def traced_memory() -> Iterator[Callable[[], int]]:
+    """Measure how much more memory is in use at the end than at the start, in bytes."""
+    grown_bytes = 0
+    tracemalloc.start()
+    start_bytes, _ = tracemalloc.get_traced_memory()
+    try:
+        yield lambda: grown_bytes
+    finally:
+        grown_bytes = tracemalloc.get_traced_memory()[0] - start_bytes
+        tracemalloc.stop()
+
+
+@needs_mosquitto
+def test_a_short_stall_is_survived_without_a_new_connection(
+    mosquitto: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto.start()
+    sink = connect(make_sink(mosquitto.port))
+    with Ear(mosquitto.port) as ear, feeding(sink):
+        eventually(lambda: ear.of("pose"))
+        mosquitto.signal(signal.SIGSTOP)
+        lost = sink.dropped
+        eventually(lambda: sink.dropped > lost + 20)
+        mosquitto.signal(signal.SIGCONT)
+        heard = len(ear.heard)
+        eventually(lambda: len(ear.heard) > heard + 10)
+    assert not warnings(caplog)
+
+
+def test_a_listener_that_never_answers_gets_no_pose_and_close_returns(make_sink: MakeSink) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sink = make_sink(listener.getsockname()[1])
+        sink.open()
+        peer, _ = listener.accept()
+        with peer:
+            for index in range(500):
+                sink.write(live(index))
+            assert not sink.connected
+            assert sink.dropped == 500
+            closing = threading.Thread(target=sink.close)
+            closing.start()
+            closing.join(5)
+            assert not closing.is_alive()
+
+
+@needs_mosquitto
+def test_close_returns_while_the_broker_reads_nothing(mosquitto: Mosquitto, make_sink: MakeSink) -> None:
+    mosquitto.start()
+    sink = connect(make_sink(mosquitto.port))
+    mosquitto.signal(signal.SIGSTOP)
+    say(sink, "offline", "stopped")
+    closing = threading.Thread(target=sink.close)
+    closing.start()
+    closing.join(5)
+    assert not closing.is_alive()
+
+
+def test_the_embedded_broker_makes_the_client_step_down_once(
+    make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with EmbeddedBroker() as broker:
+        port = broker.port
+        with Ear(port, version="3.1.1") as ear:
+            sink = connect(make_sink(port))
+            say(sink)
+            count(sink, [3])
+            with feeding(sink):
+                eventually(lambda: len(ear.of("pose")) > 5 and ear.of("status") and ear.of("people"))
+    eventually(lambda: not sink.connected)
+    with EmbeddedBroker(port=port):
+        eventually(lambda: sink.connected)
+        assert kept(port, "people", version="3.1.1")["people"]["ids"] == [3]
+    assert sum("3.1.1" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_broker_that_hangs_up_on_mqtt_5_is_offered_3_1_1_at_once(make_sink: MakeSink) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        make_sink(listener.getsockname()[1], min_retry_s=30).open()
+        levels = []
+        for _ in range(2):
+            peer, _address = listener.accept()
+            with peer:
+                login = peer.recv(4096)
+                levels.append(login[login.index(b"MQTT") + 4])
+    assert levels == [5, 4]
+
+
+@needs_mosquitto
+def test_two_agents_with_one_name_both_say_so_and_step_back(
+    mosquitto: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto.start()
+    ours = connect(make_sink(mosquitto.port, run="ours"))
+    say(ours, run="ours")
+    theirs = make_sink(mosquitto.port, run="theirs")
+    say(theirs, run="theirs")
+    theirs.open()
+    clashes = "another agent is called edge-pose/hall too (run {}): publishing stops, retry in "
+    eventually(lambda: any(clashes.format("ours") in text for text in warnings(caplog)))
+    eventually(lambda: any(clashes.format("theirs") in text for text in warnings(caplog)))
+    waits_s = [int(r.getMessage().split("retry in ")[1].split()[0]) for r in caplog.records if r.levelname == "ERROR"]
+    assert min(waits_s) >= 30
+    assert max(waits_s) <= 60
+    eventually(lambda: not ours.connected and not theirs.connected)
+
+
+@needs_mosquitto
+def test_a_new_run_after_a_former_one_is_no_clash(
+    mosquitto: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto.start()
+    former = connect(make_sink(mosquitto.port, run="former"))
+    say(former, run="former")
+    kept(mosquitto.port, "status")
+    former.close()
+    current = connect(make_sink(mosquitto.port, run="current"))
+    say(current, run="current")
+    eventually(lambda: kept(mosquitto.port, "status")["status"]["run"] == "current")
+    assert not warnings(caplog)
+
+
+@needs_mosquitto
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+class TestTls:
+    @pytest.fixture
+    def plain_port(self) -> int:
+        return free_port()
+
+    @pytest.fixture
+    def secure(self, tmp_path: Path, plain_port: int) -> Iterator[Mosquitto]:
+        _make_certificates(tmp_path)
+        broker = Mosquitto(
+            tmp_path,
+            ANONYMOUS,
+            f"cafile {tmp_path}/ca.pem",
+            f"certfile {tmp_path}/broker.pem",
+            f"keyfile {tmp_path}/broker.key",
+            "require_certificate true",
+            f"listener {plain_port} 127.0.0.1",
+        ).start()
+        yield broker
+        broker.kill()
+
+    def test_a_broker_of_a_given_authority_is_trusted(
+        self, secure: Mosquitto, plain_port: int, tmp_path: Path, make_sink: MakeSink
+    ) -> None:
+        files = {"ca_file": "ca.pem", "cert_file": "broker.pem", "key_file": "broker.key"}
+        settings = {key: str(tmp_path / file) for key, file in files.items()}
+        sink = connect(make_sink(secure.port, host="localhost", tls=True, **settings))
+        with Ear(plain_port) as ear, feeding(sink):
+            eventually(lambda: len(ear.of("pose")) > 10)
+
+    @pytest.mark.parametrize(("host", "ca_file"), [("localhost", None), ("127.0.0.1", "ca.pem")])
+    def test_a_broker_of_an_unknown_authority_or_name_is_told_and_gets_nothing(
+        self, secure: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture, host: str, ca_file: Any
+    ) -> None:
+        sink = make_sink(secure.port, host=host, tls=True, ca_file=ca_file and str(secure.folder / ca_file))
+        sink.open()
+        eventually(lambda: warnings(caplog))
+        assert "certificate not trusted" in warnings(caplog)[0]
+        assert not sink.connected
+
+    def test_a_file_that_cannot_be_read_is_named(self, tmp_path: Path, make_sink: MakeSink) -> None:
+        sink = make_sink(1, tls=True, ca_file=str(tmp_path / "missing.pem"))
+        with pytest.raises(UnavailableError, match=r"missing\.pem"):
+            sink.open()
+
+
+def _make_certificates(folder: Path) -> None:
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    make = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    openssl(*make, "-subj", "/CN=Test authority", "-keyout", "ca.key", "-out", "ca.pem")
+    named = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=CA:FALSE")
+    openssl(*make, *named, *signed, "-keyout", "broker.key", "-out", "broker.pem")
+
+
+def test_an_unused_sink_closes(make_sink: MakeSink) -> None:
+    make_sink(free_port()).close()
