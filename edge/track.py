@@ -28,6 +28,7 @@ _COAST_TIME_S = 3.0  # in which the motion of an unseen person dies down
 _MEMORY_TIME_S = 1.0  # in which keypoints that are hidden lose their scores
 _DOUBT_PER_S = 1.0  # by which OKS forgives more for the place of an unseen person, relative to a seen one's
 _TENTATIVE_TRUST = 0.5  # between a person who was missed for a moment and what just appeared there
+_CROWDED = 3.0  # an overlap (IoU) with somebody else of 1 / this says nothing about motion any more
 _MAX_SPEED = 3.0  # lengths of the person per second: faster is a mistake, not a runner
 
 # Trunk and head move as the person does, arms and legs swing.
@@ -53,11 +54,11 @@ class _Track:
         unseen_s = now_s - self.last_seen_s
         return self.velocity * (_COAST_TIME_S * -math.expm1(-unseen_s / _COAST_TIME_S))
 
-    def see(self, pose: Pose, now_s: float, size: tuple[int, int]) -> None:
-        """Take over where the person is now."""
+    def see(self, pose: Pose, now_s: float, size: tuple[int, int], clear: float) -> None:
+        """Take over where the person is now; `clear`, 0 .. 1, is how far nobody else is in the way."""
         elapsed_s = now_s - self.last_seen_s
         if elapsed_s > 0:
-            self._correct_velocity(pose, elapsed_s, now_s - self.first_seen_s, size)
+            self._correct_velocity(pose, elapsed_s, now_s - self.first_seen_s, size, clear)
         self.keypoints = self._remembered(pose, now_s)
         self.box_xyxy, self.last_seen_s = pose.box_xyxy, now_s
 
@@ -68,7 +69,9 @@ class _Track:
         old[:, 2] *= math.exp((self.last_seen_s - now_s) / _MEMORY_TIME_S)
         return np.where(pose.keypoints[:, 2:] >= np.minimum(old[:, 2:], _MIN_SCORE), pose.keypoints, old)
 
-    def _correct_velocity(self, pose: Pose, elapsed_s: float, age_s: float, size: tuple[int, int]) -> None:
+    def _correct_velocity(
+        self, pose: Pose, elapsed_s: float, age_s: float, size: tuple[int, int], clear: float
+    ) -> None:
         """Correct the velocity by the alpha-beta filter (Kalata 1984) with alpha 1: `v += beta * (seen - v)`.
 
         beta is 1 - exp(-dt / T), so that a second of frames counts the same at any rate; while the track is
@@ -79,7 +82,7 @@ class _Track:
             return
         moved = weights @ (pose.keypoints[:, :2] - self.keypoints[:, :2]) / weights.sum()
         beta = max(-math.expm1(-elapsed_s / _VELOCITY_TIME_S), elapsed_s / age_s)
-        velocity = self.velocity + beta * (moved / elapsed_s - self.velocity)
+        velocity = self.velocity + beta * clear * (moved / elapsed_s - self.velocity)
         self.velocity = _limited(velocity, pose.box_xyxy, size)
 
 
@@ -136,10 +139,11 @@ class Tracker:
         """
         self._advance(time_s)
         self._tracks = [track for track in self._tracks if self._unseen_s(track) <= self._max_age_s]
+        clear = self._clear()
         pairs = dict(assign(self._similarity(poses, size), 0))
         seen = [self._tracks[pairs[at]] if at in pairs else self._begun(poses[at]) for at in range(len(poses))]
-        for pose, track in zip(poses, seen, strict=True):
-            track.see(pose, self._now_s, size)
+        for at, (pose, track) in enumerate(zip(poses, seen, strict=True)):
+            track.see(pose, self._now_s, size, clear[pairs[at]] if at in pairs else 1.0)
         self._keep(seen)
         return tuple(replace(pose, id=track.id) for pose, track in zip(poses, seen, strict=True))
 
@@ -173,6 +177,18 @@ class Tracker:
             alike = oks(seen, expected, areas_px(boxes, size) * doubts**2, size, min_score=_MIN_SCORE)
         trust = np.array([_TENTATIVE_TRUST if track.id is None else 1.0 for track in self._tracks])  # (T,)
         return np.asarray(np.where(alike >= self._min_similarity, alike, 0) * trust)
+
+    def _clear(self) -> Floats:
+        """Return (T,) how far each person is expected to be apart from all others, 1 .. 0 at an IoU of a third.
+
+        Where people cross, the detector puts one pose on both, between them: by its motion both would stand still.
+        """
+        if len(self._tracks) < 2:
+            return np.ones(len(self._tracks))
+        boxes = np.stack([track.box_xyxy + np.tile(track.shift(self._now_s), 2) for track in self._tracks])
+        sure = np.array([track.id is not None for track in self._tracks])
+        overlap = np.where(sure, iou(boxes, boxes) - np.eye(len(boxes)), 0).max(axis=1)
+        return np.asarray(np.clip(1 - _CROWDED * overlap, 0, 1))
 
     def _begun(self, pose: Pose) -> _Track:
         return _Track(pose.keypoints, pose.box_xyxy, self._now_s, self._now_s, np.zeros(2))
