@@ -13,7 +13,7 @@ export EDGE_POSE_MODEL_MIRROR ?= $(abspath $(SHARED)/models)
 export EDGE_POSE_TEST_DATA ?= $(abspath $(SHARED))
 endif
 
-.PHONY: demo setup test check format bench picture locks schemas clean
+.PHONY: demo setup test system-test check format bench picture locks schemas clean
 
 setup: $(VENV)/.installed
 
@@ -31,7 +31,11 @@ demo: setup
 	@$(BIN)/edge-pose demo --picture demo.png $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(MODEL),--model $(MODEL))
 
 test: setup
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest --ignore tests/system $(PYTEST_FLAGS)
+
+# Environments of their own: other TFLite runtimes from the package index.
+system-test: setup
+	$(BIN)/python -m pytest tests/system $(PYTEST_FLAGS)
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -87,6 +87,11 @@ class LiteRtEngine:
         if self._input_size:
             self._set_spec(self._input_size)
 
+    @property
+    def is_dynamic(self) -> bool:
+        """True when the model takes an input of any size."""
+        return self._contract.fixed_size is None
+
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:
         """Fix the input size for a camera of `image_size` (width, height); a size once fixed stays."""
         if self._input_size is None:

@@ -1,0 +1,337 @@
+"""The command `edge-pose`: parses the command line, and turns every expected error into one line and a code."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from edge import __version__
+from edge.address import mask
+from edge.errors import EdgeError, UsageError
+
+# Each command imports what it needs: `config check` must not wait for OpenCV.
+# ruff: noqa: PLC0415
+
+__all__ = ["entry", "main"]
+
+log = logging.getLogger(__name__)
+
+USAGE_CODE = 64
+BUG_CODE = 70
+
+RUN_EXAMPLES = """\
+examples:
+  edge-pose run --camera scene --mqtt mqtt://localhost
+  edge-pose run --camera street.mp4 --no-pace --jsonl poses.jsonl
+  edge-pose run --config /etc/edge-pose/edge-pose.toml --set camera.rotate=180
+
+SRC is one of
+  scene                    synthetic people with known keypoints, endless
+  file.mp4|avi|gif         a video; plays by its own clock, or as fast as possible with --no-pace
+  folder, picture.jpg      pictures, sorted by name
+  rtsp://…, http://…       a live stream; opened again whenever it breaks off
+
+exit codes: 0 stopped as asked, or the file ended; 64 usage; 66 no such or unreadable file; 69 a part is missing;
+70 a bug of ours; 75 a driver hangs; 78 bad config or bad model file
+"""
+
+
+class _Stopped(BaseException):
+    """SIGTERM or SIGINT before there is a run that could be asked to stop."""
+
+
+class _Signals:
+    """SIGTERM and SIGINT end whatever is going on: a run by its own stop, anything else at once."""
+
+    def __init__(self) -> None:
+        self.stop: Callable[[], None] | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
+        if self.stop is None:
+            raise _Stopped
+        self.stop()
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with 64 on a usage error, in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    signals = _Signals()
+    debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _dispatch(arguments, signals)
+    except _Stopped:
+        code = 0
+    except EdgeError as error:
+        _print_error(error)
+        code = error.exit_code
+        if debug:
+            traceback.print_exc()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has no reader
+        code = 0
+    except Exception as error:  # noqa: BLE001 - the last resort; anything that comes here is our mistake
+        print(f"edge-pose: a bug in edge-pose: {type(error).__name__}: {error} (see --debug)", file=sys.stderr)
+        code = BUG_CODE
+        if debug:
+            traceback.print_exc()
+    return code
+
+
+def _dispatch(arguments: Sequence[str] | None, signals: _Signals) -> int:
+    options = _parser().parse_args(arguments)
+    _set_up_logs(debug=options.debug)
+    command: Callable[[argparse.Namespace, _Signals], int] = options.command
+    return command(options, signals)
+
+
+def entry() -> NoReturn:
+    """Run the command as a process of its own."""
+    code = main()
+    if any(thread.daemon for thread in threading.enumerate()):
+        # A thread hangs in native code, which would not survive Python's clean-up.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _print_error(error: EdgeError) -> None:
+    for line in str(error).splitlines():
+        print(f"edge-pose: {mask(line)}", file=sys.stderr)
+
+
+def _set_up_logs(*, debug: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s" if debug else "%(message)s",
+        stream=sys.stderr,
+        force=True,
+    )
+    if not debug:
+        # FFmpeg and OpenCV ask these when they are first used; INFO chatter of theirs belongs to --debug.
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
+
+# Commands
+
+
+def _run(options: argparse.Namespace, signals: _Signals) -> int:
+    from edge.app import Run, RunOptions
+    from edge.config import load
+
+    config = load(options.config, _overrides(options), options.set)
+    run = Run(
+        config,
+        RunOptions(max_frames=options.max_frames, paced=not options.no_pace, loop=options.loop, debug=options.debug),
+    )
+    signals.stop = run.stop
+    run.run()
+    return 0
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, Any]:
+    from edge.model_files import is_path
+
+    model: str | None = options.model
+    by_path = model is not None and is_path(model)
+    return {
+        "camera.source": options.camera,
+        "model.file": model if by_path else None,
+        "model.name": None if by_path else model,
+        "mqtt.url": options.mqtt,
+        "output.jsonl": options.jsonl,
+    }
+
+
+def _demo(options: argparse.Namespace, signals: _Signals) -> int:
+    from edge.demo import Demo
+
+    demo = Demo(seconds=options.seconds, model=options.model, picture=options.picture)
+    signals.stop = demo.stop
+    return demo.run()
+
+
+def _models_list(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001 - see _dispatch
+    from edge.manifest import load_manifest
+    from edge.model_files import model_rows, places
+
+    where = places(os.environ)
+    for row in model_rows(load_manifest(where.mirror), where):
+        size = "" if row.size_bytes is None else f"{row.size_bytes / 1e6:.1f} MB"
+        mark = "*" if row.is_default else " "
+        print(f"{mark} {row.entry.name:42} {row.entry.kind:10} {row.state:12} {row.source or '':6} {size:>8}")
+    print("\n* the default; files are looked for in:", where.mirror or "(no mirror)", where.cache)
+    return 0
+
+
+def _models_verify(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001
+    from edge.errors import UnavailableError
+    from edge.manifest import load_manifest
+    from edge.model_files import model_row, model_rows, places
+
+    where = places(os.environ)
+    manifest = load_manifest(where.mirror)
+    rows = [model_row(name, manifest, where) for name in options.names] or model_rows(manifest, where)
+    for row in rows:
+        print(f"{row.entry.name}: {row.state}{f' ({row.path})' if row.path else ''}")
+    fine = ("ok",) if options.names else ("ok", "missing")
+    bad = [row.entry.name for row in rows if row.state not in fine]
+    if bad:
+        raise UnavailableError(f"not fit for use: {', '.join(bad)}")
+    return 0
+
+
+def _models_show(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001
+    from edge.manifest import load_manifest
+    from edge.model_files import model_row, places
+
+    where = places(os.environ)
+    row = model_row(options.name, load_manifest(where.mirror), where)
+    facts = {
+        "name": row.entry.name + (" (default)" if row.is_default else ""),
+        "kind": row.entry.kind,
+        "file": row.entry.file,
+        "state": row.state,
+        "path": str(row.path or ""),
+        "bytes": "" if row.size_bytes is None else str(row.size_bytes),
+        "digest": row.entry.digest,
+        "url": row.entry.url,
+        "delegate": row.entry.delegate,
+        "cpu twin": row.entry.cpu_twin,
+        "licence": row.entry.licence,
+    }
+    for key, value in facts.items():
+        if value:
+            print(f"{key:9} {value}")
+    return 0
+
+
+def _config_check(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001 - see _dispatch
+    from edge.config import load
+
+    load(options.file, None, options.set)
+    print(f"{options.file or 'defaults'}: no mistakes found")
+    return 0
+
+
+def _config_show(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001
+    from edge.config import load
+    from edge.config_text import dump
+
+    print(dump(load(options.file, None, options.set)), end="")
+    return 0
+
+
+def _config_init(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001
+    from edge.config_text import default_text
+
+    if options.file is None:
+        print(default_text(), end="")
+        return 0
+    try:
+        with options.file.open("x", encoding="utf-8") as file:
+            file.write(default_text())
+    except FileExistsError:
+        raise UsageError(f"{options.file}: exists already and is left as it is") from None
+    except OSError as error:
+        raise UsageError(f"{options.file}: cannot be written: {error.strerror}") from error
+    print(f"{options.file}: written; every key is explained in it")
+    return 0
+
+
+# The command line
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="edge-pose", description="People on camera become pose JSON over MQTT.")
+    parser.add_argument("--version", action="version", version=f"edge-pose {__version__}")
+    parser.set_defaults(debug=False)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_demo(commands)
+    _add_models(commands)
+    _add_config(commands)
+    return parser
+
+
+def _add(commands: Any, name: str, command: Any, text: str, epilog: str = "") -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--debug", action="store_true", help="tracebacks, times, native libraries' own words")
+    if command is not None:
+        parser.set_defaults(command=command)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = _add(commands, "run", _run, "find people and publish their poses until stopped", RUN_EXAMPLES)
+    run.add_argument("--config", metavar="FILE", type=Path, help="TOML file; flags and --set go before it")
+    run.add_argument("--camera", metavar="SRC", help="where frames come from (default: scene)")
+    run.add_argument("--model", metavar="NAME|FILE", help="a name of `models list`, or a path to a .tflite")
+    run.add_argument("--mqtt", metavar="URL", help="mqtt://host[:1883] or mqtts://host[:8883]")
+    run.add_argument("--jsonl", metavar="FILE|-", help="append every pose message as a line; - is stdout")
+    run.add_argument("--max-frames", metavar="N", type=_positive, help="end after N frames")
+    run.add_argument("--no-pace", action="store_true", help="every frame of a file once, as fast as possible")
+    run.add_argument("--loop", action="store_true", help="begin a file or folder again at its end")
+    _add_set(run)
+
+
+def _add_demo(commands: Any) -> None:
+    text = "show the whole way with no hardware: synthetic people, model, embedded MQTT broker, live view"
+    demo = _add(commands, "demo", _demo, text)
+    demo.add_argument("--seconds", metavar="S", type=float, help="end after S seconds (default: at Ctrl-C)")
+    demo.add_argument("--model", metavar="NAME|FILE", help="another model than the default")
+    demo.add_argument("--picture", metavar="FILE", type=Path, help="leave an annotated frame here at the end")
+
+
+def _add_models(commands: Any) -> None:
+    models = _add(commands, "models", None, "list, verify or show the models that can be asked for by name")
+    actions = models.add_subparsers(title="actions", required=True, metavar="ACTION")
+    _add(actions, "list", _models_list, "every model of the manifest, and whether its file is here")
+    verify = _add(actions, "verify", _models_verify, "compare files with their digests; 69 if one is wrong")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all that are here)")
+    show = _add(actions, "show", _models_show, "everything that is known about a model")
+    show.add_argument("name", nargs="?", metavar="NAME", help="default: the manifest's default")
+
+
+def _add_config(commands: Any) -> None:
+    config = _add(commands, "config", None, "check, show or begin a config file")
+    actions = config.add_subparsers(title="actions", required=True, metavar="ACTION")
+    check = _add(actions, "check", _config_check, "name every mistake in a config file")
+    show = _add(actions, "show", _config_show, "print the config that a run would have, secrets masked")
+    for parser in (check, show):
+        parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="TOML file (default: none)")
+        parser.add_argument("--config", dest="file", type=Path, metavar="FILE", help=argparse.SUPPRESS)
+        _add_set(parser)
+    init = _add(actions, "init", _config_init, "write a config file with every key explained")
+    init.add_argument("file", nargs="?", type=Path, metavar="FILE", help="where to (default: stdout)")
+
+
+def _add_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="set table.key, such as camera.rotate=90"
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number

@@ -1,0 +1,247 @@
+"""`edge-pose demo`: the whole way with no hardware, over a real broker, seen from a subscriber's side.
+
+The agent runs as a process of its own, exactly as it would on a device; this process holds the broker and listens.
+"""
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from edge.app import is_dynamic
+from edge.errors import EdgeError, UnavailableError
+from edge.payload import PersonPose, PoseMessage
+from edge.pose import Pose
+from edge.show.terminal import draw_people
+from edge.stats import Rolling
+
+if TYPE_CHECKING:
+    from edge.publish.broker import EmbeddedBroker
+
+# Drivers and OpenCV are imported where they are needed: `edge-pose --help` must not wait for them.
+# ruff: noqa: PLC0415
+
+__all__ = ["Demo"]
+
+DEVICE = "demo"
+MODEL_SIZE = "256x448"
+VIEW_PERIOD_S = 0.1
+LINE_PERIOD_S = 1.0
+COLUMNS = 72
+FIRST_POSE_S = 30.0
+"""How long the agent may take to its first message; a Raspberry Pi needs a few seconds."""
+STOP_S = 5.0
+
+
+@dataclass
+class Tally:
+    """What a subscriber measured; filled on the subscriber's thread."""
+
+    messages: int = 0
+    people: int = 0
+    first_s: float | None = None
+    last_s: float = 0.0
+    latest: PoseMessage | None = None
+    fullest: PoseMessage | None = None
+    latency_ms: Rolling = field(default_factory=lambda: Rolling(2000))
+
+    def take(self, payload: bytes) -> None:
+        """Count one pose message that has just arrived."""
+        message = msgspec.json.decode(payload, type=PoseMessage)
+        captured_s = datetime.fromisoformat(message.time).timestamp()
+        self.last_s = time.monotonic()
+        self.first_s = self.first_s or self.last_s
+        self.latency_ms.add((time.time() - captured_s) * 1e3)
+        self.messages += 1
+        self.people += len(message.poses)
+        self.latest = message
+        if self.fullest is None or len(message.poses) >= len(self.fullest.poses):
+            self.fullest = message
+
+    @property
+    def fps(self) -> float:
+        """Messages per second between the first and the last."""
+        seconds = self.last_s - (self.first_s or self.last_s)
+        return (self.messages - 1) / seconds if seconds > 0 else 0.0
+
+    def summary(self) -> str:
+        """Say in one line what was measured."""
+        mean = self.people / self.messages if self.messages else 0.0
+        seconds = self.last_s - (self.first_s or self.last_s)
+        p50, p95 = (self.latency_ms.percentile(p) or 0.0 for p in (50, 95))
+        return (
+            f"{self.messages} messages in {seconds:.1f} s: {self.fps:.1f} fps, latency p50 {p50:.0f} ms "
+            f"p95 {p95:.0f} ms, {mean:.1f} people per frame"
+        )
+
+
+class Demo:
+    """One demonstration.
+
+    Args:
+        seconds: end after so long, counted from the first message; None at `stop`.
+        model: name or file for `--model`; None for the default.
+        picture: where an annotated frame is left at the end; None for none.
+        out: where the view goes.
+    """
+
+    def __init__(
+        self, *, seconds: float | None, model: str | None, picture: Path | None, out: IO[str] = sys.stdout
+    ) -> None:
+        self._seconds = seconds
+        self._model = model
+        self._picture = picture
+        self._out = out
+        self._stopping = False  # a plain flag: it is set from a signal handler
+        self._tally = Tally()
+        self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """End the demonstration; harmless from a signal handler."""
+        self._stopping = True
+
+    def run(self) -> int:
+        """Show it; 0 only if poses arrived over MQTT.
+
+        Raises:
+            EdgeError: the agent ended with an error of its own, or nothing arrived.
+        """
+        from edge.publish.subscriber import Subscriber
+
+        if self._picture is not None and not self._picture.parent.is_dir():
+            raise UnavailableError(f"{self._picture}: no such folder")
+        EmbeddedBroker = _broker_class()  # noqa: N806 - it is a class
+        with EmbeddedBroker() as broker, tempfile.TemporaryFile("w+") as log:
+            subscriber = Subscriber("127.0.0.1", broker.port, [f"edge-pose/{DEVICE}/pose"], self._receive)
+            subscriber.start()
+            agent = subprocess.Popen(self._command(broker.port), stderr=log, start_new_session=True)  # noqa: S603
+            try:
+                self._watch(agent)
+            finally:
+                _end(agent)
+                subscriber.stop()
+            log.seek(0)
+            self._raise_unless_seen(agent, log.read())
+        if self._picture is not None:
+            self._leave_picture(self._picture)
+        self._print(f"demo: {self._tally.summary()}")
+        return 0
+
+    def _command(self, port: int) -> Sequence[str]:
+        model = () if self._model is None else ("--model", self._model)
+        broker = f"mqtt://127.0.0.1:{port}"
+        command = (sys.executable, "-m", "edge", "run", "--camera", "scene", "--mqtt", broker)
+        # The hall is wide and its people are small: at the default size more of them would be missed.
+        size = ("--set", f"model.size={MODEL_SIZE}") if is_dynamic(self._model) else ()
+        return (*command, "--set", f"device.name={DEVICE}", *size, *model)
+
+    def _receive(self, _topic: str, payload: bytes) -> None:
+        with self._lock:
+            self._tally.take(payload)
+
+    def _watch(self, agent: subprocess.Popen[bytes]) -> None:
+        self._print("starting broker, agent and subscriber; Ctrl-C ends it")
+        live = self._out.isatty()
+        period_s = VIEW_PERIOD_S if live else LINE_PERIOD_S
+        started_s = next_s = time.monotonic()
+        while not self._stopping and agent.poll() is None and not self._is_over(started_s):
+            if self._tally.messages and time.monotonic() >= next_s:
+                self._show_live() if live else self._show_line()
+                next_s = time.monotonic() + period_s
+            time.sleep(VIEW_PERIOD_S / 2)
+
+    def _is_over(self, started_s: float) -> bool:
+        first_s = self._tally.first_s
+        if first_s is None:
+            return time.monotonic() - started_s > FIRST_POSE_S
+        return self._seconds is not None and time.monotonic() - first_s >= self._seconds
+
+    def _show_line(self) -> None:
+        with self._lock:
+            latest, text = self._tally.latest, self._tally.summary()
+        self._print(f"  {_people(len(latest.poses) if latest else 0)} now; {text}")
+
+    def _show_live(self) -> None:
+        with self._lock:
+            latest, text = self._tally.latest, self._tally.summary()
+        if latest is None:
+            return
+        columns = min(shutil.get_terminal_size().columns - 2, COLUMNS)
+        ids = " ".join(str(person.id) for person in latest.poses if person.id is not None)
+        lines = [
+            f"edge-pose/{DEVICE}/pose  {latest.model}  frame {latest.seq}",
+            f"{_people(len(latest.poses))} (ids {ids})",
+            text,
+            *draw_people(latest.poses, columns=columns, size=latest.size, colour=True),
+        ]
+        # Home, then every line cleared to its end: no flicker, and it works over ssh.
+        self._out.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
+        self._out.flush()
+
+    def _raise_unless_seen(self, agent: subprocess.Popen[bytes], log: str) -> None:
+        if agent.returncode:
+            words = [line for line in log.splitlines() if line.startswith("edge-pose: ")]
+            error = EdgeError("; ".join(word.removeprefix("edge-pose: ") for word in words) or log[-500:])
+            error.exit_code = agent.returncode
+            raise error
+        if not self._tally.people:
+            raise UnavailableError(f"no poses arrived over MQTT ({self._tally.messages} empty messages)\n{log[-500:]}")
+
+    def _leave_picture(self, path: Path) -> None:
+        """Draw the frame of the fullest message again, which the scene can do for any frame, with what arrived."""
+        import cv2
+
+        from edge.camera.scene import Scene
+        from edge.render import draw_poses
+
+        message = self._tally.fullest
+        assert message is not None
+        image, _ = Scene(size=message.size).draw(message.seq)
+        draw_poses(image, [_pose(person) for person in message.poses])
+        if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
+            raise UnavailableError(f"{path}: cannot be written")
+        self._print(f"picture: {path.resolve()} (frame {message.seq}, {len(message.poses)} people)")
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+
+def _people(count: int) -> str:
+    return f"{count} person" if count == 1 else f"{count} people"
+
+
+def _broker_class() -> "type[EmbeddedBroker]":
+    try:
+        from edge.publish.broker import EmbeddedBroker
+    except ImportError as error:
+        raise UnavailableError(
+            f"the demo needs an MQTT broker: pip install 'edge-pose[demo]' (no module {error.name})"
+        ) from error
+    return EmbeddedBroker
+
+
+def _pose(person: PersonPose) -> Pose:
+    keypoints = np.array(person.keypoints, np.float32)
+    return Pose(keypoints, np.array(person.box, np.float32), person.score, person.id)
+
+
+def _end(agent: subprocess.Popen[bytes]) -> None:
+    """Stop the agent as systemd would."""
+    if agent.poll() is None:
+        agent.send_signal(signal.SIGTERM)
+    try:
+        agent.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        agent.kill()
+        agent.wait()

@@ -1,0 +1,172 @@
+"""The run's own truth about itself: status, who is there, and figures, as messages whenever they change."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from edge import __version__
+from edge.machine import clock_synced, cpu_temperature_c, rss_bytes, throttled
+from edge.payload import (
+    DropCounts,
+    HealthMessage,
+    Message,
+    Origin,
+    State,
+    people_message,
+    status_message,
+    utc,
+)
+from edge.ports import PoseFrame
+from edge.stats import Rolling
+
+__all__ = ["Health", "StateTopic"]
+
+log = logging.getLogger(__name__)
+
+StateTopic = Literal["people", "status", "health"]
+
+MAX_SILENCE_S = 5.0
+"""A camera that delivers nothing for longer is reported, whatever its driver says."""
+
+
+class Health:
+    """Watches camera and flow, and publishes `status`, `people` and `health`. Called from any thread.
+
+    Args:
+        origin: what the messages of this run have in common.
+        publish: takes a state message for a topic; must not block.
+        drops: tells the drop counters.
+        interval_s: between two `health` messages.
+        accelerator: what the engine runs on.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        publish: Callable[[StateTopic, Message], None],
+        drops: Callable[[], DropCounts],
+        *,
+        interval_s: float,
+        accelerator: Literal["cpu", "edgetpu"] = "cpu",
+    ) -> None:
+        self._origin = origin
+        self._publish = publish
+        self._drops = drops
+        self._interval_s = interval_s
+        self._accelerator = accelerator
+        self._lock = threading.Lock()
+        self._started_s = time.monotonic()
+        self._latency_ms = Rolling(300)
+        self._inference_ms = Rolling(300)
+        self._frames = 0
+        self._last_frame_s: float | None = None
+        self._lost_reason: str | None = None
+        self._state: tuple[State, str] | None = None
+        self._since_s = time.time()
+        self._ids: list[int] | None = None
+        self._count: int | None = None
+        self._people_told = False
+        self._told_s = self._started_s
+        self._told_frames = 0
+        self._ended = False
+
+    def start(self) -> None:
+        """Tell the first status: degraded, starting."""
+        with self._lock:
+            self._set_state("degraded", "starting")
+            self._set_people(None, None)
+
+    def camera_up(self) -> None:
+        """The camera is open; it counts as online with its first frame."""
+        with self._lock:
+            if self._lost_reason is not None:
+                log.warning("camera: open again")
+            self._lost_reason = None
+            self._last_frame_s = None if self._frames == 0 else time.monotonic()
+
+    def camera_lost(self, reason: str) -> None:
+        """The camera is away until `camera_up`."""
+        with self._lock:
+            if self._lost_reason is None:
+                log.warning("camera: %s; it will be tried again", reason)
+            self._lost_reason = reason
+            self._set_state("degraded", f"camera: {reason}")
+            self._set_people(None, None)
+
+    def result(self, result: PoseFrame, ids: tuple[int, ...] | None) -> None:
+        """A frame is through the flow; `ids` are the confirmed tracks, None while tracking is off."""
+        now_s = time.monotonic()
+        with self._lock:
+            if self._ended:
+                return
+            self._frames += 1
+            self._last_frame_s = now_s
+            self._latency_ms.add((now_s - result.frame.time_s) * 1e3)
+            self._inference_ms.add(result.inference_ms)
+            if self._lost_reason is None:
+                self._set_state("online", "")
+                count = len(result.poses) if ids is None else len(ids)
+                self._set_people(count, [] if ids is None else sorted(ids))
+
+    def tick(self) -> None:
+        """Look after what happens without a frame; to be called a few times a second."""
+        now_s = time.monotonic()
+        with self._lock:
+            if self._ended:
+                return
+            silent_s = now_s - (self._last_frame_s or self._started_s)
+            if silent_s > MAX_SILENCE_S and self._lost_reason is None and self._state != ("degraded", "starting"):
+                self._set_state("degraded", f"camera: no frame for {MAX_SILENCE_S:.1f} s")
+                self._set_people(None, None)
+            if now_s - self._told_s >= self._interval_s:
+                self._tell_health(now_s)
+
+    def end(self, reason: str) -> None:
+        """The run ends: the last status and people messages."""
+        with self._lock:
+            self._ended = True
+            self._set_people(None, None)
+            self._set_state("offline", reason)
+
+    def _set_state(self, state: State, reason: str) -> None:
+        if self._state == (state, reason):
+            return
+        if self._state is None or self._state[0] != state:
+            self._since_s = time.time()
+            log.info("status: %s%s", state, f" ({reason})" if reason else "")
+        self._state = (state, reason)
+        message = status_message(state, reason, self._origin, time.time(), self._since_s)
+        self._publish("status", message)
+
+    def _set_people(self, count: int | None, ids: list[int] | None) -> None:
+        if self._people_told and (count, ids) == (self._count, self._ids):
+            return
+        self._count, self._ids, self._people_told = count, ids, True
+        message = people_message(count, ids or [], self._origin, time.time())
+        self._publish("people", message)
+
+    def _tell_health(self, now_s: float) -> None:
+        seconds = now_s - self._told_s
+        fps = (self._frames - self._told_frames) / seconds
+        self._told_s, self._told_frames = now_s, self._frames
+        message = HealthMessage(
+            device=self._origin.device,
+            run=self._origin.run,
+            time=utc(time.time()),
+            fps=round(fps, 2),
+            latency_ms={"p50": self._latency_ms.percentile(50), "p95": self._latency_ms.percentile(95)},
+            inference_ms=self._inference_ms.percentile(50),
+            drops=self._drops(),
+            engine=self._accelerator,
+            model=self._origin.model,
+            people=self._count,
+            rss_bytes=rss_bytes(),
+            cpu_temperature_c=cpu_temperature_c(),
+            throttled=throttled(),
+            clock_synced=clock_synced(),
+            uptime_s=round(now_s - self._started_s, 1),
+            version=__version__,
+        )
+        self._publish("health", message)

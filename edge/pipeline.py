@@ -1,0 +1,64 @@
+"""The flow: the only place that knows in which order a frame becomes a message."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edge.decode import decode
+from edge.mailbox import Mailbox
+from edge.matching import keep_unique
+from edge.outputs import Outlet
+from edge.ports import Engine, PoseFrame
+from edge.preprocess import ModelInput
+from edge.track import Tracker
+
+__all__ = ["Flow"]
+
+
+@dataclass(kw_only=True)
+class Flow:
+    """What the flow's thread works with; `busy_since_s` tells a watcher that a frame is being worked on.
+
+    Attributes:
+        engine: sized by the time the first input arrives.
+        tracker: None leaves all ids null.
+        min_score: people below this score are not reported.
+        max_people: at most so many, the best ones; None for all that the model finds.
+        max_frames: end after so many; None for all.
+        on_result: told of every result after the outlets have it.
+    """
+
+    engine: Engine
+    tracker: Tracker | None
+    min_score: float
+    max_people: int | None
+    max_frames: int | None
+    on_result: Callable[[PoseFrame], None]
+    busy_since_s: float | None = None
+    frames: int = 0
+
+    def run(self, inputs: Mailbox[ModelInput], outlets: Sequence[Outlet]) -> None:
+        """Work until the mailbox is closed or `max_frames` are through."""
+        for item in inputs:
+            self.busy_since_s = time.monotonic()
+            result = self.step(item)
+            for outlet in outlets:
+                outlet.offer(result)
+            self.on_result(result)
+            self.busy_since_s = None
+            self.frames += 1
+            del item, result  # else their buffers were held until the next frame comes
+            if self.frames == self.max_frames:
+                return
+
+    def step(self, item: ModelInput) -> PoseFrame:
+        """Infer, decode and track one input."""
+        start_s = time.perf_counter()
+        outputs = self.engine.run(item.tensor)
+        inference_ms = (time.perf_counter() - start_s) * 1e3
+        kind, frame = self.engine.spec.kind, item.frame
+        poses = decode(kind, outputs, item.letterbox, min_score=self.min_score)
+        poses = tuple(keep_unique(poses, frame.size)[: self.max_people])
+        if self.tracker is not None:
+            poses = self.tracker.update(poses, frame.media_time_s, frame.size)
+        return PoseFrame(frame, poses, inference_ms)

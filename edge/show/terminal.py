@@ -1,0 +1,59 @@
+"""Skeletons as text: a drawing of everybody in a frame that works over ssh, made of Braille dots."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.payload import PersonPose
+from edge.pose import EDGES
+
+__all__ = ["draw_people"]
+
+# A Braille character is 2 dots wide and 4 high; bit values by [row][column] (Unicode 15, block U+2800).
+BRAILLE = 0x2800
+DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+PALETTE = (36, 33, 32, 35, 34, 31)
+"""ANSI foreground colours; a person keeps the one of the track id."""
+MIN_SCORE = 0.3
+
+
+def draw_people(
+    people: list[PersonPose], *, columns: int, size: tuple[int, int] = (16, 9), colour: bool = False
+) -> list[str]:
+    """Draw skeletons into lines of `columns` characters, as many lines as the image's aspect asks for.
+
+    Args:
+        people: poses of one message; keypoints below a score of 0.3 are left out.
+        columns: width in characters.
+        size: (width, height) of the camera image; only its aspect counts.
+        colour: with ANSI colours, one per person.
+    """
+    rows = max(round(columns * 2 * size[1] / size[0] / 4), 1)
+    bits = np.zeros((rows, columns), np.int64)
+    colours = np.zeros((rows, columns), np.int64)
+    for at, person in enumerate(people):
+        code = PALETTE[(at if person.id is None else person.id) % len(PALETTE)]
+        for x, y in _dots(person, columns * 2, rows * 4):
+            bits[y // 4, x // 2] |= DOT_BITS[y % 4, x % 2]
+            colours[y // 4, x // 2] = code
+    return [_line(*row, colour=colour) for row in zip(bits, colours, strict=True)]
+
+
+def _dots(person: PersonPose, width: int, height: int) -> list[tuple[int, int]]:
+    """Return the dots of a skeleton that lie inside width x height."""
+    found: list[tuple[int, int]] = []
+    for a, b in EDGES:
+        (x0, y0, score0), (x1, y1, score1) = person.keypoints[a], person.keypoints[b]
+        if min(score0, score1) < MIN_SCORE:
+            continue
+        steps = int(max(abs(x1 - x0) * width, abs(y1 - y0) * height)) + 1
+        xs = np.linspace(x0 * width, x1 * width, steps + 1).astype(int)
+        ys = np.linspace(y0 * height, y1 * height, steps + 1).astype(int)
+        found += [(x, y) for x, y in zip(xs.tolist(), ys.tolist(), strict=True) if 0 <= x < width and 0 <= y < height]
+    return found
+
+
+def _line(bits: NDArray[np.int64], colours: NDArray[np.int64], *, colour: bool) -> str:
+    if not colour:
+        return "".join(chr(BRAILLE + dots) for dots in bits.tolist())
+    cells = zip(bits.tolist(), colours.tolist(), strict=True)
+    return "".join(f"\x1b[{code}m{chr(BRAILLE + dots)}" if dots else " " for dots, code in cells) + "\x1b[0m"

@@ -1,0 +1,48 @@
+"""Starts the real command as a user would."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished command left."""
+
+    code: int
+    out: str
+    err: str
+
+    def error_lines(self) -> list[str]:
+        """Return the lines that tell the error, without log lines."""
+        return [line.removeprefix("edge-pose: ") for line in self.err.splitlines() if line.startswith("edge-pose: ")]
+
+
+def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """Return this environment with some variables changed, or removed where the value is None."""
+    merged: dict[str, str | None] = {**os.environ, **(extra or {})}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def arguments(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "edge", *(str(word) for word in words)]
+
+
+def start(*words: str | Path, env: Mapping[str, str | None] | None = None) -> subprocess.Popen[str]:
+    """Start a command and leave it running."""
+    return subprocess.Popen(
+        arguments(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(env)
+    )
+
+
+def run(*words: str | Path, env: Mapping[str, str | None] | None = None) -> Outcome:
+    """Run a command to its end."""
+    done = subprocess.run(
+        arguments(*words), capture_output=True, text=True, env=environment(env), timeout=TIMEOUT_S, check=False
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,297 @@
+"""The command from outside: what every kind of bad input gets, and what a good one gives."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from command import Outcome, arguments, environment, run, start
+from data import data, model, needs_data, needs_models
+from edge.payload import schemas
+from tiny_models import echo_model
+from videos import write_pictures, write_video
+
+NO_MIRROR = {"EDGE_POSE_MODEL_MIRROR": None, "EDGE_POSE_CACHE": "/nonexistent"}
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A valid MultiPose-shaped model that finds whatever the first pixels say."""
+    return echo_model(tmp_path / "tiny.tflite", height=64, width=96)
+
+
+def refused(outcome: Outcome, code: int, *words: str) -> None:
+    """Assert the exit code, one line for the error, the words in it, no traceback, and an empty stdout."""
+    assert outcome.code == code, outcome.err
+    (line,) = outcome.error_lines()
+    for word in words:
+        assert word in line
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+
+
+def messages(outcome: Outcome) -> list[dict[str, Any]]:
+    assert outcome.code == 0, outcome.err
+    return [json.loads(line) for line in outcome.out.splitlines()]
+
+
+def test_a_video_becomes_one_message_per_frame_and_ends_with_0(tmp_path: Path, tiny: Path) -> None:
+    video = write_video(tmp_path / "v.mp4", 12)
+    found = messages(run("run", "--camera", video, "--model", tiny, "--jsonl", "-", "--no-pace"))
+    assert [message["seq"] for message in found] == list(range(12))
+    for message in found:
+        jsonschema.validate(message, schemas()["pose"])
+    assert found[0]["size"] == [96, 64]
+    assert found[0]["camera"] == "v.mp4"
+
+
+def test_rotation_shows_in_the_size(tmp_path: Path, tiny: Path) -> None:
+    video = write_video(tmp_path / "v.mp4", 2)
+    outcome = run("run", "--camera", video, "--model", tiny, "--jsonl", "-", "--no-pace", "--set", "camera.rotate=90")
+    assert messages(outcome)[0]["size"] == [64, 96]
+
+
+def test_max_frames_ends_a_loop(tmp_path: Path, tiny: Path) -> None:
+    video = write_video(tmp_path / "v.mp4", 3)
+    outcome = run("run", "--camera", video, "--model", tiny, "--jsonl", "-", "--no-pace", "--loop", "--max-frames", "7")
+    assert len(messages(outcome)) == 7
+
+
+def test_a_broken_picture_is_left_out(tmp_path: Path, tiny: Path) -> None:
+    folder = write_pictures(tmp_path / "p", 3)
+    (folder / "001.png").write_text("no picture")
+    outcome = run("run", "--camera", folder, "--model", tiny, "--jsonl", "-", "--no-pace")
+    assert [message["seq"] for message in messages(outcome)] == [0, 2]
+    assert outcome.err.count("skipped") == 1
+
+
+def test_a_truncated_video_ends_with_0_and_a_warning(tmp_path: Path, tiny: Path) -> None:
+    whole = write_video(tmp_path / "v.avi", 80, fourcc="MJPG").read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole[: len(whole) // 2])
+    outcome = run("run", "--camera", cut, "--model", tiny, "--jsonl", "-", "--no-pace")
+    assert 10 < len(messages(outcome)) < 60
+    assert "truncated" in outcome.err
+
+
+def test_native_libraries_are_silent_unless_asked(tmp_path: Path, tiny: Path) -> None:
+    whole = write_video(tmp_path / "v.avi", 80, fourcc="MJPG").read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole[: len(whole) // 2])
+    words = ("run", "--camera", cut, "--model", tiny, "--jsonl", tmp_path / "out", "--no-pace")
+    assert "XNNPACK" not in run(*words).err
+    assert "XNNPACK" in run(*words, "--debug").err
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "words"),
+    [
+        ("none.mp4", 66, "none.mp4: no such file"),
+        ("text.mp4", 66, "cannot be read as a video"),
+        ("empty", 66, "no pictures in this folder"),
+        ("broken", 66, "no picture in it can be read"),
+        ("ftp://host/x", 64, "unknown kind of URL"),
+        ("", 78, "camera.source"),
+        ("pi", 69, "camera 'pi'"),
+        ("/dev/video0", 69, "/dev/video0"),
+    ],
+)
+def test_a_source_that_cannot_be_read(tmp_path: Path, tiny: Path, source: str, code: int, words: str) -> None:
+    (tmp_path / "text.mp4").write_text("no video\n" * 999)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.png").write_text("no picture")
+    path = source if "://" in source or source in ("", "pi") or source.startswith("/") else str(tmp_path / source)
+    refused(run("run", "--camera", path, "--model", tiny, "--jsonl", "-"), code, words)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [(None, 66, "no such model file"), (b"hello", 66, "not a TFLite model"), ("half", 78, "damaged or truncated")],
+)
+def test_a_model_file_that_cannot_be_used(
+    tmp_path: Path, tiny: Path, content: bytes | str | None, code: int, words: str
+) -> None:
+    path = tmp_path / "other.tflite"
+    if content is not None:
+        whole = tiny.read_bytes()
+        path.write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
+    refused(run("run", "--camera", "scene", "--model", path, "--jsonl", "-"), code, words)
+
+
+@needs_models
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("posenet_wrong_model.tflite", 78, "not a pose model"),
+        ("movenet_singlepose_lightning_int8_edgetpu.tflite", 69, "compiled for the Edge TPU"),
+    ],
+)
+def test_a_model_of_another_kind(name: str, code: int, words: str) -> None:
+    refused(run("run", "--camera", "scene", "--model", model(name), "--jsonl", "-"), code, words)
+
+
+def test_a_model_that_is_nowhere_says_what_to_do() -> None:
+    outcome = run("run", "--camera", "scene", "--jsonl", "-", env=NO_MIRROR)
+    refused(outcome, 69, "EDGE_POSE_MODEL_MIRROR", "--model FILE")
+
+
+def test_a_model_that_is_not_in_the_manifest_is_named_with_a_suggestion() -> None:
+    outcome = run("run", "--model", "movenet-multipose-lightning-f61", "--jsonl", "-", env=NO_MIRROR)
+    refused(outcome, 69, "did you mean 'movenet-multipose-lightning-f16'?")
+
+
+def test_a_model_that_fails_its_digest_is_not_loaded(tmp_path: Path, tiny: Path) -> None:
+    (tmp_path / "models.toml").write_text(
+        f'[own]\nfile = "tiny.tflite"\nsha256 = "{"0" * 64}"\nkind = "multipose"\nlicence = "none"\n'
+    )
+    env = {"EDGE_POSE_MODEL_MIRROR": str(tmp_path), "EDGE_POSE_CACHE": str(tmp_path / "cache")}
+    outcome = run("run", "--model", "own", "--jsonl", "-", env=env)
+    refused(outcome, 69, "wrong digest")
+    assert tiny.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        (["run", "--foo"], 64, "--foo"),
+        (["walk"], 64, "walk"),
+        ([], 64, "COMMAND"),
+        (["run", "--max-frames", "0"], 64, "--max-frames"),
+        (["run"], 78, "no output"),
+        (["run", "--jsonl", "-", "--set", "camera.fpss=3"], 78, "did you mean 'fps'?"),
+        (["run", "--jsonl", "-", "--set", "model.size=250x250"], 78, "multiple of 32"),
+        (["run", "--mqtt", "mqtt://user:geheim@host"], 78, "password"),
+        (["run", "--mqtt", "ws://host"], 78, "--mqtt"),
+        (["run", "--config", "/none.toml", "--jsonl", "-"], 66, "/none.toml"),
+        (["run", "--jsonl", "/none/p.jsonl", "--camera", "scene"], 69, "/none/p.jsonl"),
+    ],
+)
+@needs_models
+def test_what_the_command_line_gets_wrong(words: list[str], code: int, expected: str) -> None:
+    outcome = run(*words)
+    refused(outcome, code, expected)
+    assert "geheim" not in outcome.err
+
+
+def test_every_mistake_in_a_config_is_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[camra]\n[camera]\nrotate = 45\n[poses]\nmin_score = "high"\n')
+    outcome = run("config", "check", path)
+    assert outcome.code == 78
+    text = "\n".join(outcome.error_lines())
+    for word in ("camra", "camera.rotate", "poses.min_score"):
+        assert word in text
+    assert len(outcome.error_lines()) == 3
+
+
+def test_a_config_that_init_wrote_has_no_mistakes_and_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    assert run("config", "init", path).code == 0
+    assert run("config", "check", path).code == 0
+    assert run("config", "show", path).out.startswith("[")
+    refused(run("config", "init", path), 64, "exists already")
+
+
+def test_secrets_in_a_stream_url_are_masked() -> None:
+    outcome = run("config", "show", "--set", "camera.source=rtsp://user:geheim@cam/1")
+    assert "geheim" not in outcome.out + outcome.err
+    assert "rtsp://***@cam/1" in outcome.out
+
+
+def test_a_reader_that_closes_the_pipe_ends_the_run_with_0(tiny: Path) -> None:
+    command = start("run", "--camera", "scene", "--model", tiny, "--jsonl", "-")
+    assert command.stdout is not None
+    assert command.stderr is not None
+    assert json.loads(command.stdout.readline())["seq"] == 0
+    command.stdout.close()
+    assert command.wait(10) == 0
+    assert "Traceback" not in command.stderr.read()
+    command.stderr.close()
+
+
+def test_stdout_that_is_closed_from_the_start_is_one_line(tiny: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *arguments("run", "--camera", "scene", "--model", tiny, "--jsonl", "-")],
+        env=environment(), stderr=subprocess.PIPE, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 69, done.stderr
+    assert "stdout is closed" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_a_run_cleanly(tiny: Path, number: signal.Signals) -> None:
+    command = start("run", "--camera", "scene", "--model", tiny, "--jsonl", "-")
+    assert command.stdout is not None
+    command.stdout.readline()
+    command.send_signal(number)
+    _, err = command.communicate(timeout=10)
+    assert command.returncode == 0, err
+    assert "offline (stopped)" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("delay_s", [0.1, 0.2, 0.3, 0.4, 0.6])
+def test_a_signal_while_starting_leaves_no_traceback(tiny: Path, delay_s: float) -> None:
+    command = start("run", "--camera", "scene", "--model", tiny, "--jsonl", os.devnull)
+    try:
+        command.wait(delay_s)
+    except subprocess.TimeoutExpired:
+        command.send_signal(signal.SIGTERM)
+    _, err = command.communicate(timeout=10)
+    assert command.returncode in (0, -signal.SIGTERM), err  # Python itself was still starting
+    assert "Traceback" not in err
+
+
+def test_a_stop_while_stdout_is_blocked_does_not_hang(tiny: Path) -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    command = subprocess.Popen(
+        arguments("run", "--camera", "scene", "--model", tiny, "--jsonl", "-", "--no-pace"),
+        stdout=writer, stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    os.close(writer)
+    os.read(reader, 1)  # it writes; now nobody reads on and the pipe fills
+    with pytest.raises(subprocess.TimeoutExpired):
+        command.wait(3)
+    command.send_signal(signal.SIGTERM)
+    _, err = command.communicate(timeout=10)
+    os.close(reader)
+    assert command.returncode == 0, err
+    assert "output jsonl hangs" in err
+
+
+def test_help_and_version_teach() -> None:
+    assert run("--version").out.startswith("edge-pose 0.")
+    text = run("run", "--help").out
+    for word in ("--camera", "rtsp://", "exit codes", "examples"):
+        assert word in text
+
+
+@needs_models
+def test_models_are_listed_shown_and_verified() -> None:
+    listed = run("models", "list").out
+    assert "* multipose-standin-f16" in listed
+    assert "movenet-multipose-lightning-f16" in listed
+    assert "sha256:" in run("models", "show").out
+    assert run("models", "verify").code == 0
+
+
+@needs_data
+@needs_models
+def test_the_street_gives_175_valid_messages() -> None:
+    outcome = run(
+        "run", "--camera", data("video/street_720p.mp4"), "--model", model("multipose_standin_f16.tflite"),
+        "--jsonl", "-", "--no-pace",
+    )  # fmt: skip
+    found = messages(outcome)
+    assert [message["seq"] for message in found] == list(range(175))
+    for message in found:
+        jsonschema.validate(message, schemas()["pose"])
+    assert sum(bool(message["poses"]) for message in found) > 30  # the people are small, most of the time too small

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import cv2
+
+from command import run
+from data import needs_models
+
+
+@needs_models
+def test_the_demo_measures_poses_that_came_over_mqtt_and_leaves_a_picture(tmp_path: Path) -> None:
+    picture = tmp_path / "demo.png"
+    outcome = run("demo", "--seconds", "4", "--picture", picture)
+    assert outcome.code == 0, outcome.err
+    last = outcome.out.splitlines()[-1]
+    assert last.startswith("demo: ")
+    people = float(last.split(" people per frame")[0].split()[-1])
+    assert people >= 2
+    image = cv2.imread(str(picture))
+    assert image is not None
+    assert image.shape == (720, 1280, 3)
+
+
+def test_a_demo_without_a_model_says_what_the_agent_says() -> None:
+    outcome = run("demo", "--seconds", "1", env={"EDGE_POSE_MODEL_MIRROR": None, "EDGE_POSE_CACHE": "/nonexistent"})
+    assert outcome.code == 69
+    (line,) = outcome.error_lines()
+    assert "is not on this machine" in line
+
+
+def test_a_demo_whose_picture_has_no_folder_says_so_before_it_starts(tmp_path: Path) -> None:
+    outcome = run("demo", "--seconds", "1", "--picture", tmp_path / "none" / "demo.png")
+    assert outcome.code == 69
+    assert "none" in outcome.error_lines()[0]
+    assert "messages in" not in outcome.out

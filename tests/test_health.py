@@ -1,0 +1,101 @@
+from typing import Any
+
+import jsonschema
+import msgspec
+
+from builders import ORIGIN, pose, result
+from edge.health import Health
+from edge.payload import DropCounts, Message, PeopleMessage, StatusMessage, schemas
+
+
+class Told:
+    """Collects what Health publishes."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, Message]] = []
+
+    def __call__(self, topic: str, message: Message) -> None:
+        self.messages.append((topic, message))
+
+    def states(self) -> list[tuple[str, str]]:
+        found = [message for _, message in self.messages if isinstance(message, StatusMessage)]
+        return [(message.state, message.reason) for message in found]
+
+    def people(self) -> list[tuple[int | None, list[int]]]:
+        found = [message for _, message in self.messages if isinstance(message, PeopleMessage)]
+        return [(message.count, message.ids) for message in found]
+
+
+def started(interval_s: float = 10.0) -> tuple[Health, Told]:
+    told = Told()
+    health = Health(ORIGIN, told, lambda: DropCounts(camera=4, outputs={"mqtt": 1}), interval_s=interval_s)
+    health.start()
+    return health, told
+
+
+def test_the_status_is_degraded_until_the_first_frame_is_through() -> None:
+    health, told = started()
+    health.camera_up()
+    assert told.states() == [("degraded", "starting")]
+    health.result(result(), ())
+    assert told.states() == [("degraded", "starting"), ("online", "")]
+
+
+def test_nobody_knows_who_is_there_while_the_camera_is_away() -> None:
+    health, told = started()
+    health.result(result(pose()), (5, 3))
+    health.camera_lost("unplugged")
+    health.result(result(pose()), (5, 3))  # a last frame from before
+    health.camera_up()
+    health.result(result(pose()), (5,))
+    assert told.people() == [(None, []), (2, [3, 5]), (None, []), (1, [5])]
+    assert told.states()[1:] == [("online", ""), ("degraded", "camera: unplugged"), ("online", "")]
+
+
+def test_people_are_told_on_change_only() -> None:
+    health, told = started()
+    for ids in ((3,), (3,), (5, 3), (3, 5), ()):
+        health.result(result(), ids)
+    assert told.people() == [(None, []), (1, [3]), (2, [3, 5]), (0, [])]
+
+
+def test_without_tracking_people_are_counted_but_have_no_ids() -> None:
+    health, told = started()
+    health.result(result(pose(), pose(x=0.6)), None)
+    assert told.people()[-1] == (2, [])
+
+
+def test_a_reason_that_changes_is_told_and_a_state_that_stays_keeps_its_since() -> None:
+    health, told = started()
+    health.camera_lost("cannot be opened")
+    health.camera_lost("cannot be opened")
+    health.camera_lost("sent nothing")
+    assert told.states() == [
+        ("degraded", "starting"), ("degraded", "camera: cannot be opened"), ("degraded", "camera: sent nothing"),
+    ]  # fmt: skip
+    since = {message.since for _, message in told.messages if isinstance(message, StatusMessage)}
+    assert len(since) == 1
+
+
+def test_the_end_is_offline_and_final() -> None:
+    health, told = started()
+    health.result(result(pose()), (1,))
+    health.end("stopped")
+    health.result(result(pose()), (1,))
+    health.tick()
+    assert told.states()[-1] == ("offline", "stopped")
+    assert told.people()[-1] == (None, [])
+
+
+def test_health_says_what_the_schema_promises() -> None:
+    health, told = started(interval_s=0.0)
+    health.result(result(pose()), (1,))
+    health.tick()
+    topic, message = told.messages[-1]
+    body: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(message))
+    assert topic == "health"
+    jsonschema.validate(body, schemas()["health"])
+    assert body["drops"] == {"camera": 4, "outputs": {"mqtt": 1}}
+    assert body["inference_ms"] == 12.5
+    assert body["rss_bytes"] > 10_000_000
+    assert body["people"] == 1

@@ -1,0 +1,80 @@
+import threading
+
+from builders import ListSink, ScriptedEngine, frame
+from edge.mailbox import Mailbox
+from edge.outputs import Outlet
+from edge.pipeline import Flow
+from edge.ports import PoseFrame
+from edge.preprocess import InputMaker, ModelInput
+from edge.track import Tracker
+
+
+def inputs_of(count: int) -> Mailbox[ModelInput]:
+    """A mailbox that a thread fills with `count` inputs and closes."""
+    box: Mailbox[ModelInput] = Mailbox(waits=True)
+    maker = InputMaker((64, 32), "uint8", None)
+
+    def fill() -> None:
+        for index in range(count):
+            box.put(maker.make(frame(index, 100 + index / 25)))
+        box.close()
+
+    threading.Thread(target=fill, daemon=True).start()
+    return box
+
+
+def flow(*, tracker: Tracker | None = None, max_frames: int | None = None) -> tuple[Flow, list[PoseFrame]]:
+    seen: list[PoseFrame] = []
+    made = Flow(
+        engine=ScriptedEngine(),
+        tracker=tracker,
+        min_score=0.2,
+        max_people=3,
+        max_frames=max_frames,
+        on_result=seen.append,
+    )
+    return made, seen
+
+
+def test_every_input_becomes_one_result_for_every_outlet() -> None:
+    sinks = [ListSink(lossless=True), ListSink(lossless=True)]
+    outlets = [Outlet(sink, waits=True) for sink in sinks]
+    for outlet in outlets:
+        outlet.start()
+    made, seen = flow()
+    made.run(inputs_of(5), outlets)
+    for outlet in outlets:
+        assert outlet.drain(2)
+    for results in (seen, sinks[0].results, sinks[1].results):
+        assert [result.frame.index for result in results] == [0, 1, 2, 3, 4]
+
+
+def test_the_flow_ends_after_max_frames() -> None:
+    made, seen = flow(max_frames=2)
+    made.run(inputs_of(9), [])
+    assert len(seen) == made.frames == 2
+
+
+def test_duplicates_are_removed_before_people_are_limited_also_without_a_tracker() -> None:
+    made, seen = flow()
+    made.max_people = 2
+    made.run(inputs_of(6), [])
+    assert [len(result.poses) for result in seen] == [1, 1, 2, 2, 2, 2]
+    assert {pose.id for result in seen for pose in result.poses} == {None}
+
+
+def test_a_stalled_sink_does_not_slow_the_flow() -> None:
+    gate = threading.Event()
+    outlet = Outlet(ListSink(gate=gate), waits=False)
+    outlet.start()
+    made, seen = flow(tracker=Tracker())
+    made.run(inputs_of(30), [outlet])
+    assert len(seen) == 30
+    gate.set()
+    assert outlet.drain(2)
+
+
+def test_nothing_is_busy_between_two_frames() -> None:
+    made, _ = flow()
+    made.run(inputs_of(1), [])
+    assert made.busy_since_s is None

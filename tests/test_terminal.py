@@ -1,0 +1,44 @@
+from builders import ORIGIN, pose, result
+from edge.payload import PersonPose, pose_message
+from edge.show.terminal import draw_people
+
+
+def people(*xs: float) -> list[PersonPose]:
+    message = pose_message(result(*(pose(x=x, track_id=at) for at, x in enumerate(xs))), ORIGIN, 100.0)
+    return message.poses
+
+
+def inked(lines: list[str]) -> list[tuple[int, int]]:
+    return [(row, column) for row, line in enumerate(lines) for column, cell in enumerate(line) if cell != "\u2800"]
+
+
+def test_a_drawing_has_the_aspect_of_the_image() -> None:
+    lines = draw_people(people(0.3), columns=64, size=(1280, 720))
+    assert len(lines) == 18
+    assert {len(line) for line in lines} == {64}
+
+
+def test_people_stand_where_they_are() -> None:
+    """The builder's person takes 0.3..0.45 of the width and 0.2..0.8 of the height."""
+    cells = inked(draw_people(people(0.3), columns=100, size=(16, 9)))
+    columns, rows = {column for _, column in cells}, {row for row, _ in cells}
+    assert min(columns) >= 30
+    assert max(columns) <= 45
+    assert min(rows) >= 0.2 * 28 - 1
+    assert max(rows) <= 0.8 * 28 + 1
+
+
+def test_nobody_is_an_empty_drawing_and_somebody_outside_does_no_harm() -> None:
+    assert inked(draw_people([], columns=40)) == []
+    assert inked(draw_people(people(-3.0), columns=40)) == []
+
+
+def test_a_low_score_leaves_a_limb_out() -> None:
+    poses = people(0.3)
+    poses[0].keypoints = [(x, y, 0.1) for x, y, _ in poses[0].keypoints]
+    assert inked(draw_people(poses, columns=40)) == []
+
+
+def test_colours_are_reset_on_every_line() -> None:
+    for line in draw_people(people(0.1, 0.6), columns=40, colour=True):
+        assert line.endswith("\x1b[0m")
