@@ -76,6 +76,7 @@ class Run:
         self._options = options
         self._over: SimpleQueue[str] = SimpleQueue()  # safe to fill from a signal handler
         source = parse_source(config.camera.source)
+        _calm_opencv()
         self._engine = _load_engine(config, debug=options.debug)
         self._camera = _make_camera(source, config, options)
         self._origin = Origin(
@@ -229,6 +230,13 @@ def _locate_model(file: str, name: str) -> ResolvedModel:
         return resolve_file(Path(file))
     where = places(os.environ)
     return resolve(name, load_manifest(where.mirror), where)
+
+
+def _calm_opencv() -> None:
+    """Keep OpenCV from spreading a resize of one millisecond over all cores: inference is running on them."""
+    import cv2
+
+    cv2.setNumThreads(1)
 
 
 def _make_camera(source: Source, config: Config, options: RunOptions) -> Camera:

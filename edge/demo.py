@@ -66,7 +66,7 @@ class Tally:
         self.messages += 1
         self.people += len(message.poses)
         self.latest = message
-        if self.fullest is None or len(message.poses) >= len(self.fullest.poses):
+        if self.fullest is None or _known(message) >= _known(self.fullest):
             self.fullest = message
 
     @property
@@ -215,6 +215,11 @@ class Demo:
 
     def _print(self, text: str) -> None:
         print(text, file=self._out, flush=True)
+
+
+def _known(message: PoseMessage) -> int:
+    """Count the people who have a track id."""
+    return sum(person.id is not None for person in message.poses)
 
 
 def _people(count: int) -> str:

@@ -45,7 +45,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--frame", type=int, default=150)
+    parser.add_argument("--frame", type=int, default=60)
     parser.add_argument("--model", type=Path, default=default_model())
     options = parser.parse_args()
     if options.model is None:

@@ -6,7 +6,7 @@ import time
 import cv2
 import numpy as np
 
-from edge.camera.video import ImageReader
+from edge.camera.video import DECODER_OPTIONS, ImageReader
 from edge.errors import CameraLostError
 from edge.frame import Frame, Image
 
@@ -53,11 +53,12 @@ class StreamCamera:
         """Connect. Raises CameraLostError when nobody answers in time or it is no video."""
         # FFmpeg takes this option only so; UDP loses packets, and a lost packet smears the picture for seconds.
         os.environ.setdefault(FFMPEG_OPTIONS, "rtsp_transport;tcp")
-        deadlines = [
+        options = [
+            *DECODER_OPTIONS,
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(self._open_timeout_s * 1e3),
             cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(self._read_timeout_s * 1e3),
         ]  # fmt: skip
-        self._capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, deadlines)
+        self._capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, options)
         if not self._capture.isOpened():
             raise CameraLostError(f"{self.name} cannot be opened")
 

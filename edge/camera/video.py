@@ -11,10 +11,12 @@ from edge.errors import InputError
 from edge.frame import BufferPool, Frame, Image
 from edge.preprocess import rotate_into
 
-__all__ = ["ImageReader", "VideoCamera"]
+__all__ = ["DECODER_OPTIONS", "ImageReader", "VideoCamera"]
 
 log = logging.getLogger(__name__)
 
+DECODER_OPTIONS = (cv2.CAP_PROP_N_THREADS, 1)
+"""Each further thread of FFmpeg holds one more frame back, and takes its time from inference."""
 DEFAULT_FPS = 25.0
 MAX_MISSING = 0.02
 """Containers without an index only estimate their length; a shorter file than this is called truncated."""
@@ -150,7 +152,7 @@ class VideoCamera:
         return self._capture.grab()
 
     def _open_capture(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG, list(DECODER_OPTIONS))
         if not capture.isOpened():
             raise InputError(f"{self._path}: cannot be read as a video (not a video, damaged, or truncated)")
         return capture
