@@ -43,6 +43,8 @@ STOP_S = 1.0
 """What a stop may wait for each group of threads; a stop takes less than two seconds in all."""
 MAX_BUSY_S = 30.0
 """A thread that is inside a driver or the model for longer will not come back."""
+MAX_SILENCE_S = 5.0
+"""A live camera that delivers nothing for longer is reported, whatever its driver says."""
 RUN_ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -91,7 +93,13 @@ class Run:
         self._outlets = open_outlets(sinks, paced=options.paced or self._camera.live)
         self._inputs: Mailbox[ModelInput] = Mailbox(waits=not options.paced and not self._camera.live)
         self._tracker = _make_tracker(config)
-        self._health = Health(self._origin, self._publish_state, self._drops, interval_s=config.health.interval_s)
+        self._health = Health(
+            self._origin,
+            self._publish_state,
+            self._drops,
+            interval_s=config.health.interval_s,
+            max_silence_s=MAX_SILENCE_S if self._camera.live else None,
+        )
         self._flow = Flow(
             engine=self._engine,
             tracker=self._tracker,
@@ -101,7 +109,11 @@ class Run:
             on_result=self._on_result,
         )
         self._camera_thread = CameraThread(
-            self._camera, self._inputs, self._size_model, self._health, keep_images=False
+            self._camera,
+            self._inputs,
+            self._size_model,
+            self._health,
+            keep_images=any(outlet.sink.wants_image for outlet in self._outlets),
         )
         self._flow_thread = Thread(target=self._run_flow, name="flow", daemon=True)
         self._flow_error: BaseException | None = None

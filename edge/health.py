@@ -27,9 +27,6 @@ log = logging.getLogger(__name__)
 
 StateTopic = Literal["people", "status", "health"]
 
-MAX_SILENCE_S = 5.0
-"""A camera that delivers nothing for longer is reported, whatever its driver says."""
-
 
 class Health:
     """Watches camera and flow, and publishes `status`, `people` and `health`. Called from any thread.
@@ -39,6 +36,8 @@ class Health:
         publish: takes a state message for a topic; must not block.
         drops: tells the drop counters.
         interval_s: between two `health` messages.
+        max_silence_s: a camera that delivers nothing for longer is reported, whatever its driver says; None for
+            sources that may take their time.
         accelerator: what the engine runs on.
     """
 
@@ -49,12 +48,14 @@ class Health:
         drops: Callable[[], DropCounts],
         *,
         interval_s: float,
+        max_silence_s: float | None = None,
         accelerator: Literal["cpu", "edgetpu"] = "cpu",
     ) -> None:
         self._origin = origin
         self._publish = publish
         self._drops = drops
         self._interval_s = interval_s
+        self._max_silence_s = max_silence_s
         self._accelerator = accelerator
         self._lock = threading.Lock()
         self._started_s = time.monotonic()
@@ -84,7 +85,7 @@ class Health:
             if self._lost_reason is not None:
                 log.warning("camera: open again")
             self._lost_reason = None
-            self._last_frame_s = None if self._frames == 0 else time.monotonic()
+            self._last_frame_s = time.monotonic()  # its silence counts from here
 
     def camera_lost(self, reason: str) -> None:
         """The camera is away until `camera_up`."""
@@ -116,12 +117,15 @@ class Health:
         with self._lock:
             if self._ended:
                 return
-            silent_s = now_s - (self._last_frame_s or self._started_s)
-            if silent_s > MAX_SILENCE_S and self._lost_reason is None and self._state != ("degraded", "starting"):
-                self._set_state("degraded", f"camera: no frame for {MAX_SILENCE_S:.1f} s")
+            if self._is_silent(now_s):
+                self._set_state("degraded", f"camera: no frame for {self._max_silence_s:.1f} s")
                 self._set_people(None, None)
             if now_s - self._told_s >= self._interval_s:
                 self._tell_health(now_s)
+
+    def _is_silent(self, now_s: float) -> bool:
+        silent_s = now_s - (self._last_frame_s or self._started_s)
+        return self._max_silence_s is not None and self._lost_reason is None and silent_s > self._max_silence_s
 
     def end(self, reason: str) -> None:
         """The run ends: the last status and people messages."""

@@ -99,10 +99,12 @@ class Sink(Protocol):
     Attributes:
         name: how messages name it (`mqtt`, `jsonl`).
         lossless: True when `--no-pace` has to wait for it instead of dropping.
+        wants_image: True when it looks at images; without such a sink their buffers are let go of early.
     """
 
     name: str
     lossless: bool
+    wants_image: bool
 
     def open(self) -> None:
         """Start. Raises UnavailableError when this output cannot work at all."""

@@ -118,6 +118,7 @@ class ListSink:
     """Keeps what it is given; `gate`, if any, is waited for before each write."""
 
     name = "list"
+    wants_image = False
 
     def __init__(self, *, lossless: bool = False, gate: threading.Event | None = None) -> None:
         self.lossless = lossless

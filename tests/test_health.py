@@ -77,6 +77,25 @@ def test_a_reason_that_changes_is_told_and_a_state_that_stays_keeps_its_since() 
     assert len(since) == 1
 
 
+def test_a_live_camera_that_says_nothing_is_reported_until_a_frame_comes() -> None:
+    told = Told()
+    health = Health(ORIGIN, told, lambda: DropCounts(camera=0, outputs={}), interval_s=10, max_silence_s=0.0)
+    health.start()
+    health.result(result(pose()), (1,))
+    health.tick()
+    assert told.states()[-1] == ("degraded", "camera: no frame for 0.0 s")
+    assert told.people()[-1] == (None, [])
+    health.result(result(pose()), (1,))
+    assert told.states()[-1] == ("online", "")
+
+
+def test_a_file_may_take_its_time() -> None:
+    health, told = started()
+    health.result(result(pose()), (1,))
+    health.tick()
+    assert told.states()[-1] == ("online", "")
+
+
 def test_the_end_is_offline_and_final() -> None:
     health, told = started()
     health.result(result(pose()), (1,))

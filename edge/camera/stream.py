@@ -6,6 +6,7 @@ import time
 import cv2
 import numpy as np
 
+from edge.camera.stuck import STICKS, is_same_picture
 from edge.camera.video import DECODER_OPTIONS, ImageReader
 from edge.errors import CameraLostError
 from edge.frame import Frame, Image
@@ -14,6 +15,7 @@ __all__ = ["StreamCamera"]
 
 OPEN_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 10.0
+MAX_STILL_S = 5.0
 FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
@@ -26,6 +28,8 @@ class StreamCamera:
         rotate: clockwise degrees: 0, 90, 180 or 270.
         open_timeout_s: give up opening after so long.
         read_timeout_s: call the stream lost when nothing comes for so long.
+        max_still_s: where OpenCV may get stuck, open a stream again that shows one picture for so long.
+        may_stick: whether it may, see `stuck`.
     """
 
     live = True
@@ -38,15 +42,22 @@ class StreamCamera:
         rotate: int = 0,
         open_timeout_s: float = OPEN_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
+        max_still_s: float = MAX_STILL_S,
+        may_stick: bool = STICKS,
     ) -> None:
         self.name = name
         self._url = url
         self._open_timeout_s = open_timeout_s
         self._read_timeout_s = read_timeout_s
+        self._max_still_s = max_still_s
+        self._may_stick = may_stick
         self._reader = ImageReader(rotate)
         self._rotate = rotate
         self._capture: cv2.VideoCapture | None = None
-        self._bgr: Image | None = None
+        self._bgr: Image | None = None  # the picture last retrieved
+        self._spare: Image | None = None  # the one before, to be written next
+        self._still_since_s: float | None = None
+        self._known_still: Image | None = None  # a picture that stayed the same even after a reopen
         self._index = 0
 
     def open(self) -> None:
@@ -61,6 +72,8 @@ class StreamCamera:
         self._capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, options)
         if not self._capture.isOpened():
             raise CameraLostError(f"{self.name} cannot be opened")
+        if min(self.size) <= 0:
+            raise CameraLostError(f"{self.name} sends no picture")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -76,12 +89,24 @@ class StreamCamera:
         if not self._capture.grab():
             raise CameraLostError(f"{self.name} ended or sent nothing for {self._read_timeout_s:g} s")
         time_s, wall_time_s = time.monotonic(), time.time()
-        ok, bgr = self._capture.retrieve(self._bgr)
+        ok, bgr = self._capture.retrieve(self._spare)
         if not ok:
             raise CameraLostError(f"{self.name} sent a picture that cannot be decoded")
-        self._bgr = np.asarray(bgr, np.uint8)  # no copy: OpenCV gives uint8, its stubs do not say so
+        self._spare, self._bgr = self._bgr, np.asarray(bgr, np.uint8)  # no copy: it is uint8, whatever the stubs say
+        if self._may_stick:
+            self._raise_if_stuck(self._bgr, time_s)
         index, self._index = self._index, self._index + 1
         return Frame(self._reader.upright_rgb(self._bgr), index, time_s, wall_time_s, time_s)
+
+    def _raise_if_stuck(self, bgr: Image, time_s: float) -> None:
+        """Have a stream opened again that shows one picture for long; not twice for the same picture."""
+        if not is_same_picture(bgr, self._spare):
+            self._still_since_s = None
+        elif self._still_since_s is None:
+            self._still_since_s = time_s
+        elif time_s - self._still_since_s > self._max_still_s and not is_same_picture(bgr, self._known_still):
+            self._known_still, self._still_since_s = bgr.copy(), None
+            raise CameraLostError(f"{self.name} shows one picture for {self._max_still_s:g} s")
 
     def interrupt(self) -> None:
         """A read ends by itself: with the next picture, or at its deadline."""

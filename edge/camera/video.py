@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from edge.camera.pacing import Pacer
+from edge.camera.stuck import STICKS, is_same_picture
 from edge.errors import InputError
 from edge.frame import BufferPool, Frame, Image
 from edge.preprocess import rotate_into
@@ -69,7 +70,9 @@ class VideoCamera:
         self._reader = ImageReader(rotate)
         self._rotate = rotate
         self._capture: cv2.VideoCapture | None = None
-        self._bgr: Image | None = None
+        self._bgr: Image | None = None  # the picture last retrieved
+        self._spare: Image | None = None  # the one before, to be written next
+        self._is_still = False  # the same picture again, and it was looked into
         self._index = 0  # of the next frame, over all rounds
         self._round_index = 0  # of the next frame in this round
         self._round_start_s = 0.0
@@ -101,10 +104,16 @@ class VideoCamera:
         if self._pacer.stopped or not self._grab_due() or not self._pacer.wait(self._position_s):
             return None
         assert self._capture is not None
-        ok, bgr = self._capture.retrieve(self._bgr)
+        ok, bgr = self._capture.retrieve(self._spare)
         if not ok:
             return None
-        self._bgr = np.asarray(bgr, np.uint8)  # no copy: OpenCV gives uint8, its stubs do not say so
+        self._spare, self._bgr = self._bgr, np.asarray(bgr, np.uint8)  # no copy: it is uint8, whatever the stubs say
+        if STICKS and self._is_stuck():
+            log.warning(
+                "%s: changes its size after %d frames, which OpenCV %s cannot follow; what was read is kept",
+                self._path, self._round_index - 1, cv2.__version__,
+            )  # fmt: skip
+            return None
         image = self._reader.upright_rgb(self._bgr)
         return self._pacer.frame(image, self._index - 1, self._position_s)
 
@@ -116,6 +125,26 @@ class VideoCamera:
         """Release the file."""
         if self._capture is not None:
             self._capture.release()
+
+    def _is_stuck(self) -> bool:
+        """Return whether the picture is only the last one once more: a capture opened anew has another one here.
+
+        Looked into once per run of equal pictures: a video may well stand still.
+        """
+        assert self._bgr is not None
+        was_still, self._is_still = self._is_still, is_same_picture(self._bgr, self._spare)
+        if was_still or not self._is_still:
+            return False
+        fresh = self._open_capture()
+        for _ in range(self._round_index):
+            fresh.grab()
+        try:
+            ok, picture = fresh.retrieve()
+            return ok and not is_same_picture(np.asarray(picture, np.uint8), self._bgr)
+        except cv2.error:  # narrower than the first one
+            return True
+        finally:
+            fresh.release()
 
     def _grab_due(self) -> bool:
         """Go to the newest frame that is due, or to the next one; False at the end."""

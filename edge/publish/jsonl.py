@@ -59,6 +59,7 @@ class JsonlFileSink:
 
     name = "jsonl"
     lossless = True
+    wants_image = False
 
     def __init__(self, path: Path, origin: Origin, *, max_bytes: int, retry_s: float = RETRY_S) -> None:
         self._path = path
@@ -139,6 +140,7 @@ class JsonlStdoutSink:
 
     name = "jsonl"
     lossless = True
+    wants_image = False
 
     def __init__(self, origin: Origin, on_closed: Callable[[], None], *, descriptor: int = 1) -> None:
         self._origin = origin

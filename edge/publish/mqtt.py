@@ -41,6 +41,7 @@ class MqttSink:
 
     name = "mqtt"
     lossless = False
+    wants_image = False
 
     def __init__(
         self,
