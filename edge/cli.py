@@ -52,10 +52,12 @@ class _Signals:
 
     def __init__(self) -> None:
         self.stop: Callable[[], None] | None = None
+        self.came = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
+        self.came = True
         if self.stop is None:
             raise _Stopped
         self.stop()
@@ -76,20 +78,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _dispatch(arguments, signals)
     except _Stopped:
         code = 0
-    except EdgeError as error:
-        _print_error(error)
-        code = error.exit_code
-        if debug:
-            traceback.print_exc()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has no reader
         code = 0
-    except Exception as error:  # noqa: BLE001 - the last resort; anything that comes here is our mistake
-        print(f"edge-pose: a bug in edge-pose: {type(error).__name__}: {error} (see --debug)", file=sys.stderr)
-        code = BUG_CODE
-        if debug:
-            traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - the last resort; what is not an EdgeError is our mistake
+        # A stop in the middle of an import comes out as whatever that package makes of it.
+        code = 0 if signals.came and signals.stop is None else _report(error, debug=debug)
     return code
+
+
+def _report(error: Exception, *, debug: bool) -> int:
+    """Print an error as one line, and return its exit code."""
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, EdgeError):
+        _print_error(error)
+        return error.exit_code
+    text = " ".join(str(error).split())
+    print(f"edge-pose: a bug in edge-pose: {type(error).__name__}: {text} (see --debug)", file=sys.stderr)
+    return BUG_CODE
 
 
 def _dispatch(arguments: Sequence[str] | None, signals: _Signals) -> int:
