@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
@@ -15,15 +16,39 @@ from msgspec.structs import asdict
 from edge.config_check import check_table, parse_toml, printable, read_toml, shown, suggestion
 from edge.errors import ConfigError, UnavailableError
 
-__all__ = ["MANIFEST_NAME", "Manifest", "ModelEntry", "load_manifest"]
+__all__ = ["MANIFEST_NAME", "SOURCE_KIND", "Manifest", "ModelEntry", "check_url", "lay_over", "load_manifest"]
 
 MANIFEST_NAME = "models.toml"
+SOURCE_KIND = "savedmodel"
+"""Not a model to run but what one is converted from."""
 
 
 def _check_file(name: str) -> None:
     # Only a plain name can be joined to the mirror or the cache and stay inside it.
     if not re.fullmatch(r"[\w][\w.+-]*", name, re.ASCII):
         raise ValueError(f"must be a plain file name without a folder, got {shown(name)}")
+
+
+def check_url(url: str) -> None:
+    """Accept an http or https address that can be shown to anyone.
+
+    Raises:
+        ValueError: another scheme, no host, credentials, or what has to be written as %20 and so on; the text
+            does not repeat the address.
+    """
+    parts = urlsplit(url)
+    _ = parts.port  # raises ValueError for one that is no number
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an address that begins with https:// or http://")
+    if parts.username is not None:
+        raise ValueError("must not hold a user name or password: others could read them")
+    if not url.isascii() or any(character.isspace() for character in url):
+        raise ValueError("must be ASCII without spaces")
+
+
+def _check_member(name: str) -> None:
+    if name.startswith("/") or {"", ".", ".."} & set(name.split("/")):
+        raise ValueError(f"must be the path of a file inside the archive, got {shown(name)}")
 
 
 def _check_sha256(digest: str) -> None:
@@ -40,10 +65,10 @@ class EntryTable(Struct, frozen=True, kw_only=True):
     """The keys of one model's table in the manifest."""
 
     file: Annotated[str, Meta(extra={"check": _check_file})]
-    kind: Literal["multipose", "singlepose", "heads"]
+    kind: Literal["multipose", "singlepose", "heads", "savedmodel"]
     licence: str
-    url: str = ""
-    member: str = ""
+    url: Annotated[str, Meta(extra={"check": check_url})] = ""
+    member: Annotated[str, Meta(extra={"check": _check_member})] = ""
     sha256: Annotated[str, Meta(extra={"check": _check_sha256})] = ""
     git_blob: Annotated[str, Meta(extra={"check": _check_git_blob})] = ""
     delegate: Literal["edgetpu", ""] = ""
@@ -56,13 +81,14 @@ class ModelEntry(EntryTable, frozen=True, kw_only=True):
     Attributes:
         name: what `--model` takes.
         file: its file's name in a mirror and in the cache.
-        kind: `multipose` ([1, 6, 56]), `singlepose` ([1, 1, 17, 3]) or `heads` (the raw maps).
+        kind: `multipose` ([1, 6, 56]), `singlepose` ([1, 1, 17, 3]) or `heads` (the raw maps); `savedmodel` is
+            what models are converted from, and is not run.
         licence: of the weights.
         url: where it is published; empty if nowhere.
         member: name inside the archive behind `url`; empty when `url` is the file itself.
         sha256: digest of the file, or empty.
         git_blob: the id that git gives the content, or empty: SHA-1 over "blob <size in bytes>", a zero byte
-            and the content. One of the two digests is always there.
+            and the content. One of the two digests is always there, but for a `savedmodel`.
         delegate: the accelerator it was compiled for; empty: none.
         cpu_twin: name of the same model for the processor; empty: none.
     """
@@ -71,13 +97,15 @@ class ModelEntry(EntryTable, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """What the file must hold, as `sha256:…` or `git_blob:…`, lower case."""
-        return (f"sha256:{self.sha256}" if self.sha256 else f"git_blob:{self.git_blob}").lower()
+        """What the file must hold, as `sha256:…` or `git_blob:…`, lower case; empty where nobody has told."""
+        if self.git_blob:
+            return f"git_blob:{self.git_blob}".lower()
+        return f"sha256:{self.sha256}".lower() if self.sha256 else ""
 
     def digest_of(self, path: Path) -> str:
-        """Compute the digest of a file in the form of `digest`. Raises OSError."""
+        """Compute the digest of a file in the form of `digest`, sha256 where that is empty. Raises OSError."""
         with path.open("rb") as file:
-            if self.sha256:
+            if not self.git_blob:
                 return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
             head = b"blob %d\0" % os.fstat(file.fileno()).st_size
             content = hashlib.file_digest(file, lambda: hashlib.sha1(head, usedforsecurity=False))
@@ -113,7 +141,7 @@ def load_manifest(mirror: Path | None = None) -> Manifest:
         UnavailableError: the mirror's manifest is there but cannot be read.
     """
     text = (importlib.resources.files("edge") / MANIFEST_NAME).read_text(encoding="utf-8")
-    manifest = _lay_over(Manifest("", {}), parse_toml(text), MANIFEST_NAME)
+    manifest = lay_over(Manifest("", {}), text, MANIFEST_NAME)
     if mirror is None:
         return manifest
     path = mirror / MANIFEST_NAME
@@ -124,6 +152,24 @@ def load_manifest(mirror: Path | None = None) -> Manifest:
     except OSError as error:  # InputError is one too
         raise UnavailableError(str(error)) from None
     return _lay_over(manifest, tables, str(path))
+
+
+def lay_over(under: Manifest, text: str, origin: str) -> Manifest:
+    """Lay the text of one manifest over another; see `load_manifest`.
+
+    Args:
+        under: what stays where the text says nothing.
+        text: TOML.
+        origin: the text's file or URL, which begins every complaint.
+
+    Raises:
+        ConfigError: one line for every mistake.
+    """
+    try:
+        tables = parse_toml(text)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: not valid TOML: {error}") from None
+    return _lay_over(under, tables, origin)
 
 
 def _lay_over(under: Manifest, tables: Mapping[str, Any], origin: str) -> Manifest:
@@ -152,7 +198,7 @@ def _entry(name: str, table: object) -> tuple[ModelEntry | None, list[str]]:
     complaints = [f".{key}: {text}" for key, text in found.items()]
     if not re.fullmatch(r"\w[\w.+-]*", name, re.ASCII) or name.endswith(".tflite"):
         complaints.append(": a model's name has letters, digits and - _ . + only, and does not end in .tflite")
-    if not {"sha256", "git_blob"} & table.keys():
+    if not {"sha256", "git_blob"} & table.keys() and table.get("kind") != SOURCE_KIND:
         complaints.append(": no sha256 or git_blob: a file without a known digest is never loaded by name")
     if {"sha256", "git_blob"} <= table.keys():
         complaints.append(": give sha256 or git_blob, not both")
@@ -163,6 +209,12 @@ def _dangling(default: object, entries: Mapping[str, ModelEntry]) -> Iterator[st
     if not isinstance(default, str) or default not in entries:
         hint = suggestion(default, entries) if isinstance(default, str) else ""
         yield f"default: {shown(default)} is not one of the models{hint}"
+    elif entries[default].kind == SOURCE_KIND:
+        yield f"default: {shown(default)} is not a model that can be run"
     for entry in entries.values():
-        if entry.cpu_twin and (entry.cpu_twin not in entries or entries[entry.cpu_twin].delegate):
+        if entry.cpu_twin and (entry.cpu_twin not in entries or not _for_processor(entries[entry.cpu_twin])):
             yield f"{entry.name}.cpu_twin: {shown(entry.cpu_twin)} is not a model for the processor"
+
+
+def _for_processor(entry: ModelEntry) -> bool:
+    return not entry.delegate and entry.kind != SOURCE_KIND

@@ -1,19 +1,24 @@
 """Where a model's file lies on this machine: in the mirror, in the cache, or at a path; never unverified."""
 
 import logging
+import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge.errors import InputError, UnavailableError
-from edge.manifest import Manifest, ModelEntry
+from edge.errors import InputError, ModelError, UnavailableError
+from edge.manifest import SOURCE_KIND, Manifest, ModelEntry
+from edge.model_places import MIRROR_VARIABLE, Places, places
 
 __all__ = [
     "ModelRow",
     "Places",
     "ResolvedModel",
+    "accept_digest",
+    "expected_digest",
+    "find",
     "is_path",
     "model_row",
     "model_rows",
@@ -22,18 +27,9 @@ __all__ = [
     "resolve_file",
 ]
 
-MIRROR_VARIABLE = "EDGE_POSE_MODEL_MIRROR"
-DigestState = Literal["ok", "missing", "unreadable", "wrong digest"]
+DigestState = Literal["ok", "missing", "unreadable", "wrong digest", "no digest"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """The folders that model files by name come from; the mirror first."""
-
-    mirror: Path | None
-    cache: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,8 @@ class ModelRow:
     Attributes:
         entry: name, file, kind, licence and so on.
         is_default: True for the model that is taken when none is asked for.
-        state: `ok` when the file is there and has its digest.
+        digest: what the file must hold, from the manifest or accepted on this machine; empty: not known.
+        state: `ok` when the file is there and has its digest; `no digest` when it is there and none is known.
         source: where the file was found, or None.
         path: the file, or None.
         size_bytes: its size, or None.
@@ -68,6 +65,7 @@ class ModelRow:
 
     entry: ModelEntry
     is_default: bool
+    digest: str
     state: DigestState
     source: Literal["mirror", "cache"] | None = None
     path: Path | None = None
@@ -86,45 +84,36 @@ def is_path(model: str) -> bool:
     return "/" in model or model.endswith(".tflite")
 
 
-def places(environ: Mapping[str, str]) -> Places:
-    """Return the folders that the environment names.
-
-    The mirror is `EDGE_POSE_MODEL_MIRROR`. The cache is the first of `EDGE_POSE_CACHE`, systemd's
-    `CACHE_DIRECTORY`, and `edge-pose` in the user's cache folder (XDG Base Directory Specification).
-
-    Raises:
-        UnavailableError: the mirror is not a folder.
-    """
-    mirror = environ.get(MIRROR_VARIABLE, "")
-    if "://" in mirror:
-        raise UnavailableError(f"{MIRROR_VARIABLE}: only a folder can be the mirror yet, not a URL")
-    if mirror and not _is_folder(Path(mirror)):
-        raise UnavailableError(
-            f"{MIRROR_VARIABLE}: {mirror} is not a folder that can be read: mount it, or unset the variable"
-        )
-    return Places(mirror=Path(mirror) if mirror else None, cache=_cache(environ))
-
-
-def resolve(name: str | None, manifest: Manifest, where: Places) -> ResolvedModel:
-    """Find the file of a model in the mirror, then in the cache, and verify its digest.
-
-    A file in the cache with a wrong digest is renamed to `….bad`; one in the mirror is left alone.
+def resolve(
+    name: str | None, manifest: Manifest, where: Places, *, fetch: Callable[[ModelEntry], Path] | None = None
+) -> ResolvedModel:
+    """Find the file of a model in the mirror, then in the cache, and verify its digest; else fetch it.
 
     Args:
         name: name in the manifest; None or "" is the default.
         manifest: the models known by name.
         where: the folders to look in.
+        fetch: brings the file of a model into the cache, verified, and returns it (`edge.fetch.Fetcher.fetch`);
+            None: nothing is fetched.
 
     Raises:
         UnavailableError: the name is unknown, or no place has the file with the right digest.
+        ModelError: the name is not that of a model that can be run.
     """
     entry = manifest.entry(name)
+    if entry.kind == SOURCE_KIND:
+        raise ModelError(
+            f"model '{entry.name}' is a SavedModel, from which models are converted: it cannot be run; "
+            "see `edge-pose models list` for those that can"
+        )
     found: list[_Finding] = []
-    for finding in _look(entry, where):
+    for finding in _look(entry, where, expected_digest(entry, where)):
         if finding.state == "ok":
             return ResolvedModel(entry.name, finding.path, finding.source, entry)
         found.append(finding)
         _report(finding, entry)
+    if fetch is not None and (entry.url or where.mirror_url):
+        return ResolvedModel(entry.name, fetch(entry), "cache", entry)
     looked = ", ".join(f"{finding.source} {finding.path.parent}: {finding.state}" for finding in found)
     raise UnavailableError(
         f"model '{entry.name}' is not on this machine ({looked}): put {entry.file} into one of these "
@@ -163,45 +152,62 @@ def model_row(name: str | None, manifest: Manifest, where: Places) -> ModelRow:
         UnavailableError: the name is unknown.
     """
     entry = manifest.entry(name)
-    is_default = entry.name == manifest.default
-    findings = [finding for finding in _look(entry, where) if finding.state != "missing"]
+    is_default, digest = entry.name == manifest.default, expected_digest(entry, where)
+    findings = [finding for finding in _look(entry, where, digest) if finding.state != "missing"]
     if not findings:
-        return ModelRow(entry, is_default, "missing")
+        return ModelRow(entry, is_default, digest, "missing")
     best = next((finding for finding in findings if finding.state == "ok"), findings[0])
     size_bytes = None if best.state == "unreadable" else best.path.stat().st_size
-    return ModelRow(entry, is_default, best.state, best.source, best.path, size_bytes)
+    return ModelRow(entry, is_default, digest, best.state, best.source, best.path, size_bytes)
 
 
-def _cache(environ: Mapping[str, str]) -> Path:
-    systemd = environ.get("CACHE_DIRECTORY", "").split(":")[0]  # systemd joins several by colons
-    if own := environ.get("EDGE_POSE_CACHE") or systemd:
-        return Path(own)
-    base = Path(environ.get("XDG_CACHE_HOME", ""))
-    if not base.is_absolute():  # the specification wants a relative one ignored
-        base = Path(environ.get("HOME") or "/var") / (".cache" if environ.get("HOME") else "cache")
-    return base / "edge-pose"
+def find(entry: ModelEntry, where: Places, digest: str = "") -> Path | None:
+    """Return the first file of a model that has its digest, or the one given; changes and logs nothing."""
+    findings = _look(entry, where, digest or expected_digest(entry, where))
+    return next((finding.path for finding in findings if finding.state == "ok"), None)
 
 
-def _is_folder(path: Path) -> bool:
+def expected_digest(entry: ModelEntry, where: Places) -> str:
+    """Return what the file must hold: the manifest's digest, else the one accepted on this machine, else ""."""
+    if entry.digest:
+        return entry.digest
     try:
-        return path.is_dir()
-    except OSError:  # no permission to look
-        return False
+        words = _acceptance(entry, where).read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return f"sha256:{words[0]}" if words and re.fullmatch("[0-9a-f]{64}", words[0]) else ""
 
 
-def _look(entry: ModelEntry, where: Places) -> Iterator[_Finding]:
+def accept_digest(entry: ModelEntry, where: Places, digest: str) -> None:
+    """Write down which content of a model without a known digest is to be trusted from now on. Raises OSError.
+
+    Args:
+        entry: the model.
+        where: its cache keeps the note, `<file>.sha256`, in the form of `sha256sum`.
+        digest: `sha256:…`.
+    """
+    _acceptance(entry, where).write_text(f"{digest.removeprefix('sha256:')}  {entry.file}\n", encoding="utf-8")
+
+
+def _acceptance(entry: ModelEntry, where: Places) -> Path:
+    return where.cache / f"{entry.file}.sha256"
+
+
+def _look(entry: ModelEntry, where: Places, digest: str) -> Iterator[_Finding]:
     if where.mirror:
         path = where.mirror / entry.file
-        yield _Finding("mirror", path, _state(entry, path))
+        yield _Finding("mirror", path, _state(entry, digest, path))
     path = where.cache / entry.file
-    yield _Finding("cache", path, _state(entry, path))
+    yield _Finding("cache", path, _state(entry, digest, path))
 
 
-def _state(entry: ModelEntry, path: Path) -> DigestState:
+def _state(entry: ModelEntry, digest: str, path: Path) -> DigestState:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return "unreadable"  # opening a pipe would wait for ever
-        return "ok" if entry.digest_of(path) == entry.digest else "wrong digest"
+        if not digest:
+            return "no digest"
+        return "ok" if entry.digest_of(path) == digest else "wrong digest"
     except FileNotFoundError:
         return "missing"
     except OSError:
@@ -209,19 +215,7 @@ def _state(entry: ModelEntry, path: Path) -> DigestState:
 
 
 def _report(finding: _Finding, entry: ModelEntry) -> None:
-    if finding.state == "missing":
-        return
     if finding.state == "unreadable":
         log.warning("%s: cannot be read as a file: not used", finding.path)
-    elif finding.source == "mirror":
+    elif finding.state == "wrong digest":
         log.warning("%s: is not the file of model '%s' (wrong digest): not used", finding.path, entry.name)
-    else:
-        log.warning("%s: is not the file of model '%s' (wrong digest): set aside", finding.path, entry.name)
-        _set_aside(finding.path)
-
-
-def _set_aside(path: Path) -> None:
-    try:
-        path.replace(path.with_name(f"{path.name}.bad"))
-    except OSError as error:
-        log.warning("%s: cannot be renamed: %s", path, error.strerror)

@@ -41,11 +41,51 @@ def test_an_edge_tpu_model_names_its_twin_for_the_processor() -> None:
     assert manifest.entry(entry.cpu_twin).delegate == ""
 
 
-def test_every_published_model_has_a_url_a_licence_and_a_digest() -> None:
+def test_every_published_model_has_a_url_a_licence_and_unless_it_is_not_to_be_run_a_digest() -> None:
     for entry in load_manifest().entries.values():
         assert entry.url.startswith("https://")
         assert entry.licence == "Apache-2.0"
-        assert len(entry.digest) > len("git_blob:")
+        assert len(entry.digest) > len("git_blob:") or entry.kind == "savedmodel"
+
+
+def test_a_savedmodel_may_lack_a_digest_and_says_so(tmp_path: Path) -> None:
+    text = GOOD.replace("sha256", "#").replace("multipose", "savedmodel")
+    assert load_manifest(mirror(tmp_path, text)).entry("own").digest == ""
+
+
+def test_a_savedmodel_is_neither_a_default_nor_a_twin(tmp_path: Path) -> None:
+    text = GOOD.replace("multipose", "savedmodel")
+    (line,) = problems(tmp_path, 'default = "own"' + text)
+    assert line == f'{tmp_path}/models.toml: default: "own" is not a model that can be run'
+    (line,) = problems(tmp_path, text + GOOD.replace("[own]", '[other]\ncpu_twin = "own"'))
+    assert 'other.cpu_twin: "own" is not a model for the processor' in line
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("ftp://models.example/m", "begins with https:// or http://"),
+        ("file:///etc/passwd", "begins with https:// or http://"),
+        ("https://", "begins with https:// or http://"),
+        ("models.example/m", "begins with https:// or http://"),
+        ("https://user:geheim@models.example/m", "must not hold a user name or password"),
+        ("https://models.example/a b", "must be ASCII without spaces"),
+        ("https://models.example:port/", ""),
+    ],
+)
+def test_an_address_that_cannot_be_asked_is_refused_without_repeating_it(
+    tmp_path: Path, url: str, complaint: str
+) -> None:
+    (line,) = problems(tmp_path, GOOD + f'url = "{url}"')
+    assert "models.toml: own.url: " in line
+    assert complaint in line
+    assert "geheim" not in line
+
+
+@pytest.mark.parametrize("member", ["../1.tflite", "/1.tflite", "a/../1.tflite", "a//b", "./1.tflite"])
+def test_a_member_is_a_plain_path_inside_its_archive(tmp_path: Path, member: str) -> None:
+    (line,) = problems(tmp_path, GOOD + f'member = "{member}"')
+    assert "own.member: must be the path of a file inside the archive" in line
 
 
 def test_a_mirror_adds_its_models_and_may_change_the_default(tmp_path: Path) -> None:
@@ -116,7 +156,7 @@ def test_a_file_name_that_could_leave_the_mirror_is_refused(tmp_path: Path, name
         (
             '"multipose"',
             '"multipos"',
-            'own.kind: expected "heads", "multipose" or "singlepose", got "multipos"',
+            'own.kind: expected "heads", "multipose", "savedmodel" or "singlepose", got "multipos"',
         ),
         ('licence = "MIT"', "", "own.licence: missing"),
         ('licence = "MIT"', "licence = 3", "own.licence: expected text in quotes, got 3"),

@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from edge.errors import ConfigError, InputError, UnavailableError
-from edge.manifest import Manifest, load_manifest
-from edge.model_files import Places, is_path, model_row, model_rows, places, resolve, resolve_file
+from edge.errors import ConfigError, InputError, ModelError, UnavailableError
+from edge.manifest import Manifest, ModelEntry, load_manifest
+from edge.model_files import (
+    accept_digest,
+    expected_digest,
+    find,
+    is_path,
+    model_row,
+    model_rows,
+    resolve,
+    resolve_file,
+)
+from edge.model_places import Places, places
 
 CONTENT = b"TFL3 a small model"
 OTHER = b"TFL3 another model"
@@ -82,15 +92,63 @@ def test_what_the_mirror_lacks_comes_from_the_cache(manifest: Manifest, where: P
     assert (model.path, model.source) == (path, "cache")
 
 
-def test_a_cached_file_with_a_wrong_digest_is_set_aside(
+def test_a_cached_file_with_a_wrong_digest_is_not_used(
     manifest: Manifest, where: Places, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = put(where.cache, "own.tflite", OTHER)
+    put(where.cache, "own.tflite", OTHER)
     with pytest.raises(UnavailableError, match=r"cache .*: wrong digest"):
         resolve("own", manifest, where)
-    assert not path.exists()
-    assert path.with_name("own.tflite.bad").read_bytes() == OTHER
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_a_model_that_is_here_is_not_fetched(manifest: Manifest, where: Places) -> None:
+    path = put(where.mirror, "own.tflite")
+
+    def fetch(entry: ModelEntry) -> Path:
+        raise AssertionError(entry)
+
+    assert resolve("own", manifest, where, fetch=fetch).path == path
+
+
+def test_a_model_that_is_not_here_is_fetched_where_it_is_published(manifest: Manifest, where: Places) -> None:
+    put(where.cache, "official.tflite", OTHER)
+    asked: list[str] = []
+
+    def fetch(entry: ModelEntry) -> Path:
+        asked.append(entry.name)
+        return put(where.cache, entry.file)
+
+    name = "movenet-singlepose-lightning-int8"
+    model = resolve(name, manifest, where, fetch=fetch)
+    assert (model.name, model.source, model.path.parent) == (name, "cache", where.cache)
+    with pytest.raises(UnavailableError, match=r"put own\.tflite into one of these folders"):
+        resolve("own", manifest, where, fetch=fetch)  # it has no address
+    assert asked == [name]
+
+
+def test_a_savedmodel_is_not_run(manifest: Manifest, where: Places) -> None:
+    with pytest.raises(ModelError, match="it cannot be run") as caught:
+        resolve("movenet-multipose-lightning-savedmodel", manifest, where)
+    assert caught.value.exit_code == 78
+
+
+def test_a_file_without_a_known_digest_is_never_good_until_one_is_accepted(manifest: Manifest, where: Places) -> None:
+    entry = manifest.entry("movenet-multipose-lightning-savedmodel")
+    path = put(where.cache, entry.file)
+    assert (model_row(entry.name, manifest, where).state, find(entry, where)) == ("no digest", None)
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    accept_digest(entry, where, f"sha256:{sha256}")
+    row = model_row(entry.name, manifest, where)
+    assert (row.state, row.digest, find(entry, where)) == ("ok", f"sha256:{sha256}", path)
+    put(where.cache, entry.file, OTHER)
+    assert model_row(entry.name, manifest, where).state == "wrong digest"
+
+
+@pytest.mark.parametrize("note", ["", "x", "a1" * 31, "A1" * 32])
+def test_a_damaged_note_of_an_accepted_digest_is_as_good_as_none(manifest: Manifest, where: Places, note: str) -> None:
+    entry = manifest.entry("movenet-multipose-lightning-savedmodel")
+    (where.cache / f"{entry.file}.sha256").write_text(note)
+    assert expected_digest(entry, where) == ""
 
 
 def test_a_mirrored_file_with_a_wrong_digest_is_left_alone_and_the_cache_is_used(
@@ -222,12 +280,24 @@ def test_the_cache_is_the_first_that_the_environment_names(environ: dict[str, st
     assert places(environ) == Places(None, Path(cache))
 
 
-def test_a_mirror_must_be_a_folder_that_is_there(tmp_path: Path) -> None:
+def test_a_mirror_folder_must_be_there(tmp_path: Path) -> None:
     assert places({"EDGE_POSE_MODEL_MIRROR": str(tmp_path)}).mirror == tmp_path
     with pytest.raises(UnavailableError, match="is not a folder that can be read"):
         places({"EDGE_POSE_MODEL_MIRROR": str(tmp_path / "gone")})
-    with pytest.raises(UnavailableError, match="only a folder can be the mirror yet"):
-        places({"EDGE_POSE_MODEL_MIRROR": "https://models.example/"})
+
+
+def test_a_mirror_may_be_an_address() -> None:
+    where = places({"EDGE_POSE_MODEL_MIRROR": "https://models.example/edge/"})
+    assert (where.mirror, where.mirror_url) == (None, "https://models.example/edge")
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://models.example/", "https://user:geheim@models.example/", "https://m.example/?f=", "http://m:x/"]
+)
+def test_an_address_that_cannot_be_a_mirror_is_refused_without_its_secrets(url: str) -> None:
+    with pytest.raises(UnavailableError, match="EDGE_POSE_MODEL_MIRROR: ") as caught:
+        places({"EDGE_POSE_MODEL_MIRROR": url})
+    assert "geheim" not in str(caught.value)
 
 
 @pytest.mark.skipif(not MIRROR, reason="EDGE_POSE_MODEL_MIRROR is not set")

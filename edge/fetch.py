@@ -1,0 +1,243 @@
+"""Brings model files into the cache: whole, verified, and by one process at a time, or not at all."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge.archive import ArchiveError, extract_member
+from edge.errors import UnavailableError, UsageError
+from edge.manifest import SOURCE_KIND, Manifest, ModelEntry
+from edge.model_files import accept_digest, expected_digest, find
+from edge.model_places import MIRROR_VARIABLE, Places
+from edge.part import Part
+from edge.transfer import Progress, download, silent
+from edge.web import Patience, TransferError, shown_url
+
+__all__ = ["FetchRow", "Fetcher"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRow:
+    """What became of one model that was asked for.
+
+    Attributes:
+        entry: the model.
+        state: `here` when its file was there already.
+        path: the file; None when it failed.
+        problem: why it failed, one line; empty when it did not.
+    """
+
+    entry: ModelEntry
+    state: Literal["fetched", "here", "failed"]
+    path: Path | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    url: str
+    member: str = ""
+
+
+class Fetcher:
+    """Fetches model files, from the mirror's address or their own.
+
+    Args:
+        where: mirror and cache.
+        patience: how long servers are waited for.
+        on_progress: see `edge.transfer.download`.
+    """
+
+    def __init__(
+        self, where: Places, *, patience: Patience | None = None, on_progress: Callable[[Progress], None] = silent
+    ) -> None:
+        self._where = where
+        self._patience = patience or Patience()
+        self._on_progress = on_progress
+
+    def fetch(self, entry: ModelEntry, *, accept: str = "") -> Path:
+        """Return the verified file of a model, after fetching it if need be.
+
+        A file in the cache that fails its digest is renamed to `….bad`. What a failed download has received stays
+        as `….part`, and the next one goes on with it. A second process waits for the first.
+
+        Args:
+            entry: the model.
+            accept: sha256 to be trusted, for a model without a known digest; it is remembered in the cache.
+
+        Raises:
+            UnavailableError: no source has it with the right digest, none is known, or the cache cannot be written.
+            UsageError: `accept` is no sha256, or the model's digest is known.
+        """
+        digest = _accepted(entry, accept) if accept else expected_digest(entry, self._where)
+        final = self._where.cache / entry.file
+        try:
+            self._where.cache.mkdir(parents=True, exist_ok=True)
+            with _locked(final.with_name(f"{final.name}.lock"), entry.name):
+                path = find(entry, self._where, digest)
+                if path is None:
+                    _set_aside(final, digest)
+                    path = self._bring(entry, final, digest)
+                if accept:
+                    accept_digest(entry, self._where, digest)
+                return path
+        except OSError as error:
+            raise UnavailableError(
+                f"{final}: cannot be written: {error.strerror}: make room or give rights, or name another folder "
+                "in EDGE_POSE_CACHE"
+            ) from error
+
+    def fetch_all(
+        self, names: Sequence[str], manifest: Manifest, *, everything: bool = False, accept: str = ""
+    ) -> Iterator[FetchRow]:
+        """Fetch models one after the other; one that fails does not keep the others from coming.
+
+        Args:
+            names: of the manifest; none: the default.
+            manifest: the models known by name.
+            everything: all of the manifest whose digest is known, instead.
+            accept: see `fetch`; for exactly one name.
+
+        Raises:
+            UnavailableError: a name is unknown; nothing is fetched then.
+            UsageError: names together with `everything`, or `accept` without exactly one name.
+        """
+        if everything and names:
+            raise UsageError("models fetch: give names or --all, not both")
+        if accept and len(names) != 1:
+            raise UsageError("models fetch: --accept-digest is for one model, by its name")
+        if everything:
+            entries = [entry for entry in manifest.entries.values() if expected_digest(entry, self._where)]
+        else:
+            entries = [manifest.entry(name) for name in names or [""]]
+        return (self._row(entry, accept) for entry in entries)
+
+    def _row(self, entry: ModelEntry, accept: str) -> FetchRow:
+        if not accept and (path := find(entry, self._where)):
+            return FetchRow(entry, "here", path)
+        try:
+            return FetchRow(entry, "fetched", self.fetch(entry, accept=accept))
+        except UnavailableError as error:
+            return FetchRow(entry, "failed", problem=str(error))
+
+    def _bring(self, entry: ModelEntry, final: Path, digest: str) -> Path:
+        """Put the verified file under its name, from the first source that has it."""
+        problems = []
+        for source in self._sources(entry):
+            try:
+                candidate = self._candidate(source, entry, final, digest)
+            except TransferError as error:
+                problems.append(str(error))
+            else:
+                _install(candidate, final)
+                _part(final).discard()
+                log.info("model %s: verified, kept as %s", entry.name, final)
+                return final
+        reasons = "; ".join(problems) or "no address is known for it"
+        by_path = "" if entry.kind == SOURCE_KIND else ", or give a file: --model FILE.tflite"
+        raise UnavailableError(
+            f"model '{entry.name}' cannot be fetched: {reasons}: try again later (edge-pose models fetch "
+            f"{entry.name}), put {entry.file} into {final.parent}, name a folder or address that has it in "
+            f"{MIRROR_VARIABLE}{by_path}"
+        )
+
+    def _sources(self, entry: ModelEntry) -> Iterator[_Source]:
+        if self._where.mirror_url:
+            yield _Source(f"{self._where.mirror_url}/{entry.file}")
+        if entry.url:
+            yield _Source(entry.url, entry.member)
+
+    def _candidate(self, source: _Source, entry: ModelEntry, final: Path, digest: str) -> Path:
+        """Return the verified file of one source, not yet under its name."""
+        part = _part(final)
+        while True:
+            resumed = download(
+                source.url, part, name=entry.name, patience=self._patience, on_progress=self._on_progress
+            )
+            candidate, problem = _check(source, entry, part, final, digest)
+            if not problem:
+                return candidate
+            candidate.unlink(missing_ok=True)
+            part.discard()
+            if not resumed:
+                raise TransferError(f"{shown_url(source.url)}: {problem}")
+            log.warning("%s: pieces of different files: once more from the start", shown_url(source.url))
+
+
+def _check(source: _Source, entry: ModelEntry, part: Part, final: Path, digest: str) -> tuple[Path, str]:
+    """Return the file that a download brought, and what is wrong with it.
+
+    Raises:
+        UnavailableError: nobody knows what it must hold; the download stays, for when that is told.
+    """
+    candidate = final.with_name(f"{final.name}.new") if source.member else part.path
+    try:
+        if source.member:
+            extract_member(part.path, source.member, candidate)
+    except ArchiveError as error:
+        return candidate, str(error)
+    got = entry.digest_of(candidate)
+    if digest:
+        return candidate, "" if got == digest else f"is not the file of this model: expected {digest}, got {got}"
+    if source.member:
+        candidate.unlink()
+    sha256 = got.removeprefix("sha256:")
+    raise UnavailableError(
+        f"model '{entry.name}': its digest is not known, so that it is not taken on trust; the file from "
+        f"{shown_url(source.url)} has sha256 {sha256}: if that is what you expect, "
+        f"edge-pose models fetch {entry.name} --accept-digest {sha256}"
+    )
+
+
+def _accepted(entry: ModelEntry, accept: str) -> str:
+    if entry.digest:
+        raise UsageError(f"model '{entry.name}': its digest is known, and no other is accepted")
+    digest = accept.lower().removeprefix("sha256:")
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise UsageError("--accept-digest: must be 64 hexadecimal digits (a sha256)")
+    return f"sha256:{digest}"
+
+
+def _part(final: Path) -> Part:
+    return Part(final.with_name(f"{final.name}.part"))
+
+
+def _set_aside(path: Path, digest: str) -> None:
+    """Keep a wrong file for whoever wants to look at it, out of the way."""
+    if not digest:
+        return  # nobody can tell whether it is wrong; it is not used either
+    with contextlib.suppress(FileNotFoundError):
+        path.replace(path.with_name(f"{path.name}.bad"))
+        log.warning("%s: is not the file that it should be: renamed to %s.bad", path, path.name)
+
+
+def _install(candidate: Path, final: Path) -> None:
+    """Give a file its name in such an order that after a power cut it is there whole, or not at all."""
+    with candidate.open("rb") as file:
+        os.fsync(file.fileno())
+    candidate.replace(final)
+    folder = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, name: str) -> Iterator[None]:
+    """Hold a lock that the system lets go of when the process dies; its file stays, empty."""
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("model %s: another process is fetching it: waiting for that", name)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,75 @@
+"""The places that model files come from, as the environment names them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.address import mask
+from edge.errors import UnavailableError
+from edge.manifest import check_url
+
+__all__ = ["MIRROR_VARIABLE", "Places", "places"]
+
+MIRROR_VARIABLE = "EDGE_POSE_MODEL_MIRROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where model files by name come from.
+
+    Attributes:
+        mirror: a folder to use files from, in place; None: there is none.
+        cache: the folder that fetched files are kept in.
+        mirror_url: an address to fetch from before any other, without a slash at its end; empty: there is none.
+    """
+
+    mirror: Path | None
+    cache: Path
+    mirror_url: str = ""
+
+
+def places(environ: Mapping[str, str]) -> Places:
+    """Return the places that the environment names.
+
+    The mirror is `EDGE_POSE_MODEL_MIRROR`, a folder or an http(s) address. The cache is the first of
+    `EDGE_POSE_CACHE`, systemd's `CACHE_DIRECTORY`, and `edge-pose` in the user's cache folder (XDG Base
+    Directory Specification).
+
+    Raises:
+        UnavailableError: the mirror is neither a folder nor such an address.
+    """
+    mirror = environ.get(MIRROR_VARIABLE, "")
+    if "://" in mirror:
+        return Places(mirror=None, cache=_cache(environ), mirror_url=_address(mirror))
+    if mirror and not _is_folder(Path(mirror)):
+        raise UnavailableError(
+            f"{MIRROR_VARIABLE}: {mirror} is not a folder that can be read: mount it, or unset the variable"
+        )
+    return Places(mirror=Path(mirror) if mirror else None, cache=_cache(environ))
+
+
+def _address(mirror: str) -> str:
+    try:
+        check_url(mirror)
+    except ValueError as error:
+        raise UnavailableError(f"{MIRROR_VARIABLE}: {mask(mirror)}: {error}") from None
+    if {"?", "#"} & set(mirror):
+        raise UnavailableError(f"{MIRROR_VARIABLE}: must end with a path, to which the name of a file is added")
+    return mirror.rstrip("/")
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    systemd = environ.get("CACHE_DIRECTORY", "").split(":")[0]  # systemd joins several by colons
+    if own := environ.get("EDGE_POSE_CACHE") or systemd:
+        return Path(own)
+    base = Path(environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():  # the specification wants a relative one ignored
+        base = Path(environ.get("HOME") or "/var") / (".cache" if environ.get("HOME") else "cache")
+    return base / "edge-pose"
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # no permission to look
+        return False

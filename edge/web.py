@@ -1,0 +1,182 @@
+"""HTTP as far as downloads need it: one deadline for an answer, redirects by rule, every failure one line."""
+
+import http.client
+import socket
+import ssl
+import string
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Thread
+from typing import Literal
+from urllib.parse import quote, urljoin, urlsplit
+
+from edge import __version__
+from edge.errors import UnavailableError
+
+__all__ = ["Patience", "TransferError", "broken", "open_url", "shown_url", "status_error"]
+
+Hope = Literal["none", "later", "soon"]
+"""Whether another try can help: never; when the network is back; at once."""
+
+REDIRECTS = {301, 302, 303, 307, 308}
+MAX_REDIRECTS = 5
+MAX_REASON_CHARACTERS = 200
+PASSING_STATUSES = {408, 425, 429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a server is waited for.
+
+    Attributes:
+        open_s: until its answer begins: name look-up, connection, TLS and redirects together.
+        stall_s: for the next byte.
+        tries: in a row that bring the download no further.
+        pause_s: before the second of these; doubled for each one after it.
+    """
+
+    open_s: float = 8.0
+    stall_s: float = 15.0
+    tries: int = 4
+    pause_s: float = 1.0
+
+
+class TransferError(UnavailableError):
+    """A download that failed; the text says where and why, `hope` whether another try can help."""
+
+    def __init__(self, text: str, hope: Hope = "none") -> None:
+        super().__init__(text)
+        self.hope = hope
+
+
+def shown_url(url: str) -> str:
+    """Return a URL for messages: without credentials, and without the query, which signs some downloads."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def open_url(url: str, headers: Mapping[str, str], patience: Patience) -> http.client.HTTPResponse:
+    """Ask for a URL and follow redirects; the answer may have any status, its body is still to be read.
+
+    Proxies are taken from the environment (`https_proxy` and so on), certificates are verified.
+
+    Raises:
+        TransferError: no answer.
+    """
+    try:
+        return _within(patience.open_s, lambda: _follow(url, headers, patience.stall_s))
+    except TransferError:
+        raise
+    except TimeoutError:
+        limit_s = min(patience.open_s, patience.stall_s)
+        raise TransferError(f"{shown_url(url)}: no answer within {limit_s:g} s", "later") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _unopened(url, error) from error
+
+
+def status_error(url: str, response: http.client.HTTPResponse) -> TransferError:
+    """Return what to raise for an answer with a status that brings no file."""
+    hope: Hope = "soon" if response.status in PASSING_STATUSES else "none"
+    phrase = http.client.responses.get(response.status, "")  # the server's own words could be anything
+    return TransferError(f"{shown_url(url)}: HTTP {response.status} {phrase}".rstrip(), hope)
+
+
+def broken(url: str, error: Exception, patience: Patience) -> TransferError:
+    """Return what to raise for an error while the body of an answer was read."""
+    if isinstance(error, TimeoutError):
+        return TransferError(f"{shown_url(url)}: sent nothing for {patience.stall_s:g} s", "soon")
+    return TransferError(f"{shown_url(url)}: connection broken ({_reason(error)})", "soon")
+
+
+def _within(seconds: float, call: Callable[[], http.client.HTTPResponse]) -> http.client.HTTPResponse:
+    """Run `call` in a thread, because no timeout of the socket module covers the look-up of a name."""
+    future: Future[http.client.HTTPResponse] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is taken
+            future.set_exception(error)
+
+    Thread(target=work, name="http", daemon=True).start()
+    try:
+        return future.result(seconds)
+    except BaseException:
+        future.add_done_callback(_close_late)
+        raise
+
+
+def _close_late(future: "Future[http.client.HTTPResponse]") -> None:
+    if future.exception() is None:
+        future.result().close()
+
+
+def _follow(url: str, headers: Mapping[str, str], stall_s: float) -> http.client.HTTPResponse:
+    way = [url]
+    while True:
+        response = _ask(way[-1], headers, stall_s)
+        if response.status not in REDIRECTS:
+            return response
+        with response:
+            target = urljoin(way[-1], quote(response.headers.get("Location", ""), safe=string.punctuation))
+        _check_redirect(way, target)
+        way.append(target)
+
+
+def _check_redirect(way: list[str], target: str) -> None:
+    origin, secure = shown_url(way[0]), urlsplit(way[-1]).scheme == "https"
+    if target in way:
+        raise TransferError(f"{origin}: redirects in a circle (by way of {shown_url(target)})")
+    if len(way) > MAX_REDIRECTS:
+        raise TransferError(f"{origin}: more than {MAX_REDIRECTS} redirects")
+    scheme = urlsplit(target).scheme
+    if scheme not in {"http", "https"} or (secure and scheme != "https"):
+        raise TransferError(f"{origin}: redirects to {scheme or 'nowhere'}:, which is not followed")
+
+
+def _ask(url: str, headers: Mapping[str, str], stall_s: float) -> http.client.HTTPResponse:
+    # Only these handlers: no file:, ftp: or data:, and no redirect but by the rules above.
+    director = urllib.request.OpenerDirector()
+    director.addheaders = []
+    for handler in (urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), urllib.request.HTTPSHandler()):
+        director.add_handler(handler)
+    own = {"User-Agent": f"edge-pose/{__version__}", "Accept-Encoding": "identity"}
+    request = urllib.request.Request(url, headers={**own, **headers})  # noqa: S310 - no handler for other schemes
+    response: http.client.HTTPResponse | None = director.open(request, timeout=stall_s)
+    if response is None:  # no handler for the scheme
+        raise ValueError("not an http or https address")
+    return response
+
+
+def _unopened(url: str, error: Exception) -> TransferError:
+    host = urlsplit(url).hostname
+    hope: Hope = "none"
+    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
+        error = error.reason
+    match error:
+        case socket.gaierror():
+            text, hope = f"the name {host} cannot be resolved", "later"
+        case TimeoutError():
+            text, hope = f"{host} does not answer", "later"
+        case ConnectionRefusedError():
+            text, hope = "connection refused", "later"
+        case ConnectionError() | http.client.BadStatusLine():
+            text, hope = f"connection broken ({_reason(error)})", "soon"
+        case ssl.SSLCertVerificationError():
+            text = f"certificate refused ({error.verify_message}): is the clock right, is ca-certificates installed?"
+        case ssl.SSLError():
+            text = f"no TLS connection ({_reason(error)})"
+        case OSError():
+            text, hope = _reason(error), "later"
+        case _:
+            text = _reason(error)
+    return TransferError(f"{shown_url(url)}: {text}", hope)
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = " ".join(text.split())[:MAX_REASON_CHARACTERS] or type(error).__name__
+    return text if text.isprintable() else ascii(text)  # some of it is what the server sent

@@ -1,0 +1,442 @@
+"""Model files come into the cache whole and verified, or not at all."""
+
+import hashlib
+import logging
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from archives import tar_gz
+from certificates import NEW_KEY, Identity, needs_openssl, openssl
+from command import environment
+from edge.errors import ConfigError, UnavailableError, UsageError
+from edge.fetch import Fetcher
+from edge.manifest import Manifest, ModelEntry
+from edge.mirror import known_models
+from edge.model_files import expected_digest, find, model_row, resolve
+from edge.model_places import Places
+from edge.web import Patience
+from http_server import FaultyServer, cut, file, redirect, serving, stall, status
+
+CONTENT = b"TFL3" + bytes(range(251)) * 800
+OTHER = b"TFL3" + bytes(range(251))[::-1] * 800
+QUICK = Patience(open_s=20.0, stall_s=20.0, tries=3, pause_s=0.001)
+CLOSED = "http://127.0.0.1:9"  # the port of `discard`: nobody listens
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Places:
+    return Places(None, tmp_path / "cache")
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def entry(url: str, *, member: str = "", digest: str = sha256(CONTENT)) -> ModelEntry:
+    return ModelEntry(
+        name="own", file="own.tflite", kind="multipose", licence="MIT", url=url, member=member, sha256=digest
+    )
+
+
+def unknown(url: str) -> ModelEntry:
+    return ModelEntry(name="source", file="source.tar.gz", kind="savedmodel", licence="MIT", url=url)
+
+
+def fetch(model: ModelEntry, where: Places) -> Path:
+    return Fetcher(where, patience=QUICK).fetch(model)
+
+
+def failure(model: ModelEntry, where: Places) -> str:
+    with pytest.raises(UnavailableError) as caught:
+        fetch(model, where)
+    assert "\n" not in str(caught.value)
+    assert not (where.cache / model.file).exists()
+    return str(caught.value)
+
+
+def left(where: Places) -> set[str]:
+    """Return the names in the cache, without the lock that stays."""
+    return {path.name for path in where.cache.iterdir() if path.suffix != ".lock"}
+
+
+def test_a_model_is_fetched_verified_and_kept(server: FaultyServer, where: Places) -> None:
+    path = fetch(entry(server.on("/m", file(CONTENT))), where)
+    assert path == where.cache / "own.tflite"
+    assert path.read_bytes() == CONTENT
+    assert left(where) == {"own.tflite"}
+
+
+def test_a_model_that_is_here_is_not_asked_for(server: FaultyServer, where: Places) -> None:
+    model = entry(server.on("/m", file(CONTENT)))
+    fetch(model, where)
+    assert fetch(model, where).read_bytes() == CONTENT
+    assert server.count("/m") == 1
+
+
+def test_first_use_fetches_and_second_use_does_not(server: FaultyServer, where: Places) -> None:
+    model = entry(server.on("/m", file(CONTENT)))
+    manifest = Manifest("own", {"own": model})
+    fetcher = Fetcher(where, patience=QUICK)
+    for _ in range(2):
+        found = resolve(None, manifest, where, fetch=fetcher.fetch)
+        assert (found.name, found.source, found.path.read_bytes()) == ("own", "cache", CONTENT)
+    assert server.count("/m") == 1
+
+
+def test_only_the_member_of_an_archive_is_kept(server: FaultyServer, where: Places) -> None:
+    archive = tar_gz({"README": b"read me", "1.tflite": CONTENT})
+    server.on("/far", file(archive))
+    path = fetch(entry(server.on("/m", redirect("/far")), member="1.tflite"), where)
+    assert path.read_bytes() == CONTENT
+    assert left(where) == {"own.tflite"}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (tar_gz({"2.tflite": CONTENT}), "has no 1.tflite in it, only '2.tflite'"),
+        (tar_gz({"../1.tflite": CONTENT}), "has no 1.tflite in it, only '../1.tflite'"),
+        (b"<html>", "is no .tar.gz archive (it begins with '<html>')"),
+        (tar_gz({"1.tflite": OTHER}), f"expected sha256:{sha256(CONTENT)}, got sha256:{sha256(OTHER)}"),
+    ],
+)
+def test_a_wrong_archive_is_named_and_leaves_nothing(
+    server: FaultyServer, where: Places, content: bytes, problem: str
+) -> None:
+    line = failure(entry(server.on("/m", file(content)), member="1.tflite"), where)
+    assert f"model 'own' cannot be fetched: {server.url}/m: " in line
+    assert problem in line
+    assert left(where) == set()
+
+
+def test_a_wrong_file_is_named_with_both_digests_and_leaves_nothing(server: FaultyServer, where: Places) -> None:
+    line = failure(entry(server.on("/m", file(OTHER))), where)
+    assert f"expected sha256:{sha256(CONTENT)}, got sha256:{sha256(OTHER)}" in line
+    assert "put own.tflite into" in line
+    assert "EDGE_POSE_MODEL_MIRROR" in line
+    assert left(where) == set()
+    assert server.count("/m") == 1
+
+
+@pytest.mark.parametrize("end", [file(CONTENT), cut(CONTENT, 9)])
+def test_pieces_of_different_files_are_found_out_and_fetched_once_more(
+    server: FaultyServer, where: Places, end: Callable[..., None]
+) -> None:
+    # The second answer continues although the file is another one by now: same ETag, other bytes.
+    url = server.on("/m", cut(OTHER, 70_000), file(CONTENT), end, file(CONTENT))
+    assert fetch(entry(url), where).read_bytes() == CONTENT
+
+
+def test_a_cached_file_that_fails_its_digest_is_set_aside_and_fetched_again(
+    server: FaultyServer, where: Places, caplog: pytest.LogCaptureFixture
+) -> None:
+    where.cache.mkdir()
+    (where.cache / "own.tflite").write_bytes(OTHER)
+    model = entry(server.on("/m", file(CONTENT)))
+    found = resolve("own", Manifest("own", {"own": model}), where, fetch=Fetcher(where, patience=QUICK).fetch)
+    assert found.path.read_bytes() == CONTENT
+    assert (where.cache / "own.tflite.bad").read_bytes() == OTHER
+    assert "is not the file that it should be: renamed to own.tflite.bad" in caplog.text
+
+
+def test_an_absent_network_is_one_line_that_says_what_to_do(where: Places) -> None:
+    line = failure(entry(f"{CLOSED}/m"), where)
+    assert line.startswith(f"model 'own' cannot be fetched: {CLOSED}/m: connection refused: try again later")
+    assert f"put own.tflite into {where.cache}, name a folder or address" in line
+    assert "give a file: --model FILE.tflite" in line
+
+
+def test_a_model_without_any_address_says_so(where: Places) -> None:
+    assert "no address is known for it" in failure(entry(""), where)
+
+
+@pytest.mark.parametrize("code", [403, 404, 500])
+def test_a_mirror_that_fails_is_followed_by_the_models_own_address(
+    server: FaultyServer, tmp_path: Path, code: int
+) -> None:
+    server.on("/mirror/own.tflite", status(code))
+    where = Places(None, tmp_path / "cache", f"{server.url}/mirror")
+    assert fetch(entry(server.on("/m", file(CONTENT))), where).read_bytes() == CONTENT
+    server.on("/m", status(404))
+    line = failure(entry(f"{server.url}/m", digest=sha256(OTHER)), where)
+    assert f"{server.url}/mirror/own.tflite: HTTP {code}" in line
+    assert f"{server.url}/m: HTTP 404 Not Found" in line
+
+
+def test_a_mirror_holds_the_file_itself_and_comes_first(server: FaultyServer, tmp_path: Path) -> None:
+    server.on("/mirror/own.tflite", file(CONTENT))
+    where = Places(None, tmp_path / "cache", f"{server.url}/mirror")
+    fetch(entry(server.on("/m", status(500)), member="1.tflite"), where)
+    assert server.count("/m") == 0
+
+
+def test_a_cache_that_cannot_be_made_is_one_line_with_its_path(server: FaultyServer, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    where = Places(None, tmp_path / "cache" / "deep")
+    with pytest.raises(UnavailableError, match=r"deep/own\.tflite: cannot be written: Not a directory: make room"):
+        fetch(entry(server.on("/m", file(CONTENT))), where)
+
+
+# Mirrors by address
+
+
+MIRROR_MANIFEST = f"""
+default = "own"
+[own]
+file = "own.tflite"
+sha256 = "{sha256(CONTENT)}"
+kind = "multipose"
+licence = "MIT"
+"""
+
+
+@pytest.fixture
+def mirrored(server: FaultyServer, tmp_path: Path) -> Places:
+    server.on("/models.toml", file(MIRROR_MANIFEST.encode()))
+    server.on("/own.tflite", file(CONTENT))
+    return Places(None, tmp_path / "cache", server.url)
+
+
+def test_the_manifest_of_a_mirror_is_laid_over_the_products(mirrored: Places) -> None:
+    manifest = known_models(mirrored, QUICK)
+    assert manifest.default == "own"
+    assert "movenet-multipose-lightning-f16" in manifest.entries
+    assert resolve(None, manifest, mirrored, fetch=Fetcher(mirrored).fetch).path.read_bytes() == CONTENT
+
+
+def test_a_mirror_without_a_manifest_changes_nothing(server: FaultyServer, mirrored: Places) -> None:
+    server.on("/models.toml", status(404))
+    assert known_models(mirrored, QUICK) == known_models(Places(None, mirrored.cache))
+
+
+def test_a_mirror_that_is_away_is_remembered(
+    server: FaultyServer, mirrored: Places, caplog: pytest.LogCaptureFixture
+) -> None:
+    fresh = known_models(mirrored, QUICK)
+    server.on("/models.toml", status(403))
+    assert known_models(mirrored, QUICK) == fresh
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "HTTP 403 Forbidden: going on with the mirror's manifest of last time" in caplog.text
+
+
+def test_a_mirror_that_has_broken_its_manifest_is_remembered_too(server: FaultyServer, mirrored: Places) -> None:
+    fresh = known_models(mirrored, QUICK)
+    server.on("/models.toml", file(b"<html>"))
+    assert known_models(mirrored, QUICK) == fresh
+
+
+def test_a_mirror_that_was_never_reached_is_an_error_rather_than_another_default(tmp_path: Path) -> None:
+    where = Places(None, tmp_path / "cache", CLOSED)
+    with pytest.raises(UnavailableError, match=r"http://127\.0\.0\.1:9/models\.toml: connection refused"):
+        known_models(where, QUICK)
+
+
+def test_a_mistake_in_the_manifest_of_a_mirror_names_its_address(server: FaultyServer, mirrored: Places) -> None:
+    server.on("/models.toml", file(MIRROR_MANIFEST.replace("sha256", "sha265").encode()))
+    with pytest.raises(ConfigError) as caught:
+        known_models(mirrored, QUICK)
+    assert all(line.startswith(f"{server.url}/models.toml: own") for line in caught.value.problems)
+
+
+# A source whose digest nobody has published
+
+
+def test_a_file_without_a_known_digest_is_kept_only_once_its_digest_is_accepted(
+    server: FaultyServer, where: Places
+) -> None:
+    model = unknown(server.on("/s", file(CONTENT)))
+    line = failure(model, where)
+    assert f"edge-pose models fetch source --accept-digest {sha256(CONTENT)}" in line
+    path = Fetcher(where, patience=QUICK).fetch(model, accept=sha256(CONTENT).upper())
+    assert path.read_bytes() == CONTENT
+    assert server.count("/s") == 1  # what the first try fetched is used
+    assert expected_digest(model, where) == f"sha256:{sha256(CONTENT)}"
+    assert left(where) == {"source.tar.gz", "source.tar.gz.sha256"}
+    assert fetch(model, where) == path
+
+
+def test_a_member_without_a_known_digest_is_not_left_behind(server: FaultyServer, where: Places) -> None:
+    archive = tar_gz({"1.tflite": CONTENT})
+    model = replace(unknown(server.on("/s", file(archive))), member="1.tflite")
+    assert f"--accept-digest {sha256(CONTENT)}" in failure(model, where)
+    assert left(where) == {"source.tar.gz.part", "source.tar.gz.part.json"}
+    assert Fetcher(where, patience=QUICK).fetch(model, accept=sha256(CONTENT)).read_bytes() == CONTENT
+    assert left(where) == {"source.tar.gz", "source.tar.gz.sha256"}
+
+
+def test_another_file_than_the_accepted_one_is_refused(server: FaultyServer, where: Places) -> None:
+    model = unknown(server.on("/s", file(OTHER)))
+    with pytest.raises(UnavailableError, match=f"expected sha256:{sha256(CONTENT)}"):
+        Fetcher(where, patience=QUICK).fetch(model, accept=sha256(CONTENT))
+    assert left(where) == set()
+
+
+@pytest.mark.parametrize("digest", ["a1", "sha1:" + "a1" * 20, "g1" * 32])
+def test_what_is_no_sha256_is_not_accepted(where: Places, digest: str) -> None:
+    with pytest.raises(UsageError, match="--accept-digest: must be 64 hexadecimal digits"):
+        Fetcher(where).fetch(unknown(""), accept=digest)
+
+
+def test_a_known_digest_cannot_be_replaced(where: Places) -> None:
+    with pytest.raises(UsageError, match="its digest is known"):
+        Fetcher(where).fetch(entry(""), accept=sha256(OTHER))
+
+
+# Several models
+
+
+def test_one_model_that_fails_does_not_keep_the_others_from_coming(server: FaultyServer, where: Places) -> None:
+    good, bad = entry(server.on("/m", file(CONTENT))), unknown(server.on("/s", status(404)))
+    manifest = Manifest("own", {"own": good, "source": bad})
+    rows = list(Fetcher(where, patience=QUICK).fetch_all(["source", "own"], manifest))
+    assert [(row.entry.name, row.state) for row in rows] == [("source", "failed"), ("own", "fetched")]
+    assert "HTTP 404" in rows[0].problem
+    (again,) = Fetcher(where, patience=QUICK).fetch_all([], manifest)
+    assert (again.state, again.path) == ("here", where.cache / "own.tflite")
+
+
+def test_all_means_every_model_whose_digest_is_known(server: FaultyServer, where: Places) -> None:
+    manifest = Manifest("own", {"source": unknown(server.url), "own": entry(server.on("/m", file(CONTENT)))})
+    rows = list(Fetcher(where, patience=QUICK).fetch_all([], manifest, everything=True))
+    assert [row.entry.name for row in rows] == ["own"]
+
+
+def test_a_wrong_way_to_ask_is_refused_before_anything_is_fetched(where: Places) -> None:
+    manifest, fetcher = Manifest("own", {"own": entry("")}), Fetcher(where)
+    with pytest.raises(UsageError, match="names or --all"):
+        fetcher.fetch_all(["own"], manifest, everything=True)
+    with pytest.raises(UsageError, match="for one model"):
+        fetcher.fetch_all([], manifest, accept=sha256(CONTENT))
+    with pytest.raises(UnavailableError, match="did you mean 'own'"):
+        fetcher.fetch_all(["own", "onw"], manifest)
+    assert not where.cache.exists()
+
+
+# Two processes, and one that is killed
+
+PROCESS = """
+import logging, resource, sys
+from pathlib import Path
+from edge.errors import EdgeError
+from edge.fetch import Fetcher
+from edge.manifest import ModelEntry
+from edge.model_places import Places
+
+url, cache, digest, max_bytes = sys.argv[1:]
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+if int(max_bytes):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(max_bytes), int(max_bytes)))
+entry = ModelEntry(name="own", file="own.tflite", kind="multipose", licence="MIT", url=url, sha256=digest)
+tell = lambda progress: print("bytes", progress.done_bytes, flush=True)
+try:
+    print("path", Fetcher(Places(None, Path(cache)), on_progress=tell).fetch(entry))
+except EdgeError as error:
+    print("error", error)
+"""
+
+
+def process(
+    url: str, where: Places, *, max_bytes: int = 0, env: Mapping[str, str | None] | None = None
+) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", PROCESS, url, str(where.cache), sha256(CONTENT), str(max_bytes)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment(env))
+
+
+def read_until(running: subprocess.Popen[str], text: str) -> str:
+    """Return the first line with this text; the end of the output is a failure."""
+    assert running.stdout is not None
+    seen = []
+    for line in running.stdout:
+        seen.append(line)
+        if text in line:
+            return line
+    raise AssertionError(seen)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_download_that_is_killed_goes_on_the_next_time(
+    server: FaultyServer, where: Places, how: signal.Signals
+) -> None:
+    url = server.on("/m", stall(CONTENT, 70_000), file(CONTENT))
+    with process(url, where) as running:
+        read_until(running, "bytes 70000")
+        running.send_signal(how)
+        running.wait(20)
+    assert not (where.cache / "own.tflite").exists()
+    assert fetch(entry(url), where).read_bytes() == CONTENT
+    assert server.ranges("/m") == [None, "bytes=70000-"]
+
+
+def test_of_two_processes_one_fetches_and_the_other_waits_and_finds_it(server: FaultyServer, where: Places) -> None:
+    url = server.on("/m", stall(CONTENT, 70_000), status(500))
+    with process(url, where) as first:
+        read_until(first, "bytes 70000")
+        with process(url, where) as second:
+            read_until(second, "another process is fetching it: waiting for that")
+            server.gate.set()
+            read_until(second, "path")
+        read_until(first, "path")
+    assert server.count("/m") == 1
+    assert (where.cache / "own.tflite").read_bytes() == CONTENT
+
+
+def test_a_full_disk_is_one_line_with_the_path_and_the_next_time_goes_on(server: FaultyServer, where: Places) -> None:
+    url = server.on("/m", file(CONTENT))
+    with process(url, where, max_bytes=100_000) as running:
+        line = read_until(running, "error")
+    assert f"{where.cache}/own.tflite: cannot be written: File too large: make room" in line
+    assert (where.cache / "own.tflite.part").stat().st_size == 100_000
+    assert fetch(entry(url), where).read_bytes() == CONTENT
+    assert server.ranges("/m")[-1] == "bytes=100000-"
+
+
+def test_rows_tell_a_fetched_model(server: FaultyServer, where: Places) -> None:
+    model = entry(server.on("/m", file(CONTENT)))
+    fetch(model, where)
+    row = model_row("own", Manifest("own", {"own": model}), where)
+    assert (row.state, row.path, row.digest) == ("ok", find(model, where), model.digest)
+
+
+@pytest.fixture
+def localhost(tmp_path: Path) -> Identity:
+    """A certificate that vouches for itself, with all that Python 3.13 asks of one."""
+    extensions = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,digitalSignature,keyCertSign")
+    words = [word for extension in (*extensions, "subjectAltName=DNS:localhost") for word in ("-addext", extension)]
+    make = ("req", "-x509", *NEW_KEY, "-days", "2", "-subj", "/CN=localhost", *words)
+    openssl(tmp_path, *make, "-keyout", "localhost.key", "-out", "localhost.crt")
+    return Identity(tmp_path / "localhost.crt", tmp_path / "localhost.key")
+
+
+@needs_openssl
+def test_a_server_whose_certificate_is_not_trusted_is_refused_until_it_is(localhost: Identity, where: Places) -> None:
+    with serving(localhost) as server:
+        url = server.on("/m", file(CONTENT))
+        with process(url, where) as refused:
+            assert "certificate refused (" in read_until(refused, "error")
+        assert server.requests == []
+        with process(url, where, env={"SSL_CERT_FILE": str(localhost.cert)}) as trusted:
+            read_until(trusted, "path")
+    assert (where.cache / "own.tflite").read_bytes() == CONTENT
+
+
+@needs_openssl
+def test_a_redirect_from_https_to_http_is_not_followed(
+    server: FaultyServer, localhost: Identity, where: Places
+) -> None:
+    with serving(localhost) as secure:
+        url = secure.on("/m", redirect(server.on("/m", file(CONTENT))))
+        with process(url, where, env={"SSL_CERT_FILE": str(localhost.cert)}) as running:
+            assert "redirects to http:, which is not followed" in read_until(running, "error")
+    assert server.requests == []
