@@ -1,4 +1,4 @@
-"""What the tools measure with unless told otherwise: the default model and the test data of this machine."""
+"""What the tools measure with unless told otherwise."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from edge.errors import EdgeError
 from edge.manifest import load_manifest
 from edge.model_files import places, resolve
 
-__all__ = ["default_model", "test_data"]
+__all__ = ["default_model"]
 
 
 def default_model() -> Path | None:
@@ -18,8 +18,3 @@ def default_model() -> Path | None:
     except EdgeError:
         return None
 
-
-def test_data(name: str) -> Path | None:
-    """Return a file below EDGE_POSE_TEST_DATA/data, None without that variable."""
-    folder = os.environ.get("EDGE_POSE_TEST_DATA")
-    return Path(folder) / "data" / name if folder else None

@@ -1,0 +1,67 @@
+"""What this machine is: the part of a benchmark without which its figures say nothing."""
+
+import os
+import platform
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from edge.machine import cpu_temperature_c, throttled
+
+__all__ = ["describe_machine", "heat"]
+
+BOARD = Path("/proc/device-tree/model")
+CPU_INFO = Path("/proc/cpuinfo")
+MEMORY = Path("/proc/meminfo")
+ARM_PARTS = {"0xd03": "Cortex-A53", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76"}
+"""Main ID register, as Linux shows it, of the cores in a Raspberry Pi 3, 4 and 5 (Arm's reference manuals)."""
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return board (None where there is none), CPU, usable cores, memory, load, operating system, Python.
+
+    The load is the mean of the last minute: how many programs want a core. To be asked before anything is measured.
+    """
+    return {
+        "board": _read(BOARD).rstrip("\0\n") or None,
+        "cpu": _cpu(_read(CPU_INFO)),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_mb": _memory_mb(_read(MEMORY)),
+        "load": round(os.getloadavg()[0], 2),
+        "os": _os(),
+        "python": "{}.{}.{}".format(*sys.version_info),
+    }
+
+
+def heat() -> dict[str, Any]:
+    """Return temperature and throttling now; None each where the machine does not tell."""
+    return {"temperature_c": cpu_temperature_c(), "throttled": throttled()}
+
+
+def _cpu(info: str) -> str:
+    """Return the CPU's name; ARM kernels tell only the part number of its cores."""
+    if match := re.search(r"^model name\s*: (.+)$", info, re.MULTILINE):
+        return match[1].strip()
+    match = re.search(r"^CPU part\s*: (\w+)$", info, re.MULTILINE)
+    return ARM_PARTS.get(match[1], f"ARM part {match[1]}") if match else platform.machine()
+
+
+def _memory_mb(info: str) -> int | None:
+    match = re.search(r"^MemTotal:\s+(\d+) kB", info, re.MULTILINE)
+    return int(match[1]) // 1024 if match else None
+
+
+def _os() -> str:
+    try:
+        name = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        name = platform.system()
+    return f"{name}, {platform.machine()}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,103 @@
+"""One measurement of `edge-pose bench`, in a process of its own: `python -m edge.bench_task JOB`, JOB being JSON.
+
+So none inherits another's memory or warm caches, and a model that crashes its runtime ends only its own figure.
+"""
+
+# Each task imports what it needs: a peak of memory is that of its task alone.
+# ruff: noqa: PLC0415
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.bench_figures import bare_loop, engine_alone, latency, stages, throughput
+from edge.bench_job import Job
+from edge.errors import EdgeError, InputError, UnavailableError
+
+__all__ = ["main"]
+
+SCENE_SIZE = (1280, 720)
+SCENE_FPS = 25.0
+
+Figures = dict[str, Any]
+
+
+def main(text: str) -> Figures:
+    """Do one job; an expected error is told as `error` and `exit_code`."""
+    job = msgspec.json.decode(text, type=Job)
+    try:
+        return TASKS[job.task](job)
+    except EdgeError as error:
+        return {"error": str(error), "exit_code": error.exit_code}
+
+
+def _render(job: Job) -> Figures:
+    """Write the scene as a video."""
+    import cv2
+
+    from edge.camera.scene import Scene
+
+    scene = Scene(size=SCENE_SIZE, fps=SCENE_FPS)
+    writer = cv2.VideoWriter(job.video, cv2.VideoWriter.fourcc(*"mp4v"), SCENE_FPS, SCENE_SIZE)
+    if not writer.isOpened():
+        raise UnavailableError(f"{job.video}: OpenCV cannot write MPEG-4 here: give --video FILE")
+    for index in range(job.frames):
+        writer.write(cv2.cvtColor(scene.draw(index)[0], cv2.COLOR_RGB2BGR))
+    writer.release()
+    return {}
+
+
+def _video(job: Job) -> Figures:
+    """Say what the video is, from its first frames."""
+    import cv2
+
+    from edge.camera.video import VideoCamera
+
+    camera = VideoCamera(Path(job.video), paced=False)
+    camera.open()
+    if camera.read() is None:
+        raise InputError(f"{job.video}: not one frame of this video can be read")
+    size = camera.size
+    camera.close()
+    fps = float(cv2.VideoCapture(job.video).get(cv2.CAP_PROP_FPS))
+    return {"size": list(size), "fps": round(fps, 2) if 0 < fps < 1000 else SCENE_FPS}
+
+
+def _model(job: Job) -> Figures:
+    """Say what the model is, or why it cannot be loaded."""
+    from edge.engine.litert import LiteRtEngine
+
+    engine = LiteRtEngine(Path(job.model), name=Path(job.model).name)
+    dynamic, spec = engine.is_dynamic, engine.size_for(SCENE_SIZE)
+    return {"kind": spec.kind, "dtype": spec.input_dtype, "input_size": list(spec.input_size), "dynamic": dynamic}
+
+
+def _libraries(job: Job) -> Figures:  # noqa: ARG001 - as all tasks
+    """Name the versions of what does the work."""
+    from importlib.metadata import version
+
+    import cv2
+    import numpy as np
+
+    from edge.engine.litert import RUNTIME
+
+    return {RUNTIME: version(RUNTIME.replace("-", "_")), "numpy": np.__version__, "opencv": cv2.__version__}
+
+
+TASKS: dict[str, Callable[[Job], Figures]] = {
+    "render": _render,
+    "video": _video,
+    "model": _model,
+    "libraries": _libraries,
+    "engine": engine_alone,
+    "bare": bare_loop,
+    "flow": throughput,
+    "paced": latency,
+    "stages": stages,
+}
+
+if __name__ == "__main__":
+    sys.stdout.write(msgspec.json.encode(main(sys.argv[1])).decode() + "\n")
