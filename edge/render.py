@@ -19,7 +19,7 @@ _DIGIT_HEIGHT = 22  # pixels at scale 1
 _HEAD = slice(0, 5)  # nose, eyes, ears
 _SHIFT = 4  # OpenCV takes coordinates in sixteenths of a pixel
 _WHITE: Rgb = (255, 255, 255)
-_PLATE: Rgb = (24, 24, 24)
+_PLATE = 24  # grey
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,10 @@ class Colours:
     right: Rgb = (64, 180, 255)
     middle: Rgb = (245, 245, 245)
     outline: Rgb = (20, 20, 20)
+
+    def reversed(self) -> "Colours":
+        """Return them for a BGR image."""
+        return Colours(self.left[::-1], self.right[::-1], self.middle[::-1], self.outline[::-1])
 
 
 _COLOURS = Colours()
@@ -48,7 +52,7 @@ def draw_poses(
     Lines and text grow with the image; the lines of small people are thinner. Keypoints may lie outside.
 
     Args:
-        image: RGB uint8 (H, W, 3), contiguous and writable.
+        image: RGB uint8 (H, W, 3), contiguous and writable; BGR with `colours` that are reversed.
         poses: people on this image, normalized coordinates.
         min_keypoint_score: keypoints below are left out, and the bones that end there.
         labels: write the track id and the score, in percent, above each head.
@@ -107,12 +111,17 @@ def _draw_plate(image: Image, text: str, at: tuple[int, int], height: int) -> No
     left = int(np.clip(at[0], margin, max(image.shape[1] - width - margin, margin)))
     top = int(np.clip(at[1], margin, max(image.shape[0] - height - margin, margin)))
     inside = image[top - margin : top + height + margin, left - margin : left + width + margin]
-    inside[:] = inside // 4 + np.array(_PLATE, np.uint8) // 4 * 3
+    cv2.convertScaleAbs(inside, dst=inside, alpha=0.25, beta=0.75 * _PLATE)  # in place: a quarter shines through
     cv2.putText(image, text, (left, top + height), _FONT, _scale(height), _WHITE, _stroke(height), cv2.LINE_AA)
 
 
 def _text_height(image: Image) -> int:
-    return max(round(float(image.shape[0]) / 40), 9)
+    return max(round(_shorter_px(image) / 40), 9)
+
+
+def _shorter_px(image: Image) -> int:
+    """A turned camera's picture is narrow: text by its height would not fit into its width."""
+    return int(min(image.shape[:2]))
 
 
 def _stroke(height: int) -> int:
@@ -128,9 +137,9 @@ def _text_width(text: str, height: int) -> int:
 
 
 def _line_width(image: Image, pose: Pose) -> int:
-    """Return the width of bones in pixels: 1/180 of the image's height, at most 1/50 of the person's."""
+    """Return the width of bones in pixels: 1/180 of the image's shorter side, at most 1/50 of the person's."""
     sides = (pose.box_xyxy[2:] - pose.box_xyxy[:2]) * (image.shape[1], image.shape[0])
-    return max(round(min(float(image.shape[0]) / 180, float(sides.max()) / 50)), 1)
+    return max(round(min(_shorter_px(image) / 180, float(sides.max()) / 50)), 1)
 
 
 def _rim(width: int) -> int:

@@ -76,6 +76,22 @@ def test_lines_keep_their_share_of_the_image_from_240_lines_to_4k(height: int) -
     assert 0.01 < share < 0.04
 
 
+def test_status_fits_across_the_picture_of_a_turned_camera() -> None:
+    """As large as on the same picture lying, not by its height: 720 columns must hold date and time."""
+    upright, lying = image(720, 1280, GREY), image(1280, 720, GREY)
+    for canvas in (upright, lying):
+        draw_text_lines(canvas, ["2026-01-31 12:00:00.1 UTC"])
+    assert touched(upright).sum() == touched(lying).sum()
+    assert np.nonzero(touched(upright))[1].max() < 0.7 * 720
+
+
+def test_reversed_colours_draw_the_same_onto_a_bgr_image() -> None:
+    rgb, bgr = image(640, 360, GREY), image(640, 360, GREY)
+    draw_poses(rgb, [pose(width=0.3, track_id=1)])
+    draw_poses(bgr, [pose(width=0.3, track_id=1)], colours=COLOURS.reversed())
+    assert (rgb == bgr[:, :, ::-1]).all()
+
+
 def test_small_people_have_thinner_lines() -> None:
     """A person of 40 px must not become a blot."""
     small = touched(drawn(pose(x=0.4, y=0.4, width=0.02, height=0.055), width=1280, height=720))

@@ -1,0 +1,106 @@
+"""One file of a recording, and which encoders there are."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+
+from edge.frame import Image
+
+__all__ = ["CODECS", "Segment", "can_read", "can_write", "working"]
+
+CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
+"""File suffix to FourCC: encoders that every build of opencv-python-headless brings."""
+CHATTY = (".webm",)
+"""OpenCV comments on these tags on stderr, whatever its log level, and then writes them well."""
+
+
+class Segment:
+    """One file of a recording: so many frames at a constant rate.
+
+    Args:
+        path: the file; overwritten.
+        fps: frames per second of the file.
+        size: (width, height) of the frames; an odd column or row is cut off by the encoder.
+        start_s: capture time of its beginning, on the camera's own clock.
+
+    Raises:
+        OSError: the encoder takes no such size, or the file cannot be written.
+    """
+
+    def __init__(self, path: Path, codec: str, *, fps: float, size: tuple[int, int], start_s: float) -> None:
+        self.path = path
+        self.fps = fps
+        self.size = size
+        self.frames = 0
+        self._start_s = start_s
+        self._writer = _open_writer(path, codec, fps, size)
+        if not self._writer.isOpened():
+            raise OSError(f"no video of {size[0]}x{size[1]} at {fps:g} fps can be written")
+
+    def missing(self, time_s: float) -> int:
+        """Return how many frames have to come before that of `time_s`; below 0: its place is taken already."""
+        return round((time_s - self._start_s) * self.fps) - self.frames
+
+    @property
+    def end_s(self) -> float:
+        """Capture time at which the next frame is due."""
+        return self._start_s + self.frames / self.fps
+
+    @property
+    def is_at_whole_second(self) -> bool:
+        """True before the first frame and then about once per second of the recording."""
+        return self.frames % max(round(self.fps), 1) == 0
+
+    def write(self, bgr: Image) -> None:
+        """Append a BGR uint8 (H, W, 3) picture."""
+        self._writer.write(bgr)
+        self.frames += 1
+
+    def finish(self) -> None:
+        """Write the index and close the file; harmless when done already."""
+        self._writer.release()
+
+
+def can_write(path: Path, codec: str) -> bool:
+    """Return whether there is an encoder of this FourCC that goes with the file's suffix; `path` is overwritten."""
+    writer = _open_writer(path, codec, 25.0, (64, 48), chatty=True)
+    opened = writer.isOpened()
+    writer.release()
+    return bool(opened)
+
+
+def can_read(path: Path) -> bool:
+    """Return whether a file is a video; one whose writing failed has no index."""
+    return bool(cv2.VideoCapture(str(path), cv2.CAP_FFMPEG).isOpened())
+
+
+def working() -> str:
+    """Say which suffixes can be written with this OpenCV."""
+    with TemporaryDirectory() as folder:
+        names = [suffix for suffix, codec in sorted(CODECS.items()) if can_write(Path(folder) / f"p{suffix}", codec)]
+    return f"this OpenCV writes {', '.join(names) or 'no videos at all'}"
+
+
+def _open_writer(path: Path, codec: str, fps: float, size: tuple[int, int], *, chatty: bool = False) -> cv2.VideoWriter:
+    with _silence(chatty=chatty or path.suffix.lower() in CHATTY):
+        return cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), fps, size)
+
+
+@contextmanager
+def _silence(*, chatty: bool) -> Iterator[None]:
+    """Send what native code prints to stderr nowhere, for a moment: other threads' lines would be lost too."""
+    if not chatty:
+        yield
+        return
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

@@ -1,0 +1,186 @@
+"""The files of a recording: their names, when one ends and the next begins, what they may take of the disk."""
+
+import logging
+import os
+import re
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import UnavailableError
+from edge.show.encoder import CODECS, Segment, can_read, can_write, working
+
+__all__ = ["MIN_FREE_BYTES", "Segments", "free_bytes"]
+
+log = logging.getLogger(__name__)
+
+MIN_FREE_BYTES = 64 * 2**20
+"""What a recording leaves on the disk: an index still has to be written, and the system lives there too."""
+SHARE = 4
+"""No segment takes more than this part of `max_bytes`: else the one being written could exceed it alone."""
+
+
+def free_bytes(folder: Path) -> int:
+    """Return what an ordinary user may still write to the disk of `folder`. Raises OSError."""
+    return shutil.disk_usage(folder).free
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A finished file of this recording."""
+
+    path: Path
+    size_bytes: int
+
+
+class Segments:
+    """The series of files that one recording becomes: `out.mp4`, `out-0001.mp4`, `out-0002.mp4`, ...
+
+    A name that exists is never used again: another run goes on after the highest number.
+
+    Args:
+        path: the first file; its suffix chooses the encoder.
+        max_bytes: the oldest files of this recording are deleted beyond this; None for no limit.
+        segment_s: length of a file in seconds.
+        min_free_bytes: the recording ends before the disk has less.
+        free: asked for the free bytes of a folder.
+        codecs: FourCC by suffix.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_bytes: int | None,
+        segment_s: float,
+        min_free_bytes: int = MIN_FREE_BYTES,
+        free: Callable[[Path], int] = free_bytes,
+        codecs: Mapping[str, str] = CODECS,
+    ) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._segment_s = segment_s
+        self._min_free_bytes = min_free_bytes
+        self._free = free
+        self._codecs = codecs
+        self._folder_id = (0, 0)
+        self._kept: deque[_Kept] = deque()
+        self._has_deleted = False
+
+    def open(self) -> None:
+        """See that a recording can begin; no file is left behind by that. Raises UnavailableError."""
+        suffix = self._path.suffix.lower()
+        try:
+            if self._path.is_dir():
+                raise UnavailableError(f"{self._path}: is a folder; name a file in it, such as {self._path}/out.mp4")
+            if suffix not in self._codecs:
+                raise UnavailableError(f"{self._path}: no video goes by this name; {working()}")
+            self._folder_id = _identity(self._path.parent)
+            self._check_space()
+            trial = self._claim()
+            works = can_write(trial, self._codecs[suffix])
+            trial.unlink(missing_ok=True)
+        except OSError as error:
+            raise UnavailableError(f"{self._path}: cannot be recorded to: {error.strerror or error}") from error
+        if not works:
+            raise UnavailableError(f"{self._path}: there is no encoder for {self._codecs[suffix]}; {working()}")
+
+    def begin(self, *, fps: float, size: tuple[int, int], start_s: float) -> Segment:
+        """Begin the next file, and bring the one before to the disk in the background. Raises OSError."""
+        self._check_folder()
+        if self._kept:
+            threading.Thread(target=_sync, args=(self._kept[-1].path,), name="sync", daemon=True).start()
+        path = self._claim()
+        try:
+            return Segment(path, self._codecs[path.suffix.lower()], fps=fps, size=size, start_s=start_s)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+    def is_over(self, segment: Segment) -> bool:
+        """True when the next frame belongs into another file. Raises OSError when the recording has to end."""
+        if segment.frames >= max(round(self._segment_s * segment.fps), 1):
+            return True
+        if not segment.is_at_whole_second:
+            return False
+        self._check_folder()
+        if not segment.path.exists():
+            log.warning("%s: was deleted while it was recorded; going on with another file", segment.path)
+            return True
+        size_bytes = segment.path.stat().st_size
+        self._delete_oldest(size_bytes)
+        return self._max_bytes is not None and size_bytes > self._max_bytes / SHARE
+
+    def keep(self, segment: Segment) -> None:
+        """Finish a file. Raises OSError when it came to nothing."""
+        segment.finish()
+        if not segment.path.exists():
+            return
+        size_bytes = segment.path.stat().st_size
+        self._delete_oldest(size_bytes)
+        self._kept.append(_Kept(segment.path, size_bytes))
+        if not can_read(segment.path):
+            raise OSError(f"{segment.path.name} cannot be read back: the disk refused it")
+
+    def _claim(self) -> Path:
+        """Create the next free name, so that no other process takes it."""
+        number = self._next_number()
+        while True:
+            path = self._numbered(number)
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+            except FileExistsError:
+                number += 1
+            else:
+                return path
+
+    def _next_number(self) -> int:
+        name = re.compile(re.escape(self._path.stem) + r"-(\d{4,})" + re.escape(self._path.suffix))
+        found = [int(match[1]) for file in self._path.parent.iterdir() if (match := name.fullmatch(file.name))]
+        return max(found) + 1 if found else 0
+
+    def _numbered(self, number: int) -> Path:
+        return self._path if number == 0 else self._path.with_stem(f"{self._path.stem}-{number:04}")
+
+    def _check_folder(self) -> None:
+        """Under a disk that was unplugged lies a folder of the same name, on the system's own disk."""
+        if _identity(self._path.parent) != self._folder_id:
+            raise FileNotFoundError("another folder is in its place")
+        self._check_space()
+
+    def _check_space(self) -> None:
+        free = self._free(self._path.parent)
+        if free < self._min_free_bytes:
+            keep_mb = self._min_free_bytes / 1e6
+            raise OSError(f"the disk is full: {free / 1e6:.0f} MB left, and recordings leave {keep_mb:.0f} MB")
+
+    def _delete_oldest(self, newest_bytes: int) -> None:
+        """Delete until there is room for the newest file, which is not among the kept ones yet."""
+        if self._max_bytes is None:
+            return
+        while self._kept and sum(kept.size_bytes for kept in self._kept) + newest_bytes > self._max_bytes:
+            if not self._has_deleted:
+                log.info("%s: %.0f MB are full: the oldest files go from now on", self._path, self._max_bytes / 1e6)
+            self._has_deleted = True
+            self._kept.popleft().path.unlink(missing_ok=True)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """Return what tells a folder from another of the same name."""
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _sync(path: Path) -> None:
+    """A finished file has to outlive a power cut; slow cards take seconds for this."""
+    with suppress(OSError):
+        for item in (path, path.parent):
+            descriptor = os.open(item, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
