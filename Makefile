@@ -23,8 +23,9 @@ $(VENV)/.installed: pyproject.toml $(LOCK)
 		{ echo "edge-pose needs Python 3.11 or later: $$($(PYTHON) --version) is what '$(PYTHON)' is" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "this Python cannot make virtual environments: sudo apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[dev]'
+	@echo "installing into $(VENV), about a minute ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[dev]'
 	@touch $@
 
 demo: setup
@@ -48,7 +49,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 bench: setup
-	$(BIN)/python tools/bench.py
+	@$(BIN)/edge-pose bench
 
 # The README's picture: one frame of the scene, as the model sees it.
 picture: setup

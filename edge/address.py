@@ -10,8 +10,8 @@ DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 # Everything up to the last @ before the path is credentials. Some cameras want theirs as
 # `…/user=admin&password=secret`, so a value with such a name is hidden as well.
-_USERINFO = re.compile(r"://[^/?#\s]*@")
-_SECRET_VALUE = re.compile(r"(?i)(passw(?:or)?d|pass|pwd|token|secret)=[^&/\s]+")
+_USERINFO = re.compile(r"://(?:[^/?#\s]*@|[^/?#\s:]*:(?!\d*[/?#])\S*@)")
+_SECRET_VALUE = re.compile(r"(?i)(passw(?:or)?d|pass|pwd|pw|token|secret)=[^&/\s]+")
 
 
 @dataclass(frozen=True, slots=True)

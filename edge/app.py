@@ -6,6 +6,7 @@ The only place with lazy imports: what a config does not ask for is never loaded
 import logging
 import os
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +21,15 @@ from edge.config import Config, parse_size, read_password
 from edge.errors import ConfigError, EdgeError, StuckError
 from edge.health import Health, StateTopic
 from edge.mailbox import Mailbox
-from edge.manifest import load_manifest
-from edge.model_files import ResolvedModel, is_path, places, resolve, resolve_file
+from edge.manifest import Manifest, ModelEntry, load_manifest
+from edge.model_files import ResolvedModel, is_path, resolve, resolve_file
+from edge.model_places import Places, places
 from edge.outputs import open_outlets
 from edge.payload import DropCounts, Message, Origin
 from edge.pipeline import Flow
 from edge.ports import Camera, PoseFrame, Sink
 from edge.preprocess import InputMaker, ModelInput
+from edge.smooth import Smoother
 from edge.source import Source, parse_source
 from edge.track import Tracker
 
@@ -39,8 +42,8 @@ __all__ = ["Run", "RunOptions", "is_dynamic"]
 log = logging.getLogger(__name__)
 
 TICK_S = 0.25
-STOP_S = 1.0
-"""What a stop may wait for each group of threads; a stop takes less than two seconds in all."""
+FLOW_JOIN_S, DRAIN_S, LAST_JOIN_S = 0.4, 0.3, 0.1
+"""What a stop may wait for the flow, the outputs and the camera; with the second that MQTT may take, less than two."""
 MAX_BUSY_S = 30.0
 """A thread that is inside a driver or the model for longer will not come back."""
 MAX_SILENCE_S = 5.0
@@ -56,13 +59,11 @@ class RunOptions:
         max_frames: end after so many; None for all.
         paced: False for every frame of a file exactly once.
         loop: begin a file again at its end.
-        debug: let native libraries talk.
     """
 
     max_frames: int | None = None
     paced: bool = True
     loop: bool = False
-    debug: bool = False
 
 
 class Run:
@@ -73,13 +74,13 @@ class Run:
     """
 
     def __init__(self, config: Config, options: RunOptions) -> None:
-        if not (config.mqtt.url or config.output.jsonl):
-            raise ConfigError("no output: give --mqtt URL or --jsonl FILE (or mqtt.url, output.jsonl)")
+        if not (config.mqtt.url or config.output.jsonl or config.output.record):
+            raise ConfigError("no output: give --mqtt URL, --jsonl FILE or --record FILE (or set them in a config)")
         self._options = options
         self._over: SimpleQueue[str] = SimpleQueue()  # safe to fill from a signal handler
         source = parse_source(config.camera.source)
         _calm_opencv()
-        self._engine = _load_engine(config, debug=options.debug)
+        self._engine = _load_engine(config)
         self._camera = _make_camera(source, config, options)
         self._origin = Origin(
             device=config.device.name,
@@ -90,6 +91,7 @@ class Run:
         self._mqtt = _make_mqtt(config, self._origin)
         sinks: list[Sink] = [] if self._mqtt is None else [self._mqtt]
         sinks += make_jsonl(config, self._origin, on_closed=lambda: self.stop("stdout closed"))
+        sinks += _make_recorder(config, self._origin)
         self._outlets = open_outlets(sinks, paced=options.paced or self._camera.live)
         self._inputs: Mailbox[ModelInput] = Mailbox(waits=not options.paced and not self._camera.live)
         self._tracker = _make_tracker(config)
@@ -103,6 +105,7 @@ class Run:
         self._flow = Flow(
             engine=self._engine,
             tracker=self._tracker,
+            smoother=Smoother() if config.smooth.enabled else None,
             min_score=config.poses.min_score,
             max_people=config.poses.max_people,
             max_frames=options.max_frames,
@@ -148,6 +151,7 @@ class Run:
             except Empty:
                 self._health.tick()
                 self._raise_if_stuck()
+                self._raise_if_mute()
 
     def _raise_if_stuck(self) -> None:
         now_s = time.monotonic()
@@ -157,20 +161,31 @@ class Run:
         if busy_s is not None and now_s - busy_s > MAX_BUSY_S:
             raise StuckError(f"model {self._origin.model}: inference hangs for {MAX_BUSY_S:g} s")
 
+    def _raise_if_mute(self) -> None:
+        if all(outlet.failed for outlet in self._outlets):
+            raise EdgeError("every output has failed; see above")
+
     def _tear_down(self, reason: str) -> None:
         """Stop in reverse order; whoever hangs is left behind, the others still end cleanly."""
         failed = self._camera_thread.error or self._flow_error
         self._camera_thread.stop()
-        self._flow_thread.join(STOP_S)
-        deadline_s = time.monotonic() + STOP_S / 2
-        for outlet in self._outlets:
-            outlet.drain(max(deadline_s - time.monotonic(), 0))
-        self._health.end(str(failed) if isinstance(failed, EdgeError) else reason)
+        self._flow_thread.join(FLOW_JOIN_S)
+        self._drain(reason)
+        self._health.end(str(failed) if isinstance(failed, EdgeError) else reason, is_told=failed is None)
         for outlet in self._outlets:
             outlet.close()
-        self._camera_thread.join(STOP_S / 2)
+        self._camera_thread.join(LAST_JOIN_S)
         if not self._flow_thread.is_alive():
             self._engine.close()
+
+    def _drain(self, reason: str) -> None:
+        """Let the outputs finish; a file that was read to its end waits for a slow reader, until it is stopped."""
+        for outlet in self._outlets:
+            while reason == "ended" and outlet.waits and self._over.empty() and not outlet.drain(TICK_S):
+                pass
+        deadline_s = time.monotonic() + DRAIN_S
+        for outlet in self._outlets:
+            outlet.drain(max(deadline_s - time.monotonic(), 0))
 
     def _raise_errors(self) -> None:
         for error in (self._camera_thread.error, self._flow_error):
@@ -202,14 +217,14 @@ class Run:
         lost = {outlet.sink.name: outlet.dropped for outlet in self._outlets}
         if self._mqtt is not None:
             lost["mqtt"] = lost.get("mqtt", 0) + self._mqtt.dropped
-        return DropCounts(camera=self._inputs.dropped, outputs=lost)
+        return DropCounts(camera=self._inputs.dropped + self._camera_thread.skipped, outputs=lost)
 
 
 # The pieces of a run. Imports of drivers stand inside: each pulls in a vendor's library.
 # ruff: noqa: PLC0415
 
 
-def _load_engine(config: Config, *, debug: bool) -> "LiteRtEngine":
+def _load_engine(config: Config) -> "LiteRtEngine":
     from edge.engine.litert import LiteRtEngine
 
     model = _locate_model(config.model.file, config.model.name)
@@ -218,7 +233,6 @@ def _load_engine(config: Config, *, debug: bool) -> "LiteRtEngine":
         name=model.name,
         threads=config.model.threads,
         input_size=parse_size(config.model.size),
-        debug=debug,
     )
     log.info("model %s from %s", model.name, model.path)
     return engine
@@ -241,7 +255,22 @@ def _locate_model(file: str, name: str) -> ResolvedModel:
     if file:
         return resolve_file(Path(file))
     where = places(os.environ)
-    return resolve(name, load_manifest(where.mirror), where)
+    return resolve(name, _manifest(where), where, fetch=lambda entry: _fetch(entry, where))
+
+
+def _manifest(where: Places) -> Manifest:
+    if not where.mirror_url:
+        return load_manifest(where.mirror)
+    from edge.mirror import known_models
+
+    return known_models(where)
+
+
+def _fetch(entry: ModelEntry, where: Places) -> Path:
+    from edge.fetch import Fetcher
+    from edge.progress import ConsoleProgress
+
+    return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)
 
 
 def _calm_opencv() -> None:
@@ -305,6 +334,15 @@ def make_jsonl(config: Config, origin: Origin, on_closed: Callable[[], None]) ->
     if config.output.jsonl == "-":
         return [JsonlStdoutSink(origin, on_closed)]
     return [JsonlFileSink(Path(config.output.jsonl), origin, max_bytes=config.output.jsonl_max_bytes)]
+
+
+def _make_recorder(config: Config, origin: Origin) -> list[Sink]:
+    output = config.output
+    if not output.record:
+        return []
+    from edge.show.recorder import RecorderSink
+
+    return [RecorderSink(Path(output.record), origin, private=output.private, max_bytes=output.record_max_bytes)]
 
 
 def _make_tracker(config: Config) -> Tracker | None:

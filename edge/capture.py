@@ -57,6 +57,8 @@ class CameraThread:
         self._maker: InputMaker | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
+        self._next_index = 0
+        self.skipped = 0  # frames that the camera had no time to give
         self.error: BaseException | None = None
         self.reading_since_s: float | None = None
 
@@ -112,6 +114,8 @@ class CameraThread:
         self.reading_since_s = None
         if frame is None or self._stopping.is_set():
             return False
+        self.skipped += frame.index - self._next_index
+        self._next_index = frame.index + 1
         item = self._maker.make(frame)
         if not self._keep_images:
             item = item.without_image()

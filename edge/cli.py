@@ -2,10 +2,10 @@
 
 import argparse
 import logging
+import math
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from edge import __version__
 from edge.address import mask
 from edge.errors import EdgeError, UsageError
+from edge.process import keep_stderr, leave, open_missing_streams
 
 # Each command imports what it needs: `config check` must not wait for OpenCV.
 # ruff: noqa: PLC0415
@@ -23,8 +24,9 @@ __all__ = ["entry", "main"]
 
 log = logging.getLogger(__name__)
 
-USAGE_CODE = 64
 BUG_CODE = 70
+STOPPED_CODE = 130
+"""What a shell expects of a command that was cut short; a run that is stopped has done what was asked: 0."""
 
 RUN_EXAMPLES = """\
 examples:
@@ -48,13 +50,20 @@ class _Stopped(BaseException):
 
 
 class _Signals:
-    """SIGTERM and SIGINT end whatever is going on: a run by its own stop, anything else at once."""
+    """SIGTERM, SIGINT and SIGHUP end whatever is going on: a run by its own stop, anything else at once."""
 
     def __init__(self) -> None:
         self.stop: Callable[[], None] | None = None
         self.came = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup wants it so
+                signal.signal(number, self._handle)
+
+    def hand_over(self, stop: Callable[[], None]) -> None:
+        """From now on let `stop` end things; at once when a signal came that something in an import swallowed."""
+        self.stop = stop
+        if self.came:
+            stop()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
         self.came = True
@@ -72,18 +81,19 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     signals = _Signals()
-    debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    stopped_code = 0 if words[:1] == ["run"] else STOPPED_CODE
     try:
-        code = _dispatch(arguments, signals)
+        code = _dispatch(words, signals)
     except _Stopped:
-        code = 0
+        code = stopped_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has no reader
         code = 0
     except Exception as error:  # noqa: BLE001 - the last resort; what is not an EdgeError is our mistake
         # A stop in the middle of an import comes out as whatever that package makes of it.
-        code = 0 if signals.came and signals.stop is None else _report(error, debug=debug)
+        cut_short = signals.came and signals.stop is None
+        code = stopped_code if cut_short else _report(error, debug="--debug" in words)
     return code
 
 
@@ -99,7 +109,7 @@ def _report(error: Exception, *, debug: bool) -> int:
     return BUG_CODE
 
 
-def _dispatch(arguments: Sequence[str] | None, signals: _Signals) -> int:
+def _dispatch(arguments: Sequence[str], signals: _Signals) -> int:
     options = _parser().parse_args(arguments)
     _set_up_logs(debug=options.debug)
     command: Callable[[argparse.Namespace, _Signals], int] = options.command
@@ -108,13 +118,9 @@ def _dispatch(arguments: Sequence[str] | None, signals: _Signals) -> int:
 
 def entry() -> NoReturn:
     """Run the command as a process of its own."""
-    code = main()
-    if any(thread.daemon for thread in threading.enumerate()):
-        # A thread hangs in native code, which would not survive Python's clean-up.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    open_missing_streams()
+    keep_stderr(debug="--debug" in sys.argv)
+    leave(main())
 
 
 def _print_error(error: EdgeError) -> None:
@@ -129,10 +135,6 @@ def _set_up_logs(*, debug: bool) -> None:
         stream=sys.stderr,
         force=True,
     )
-    if not debug:
-        # FFmpeg and OpenCV ask these when they are first used; INFO chatter of theirs belongs to --debug.
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 # Commands
@@ -145,11 +147,18 @@ def _run(options: argparse.Namespace, signals: _Signals) -> int:
     config = load(options.config, _overrides(options), options.set)
     run = Run(
         config,
-        RunOptions(max_frames=options.max_frames, paced=not options.no_pace, loop=options.loop, debug=options.debug),
+        RunOptions(max_frames=options.max_frames, paced=not options.no_pace, loop=options.loop),
     )
-    signals.stop = run.stop
+    signals.hand_over(run.stop)
     run.run()
     return 0
+
+
+def _begin(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001 - see _dispatch
+    _parser().print_help(sys.stderr)
+    raise UsageError(
+        "which command? `edge-pose demo` shows the whole way, `edge-pose run --help` explains the daily work"
+    )
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, Any]:
@@ -163,6 +172,8 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
         "model.name": None if by_path else model,
         "mqtt.url": options.mqtt,
         "output.jsonl": options.jsonl,
+        "output.record": options.record,
+        "output.private": options.private or None,
     }
 
 
@@ -170,30 +181,62 @@ def _demo(options: argparse.Namespace, signals: _Signals) -> int:
     from edge.demo import Demo
 
     demo = Demo(seconds=options.seconds, model=options.model, picture=options.picture)
-    signals.stop = demo.stop
+    signals.hand_over(demo.stop)
     return demo.run()
 
 
-def _models_list(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001 - see _dispatch
-    from edge.manifest import load_manifest
-    from edge.model_files import model_rows, places
+def _models_fetch(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001 - see _dispatch
+    from edge.errors import UnavailableError
+    from edge.fetch import Fetcher
+    from edge.mirror import known_models
+    from edge.model_places import places
+    from edge.progress import ConsoleProgress
 
     where = places(os.environ)
-    for row in model_rows(load_manifest(where.mirror), where):
+    fetcher = Fetcher(where, on_progress=ConsoleProgress(sys.stderr))
+    asked = fetcher.fetch_all(options.names, known_models(where), everything=options.all, accept=options.accept_digest)
+    problems = []
+    for row in asked:
+        print(f"{row.entry.name}: {row.state}{f' ({row.path})' if row.path else ''}", flush=True)
+        problems += [row.problem] if row.problem else []
+    if problems:
+        raise UnavailableError("\n".join(problems))
+    return 0
+
+
+def _bench(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001
+    import json
+
+    from edge.bench import BenchOptions, format_table, run_bench
+
+    asked = BenchOptions(model=options.model, video=options.video, quick=options.quick, rounds=options.rounds)
+    figures = run_bench(asked)
+    print(json.dumps(figures, indent=2) if options.json else format_table(figures))
+    return 0
+
+
+def _models_list(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001 - see _dispatch
+    from edge.mirror import known_models
+    from edge.model_files import model_rows
+    from edge.model_places import places
+
+    where = places(os.environ)
+    for row in model_rows(known_models(where), where):
         size = "" if row.size_bytes is None else f"{row.size_bytes / 1e6:.1f} MB"
         mark = "*" if row.is_default else " "
         print(f"{mark} {row.entry.name:42} {row.entry.kind:10} {row.state:12} {row.source or '':6} {size:>8}")
-    print("\n* the default; files are looked for in:", where.mirror or "(no mirror)", where.cache)
+    print("\n* the default; files are looked for in:", where.mirror or where.mirror_url or "(no mirror)", where.cache)
     return 0
 
 
 def _models_verify(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001
     from edge.errors import UnavailableError
-    from edge.manifest import load_manifest
-    from edge.model_files import model_row, model_rows, places
+    from edge.mirror import known_models
+    from edge.model_files import model_row, model_rows
+    from edge.model_places import places
 
     where = places(os.environ)
-    manifest = load_manifest(where.mirror)
+    manifest = known_models(where)
     rows = [model_row(name, manifest, where) for name in options.names] or model_rows(manifest, where)
     for row in rows:
         print(f"{row.entry.name}: {row.state}{f' ({row.path})' if row.path else ''}")
@@ -205,11 +248,12 @@ def _models_verify(options: argparse.Namespace, signals: _Signals) -> int:  # no
 
 
 def _models_show(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001
-    from edge.manifest import load_manifest
-    from edge.model_files import model_row, places
+    from edge.mirror import known_models
+    from edge.model_files import model_row
+    from edge.model_places import places
 
     where = places(os.environ)
-    row = model_row(options.name, load_manifest(where.mirror), where)
+    row = model_row(options.name, known_models(where), where)
     facts = {
         "name": row.entry.name + (" (default)" if row.is_default else ""),
         "kind": row.entry.kind,
@@ -217,8 +261,9 @@ def _models_show(options: argparse.Namespace, signals: _Signals) -> int:  # noqa
         "state": row.state,
         "path": str(row.path or ""),
         "bytes": "" if row.size_bytes is None else str(row.size_bytes),
-        "digest": row.entry.digest,
+        "digest": row.digest or "not known",
         "url": row.entry.url,
+        "member": row.entry.member,
         "delegate": row.entry.delegate,
         "cpu twin": row.entry.cpu_twin,
         "licence": row.entry.licence,
@@ -231,8 +276,10 @@ def _models_show(options: argparse.Namespace, signals: _Signals) -> int:  # noqa
 
 def _config_check(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001 - see _dispatch
     from edge.config import load
+    from edge.source import parse_source
 
-    load(options.file, None, options.set)
+    config = load(options.file, None, options.set)
+    parse_source(config.camera.source)
     print(f"{options.file or 'defaults'}: no mistakes found")
     return 0
 
@@ -269,10 +316,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="edge-pose", description="People on camera become pose JSON over MQTT.")
     parser.add_argument("--version", action="version", version=f"edge-pose {__version__}")
     parser.set_defaults(debug=False)
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    parser.set_defaults(command=_begin)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_run(commands)
     _add_demo(commands)
     _add_models(commands)
+    _add_bench(commands)
     _add_config(commands)
     return parser
 
@@ -289,11 +338,13 @@ def _add(commands: Any, name: str, command: Any, text: str, epilog: str = "") ->
 
 def _add_run(commands: Any) -> None:
     run = _add(commands, "run", _run, "find people and publish their poses until stopped", RUN_EXAMPLES)
-    run.add_argument("--config", metavar="FILE", type=Path, help="TOML file; flags and --set go before it")
+    run.add_argument("--config", metavar="FILE", type=Path, help="TOML file; flags and --set override it")
     run.add_argument("--camera", metavar="SRC", help="where frames come from (default: scene)")
     run.add_argument("--model", metavar="NAME|FILE", help="a name of `models list`, or a path to a .tflite")
     run.add_argument("--mqtt", metavar="URL", help="mqtt://host[:1883] or mqtts://host[:8883]")
     run.add_argument("--jsonl", metavar="FILE|-", help="append every pose message as a line; - is stdout")
+    run.add_argument("--record", metavar="FILE", help="record annotated frames: .mp4, .mkv, .avi, .webm")
+    run.add_argument("--private", action="store_true", help="record skeletons on black instead of the picture")
     run.add_argument("--max-frames", metavar="N", type=_positive, help="end after N frames")
     run.add_argument("--no-pace", action="store_true", help="every frame of a file once, as fast as possible")
     run.add_argument("--loop", action="store_true", help="begin a file or folder again at its end")
@@ -303,19 +354,34 @@ def _add_run(commands: Any) -> None:
 def _add_demo(commands: Any) -> None:
     text = "show the whole way with no hardware: synthetic people, model, embedded MQTT broker, live view"
     demo = _add(commands, "demo", _demo, text)
-    demo.add_argument("--seconds", metavar="S", type=float, help="end after S seconds (default: at Ctrl-C)")
+    demo.add_argument("--seconds", metavar="S", type=_seconds, help="end after S seconds (default: at Ctrl-C)")
     demo.add_argument("--model", metavar="NAME|FILE", help="another model than the default")
     demo.add_argument("--picture", metavar="FILE", type=Path, help="leave an annotated frame here at the end")
 
 
 def _add_models(commands: Any) -> None:
-    models = _add(commands, "models", None, "list, verify or show the models that can be asked for by name")
+    models = _add(commands, "models", None, "list, fetch, verify or show the models that can be asked for by name")
     actions = models.add_subparsers(title="actions", required=True, metavar="ACTION")
     _add(actions, "list", _models_list, "every model of the manifest, and whether its file is here")
+    fetch = _add(actions, "fetch", _models_fetch, "bring models into the cache, verified; 69 if one cannot be had")
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="these (default: the manifest's default)")
+    fetch.add_argument("--all", action="store_true", help="every model whose digest is known")
+    fetch.add_argument(
+        "--accept-digest", metavar="SHA256", default="", help="trust this content of a model without a known digest"
+    )
     verify = _add(actions, "verify", _models_verify, "compare files with their digests; 69 if one is wrong")
     verify.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all that are here)")
     show = _add(actions, "show", _models_show, "everything that is known about a model")
     show.add_argument("name", nargs="?", metavar="NAME", help="default: the manifest's default")
+
+
+def _add_bench(commands: Any) -> None:
+    bench = _add(commands, "bench", _bench, "measure the models on this machine, alone and in the whole flow")
+    bench.add_argument("--model", metavar="NAME|FILE", help="only this one (default: every model whose file is here)")
+    bench.add_argument("--video", metavar="FILE", type=Path, help="measure with this video (default: the scene)")
+    bench.add_argument("--quick", action="store_true", help="one short round, half a minute per model: a glance only")
+    bench.add_argument("--rounds", metavar="N", type=_positive, help="medians of so many rounds (default: 3)")
+    bench.add_argument("--json", action="store_true", help="print every figure as JSON")
 
 
 def _add_config(commands: Any) -> None:
@@ -338,7 +404,16 @@ def _add_set(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got '{text}'")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got '{text}'")
+    return seconds

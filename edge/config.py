@@ -20,6 +20,8 @@ FLAGS = {
     "model.name": "--model",
     "mqtt.url": "--mqtt",
     "output.jsonl": "--jsonl",
+    "output.private": "--private",
+    "output.record": "--record",
 }
 """How messages name the flag behind a key."""
 

@@ -19,6 +19,7 @@ __all__ = [
     "MqttConfig",
     "OutputConfig",
     "PosesConfig",
+    "SmoothConfig",
     "TrackConfig",
     "parse_size",
 ]
@@ -178,6 +179,12 @@ class TrackConfig(Struct, frozen=True, kw_only=True):
     max_age_s: Annotated[float, _about("seconds that a person may be out of sight and keep the id", 0.05, 60)] = 2.0
 
 
+class SmoothConfig(Struct, frozen=True, kw_only=True):
+    """Keypoints that do not tremble."""
+
+    enabled: Annotated[bool, _about("smooth the keypoints of everybody who has an id")] = True
+
+
 class MqttConfig(Struct, frozen=True, kw_only=True):
     """The broker that gets the messages."""
 
@@ -203,6 +210,19 @@ class OutputConfig(Struct, frozen=True, kw_only=True):
 
     jsonl: Annotated[str, _about('file that gets every pose message as one line; "-": stdout; empty: none')] = ""
     jsonl_max_bytes: Annotated[int, _about("the file is rotated at this size in bytes", 10_000, 10**12)] = 64_000_000
+    record: Annotated[
+        str, _about("video file that gets the annotated frames (.mp4, .mkv, .avi, .webm); empty: none")
+    ] = ""
+    record_max_bytes: (
+        Annotated[
+            int,
+            _about(
+                "of a recording the oldest files go beyond this (default: none goes)", 10**6, 10**15, example=10**10
+            ),
+        ]
+        | None
+    ) = None
+    private: Annotated[bool, _about("record skeletons on black: no pixel of the camera image is kept")] = False
 
 
 class HealthConfig(Struct, frozen=True, kw_only=True):
@@ -219,6 +239,7 @@ class Config(Struct, frozen=True, kw_only=True):
     model: ModelConfig = field(default_factory=ModelConfig)
     poses: PosesConfig = field(default_factory=PosesConfig)
     track: TrackConfig = field(default_factory=TrackConfig)
+    smooth: SmoothConfig = field(default_factory=SmoothConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     health: HealthConfig = field(default_factory=HealthConfig)

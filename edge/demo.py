@@ -3,6 +3,7 @@
 The agent runs as a process of its own, exactly as it would on a device; this process holds the broker and listens.
 """
 
+import os
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import msgspec
 import numpy as np
 
 from edge.app import is_dynamic
+from edge.camera import PICTURE_SUFFIXES
 from edge.errors import EdgeError, UnavailableError
 from edge.payload import PersonPose, PoseMessage
 from edge.pose import Pose
@@ -39,6 +41,8 @@ MODEL_SIZE = "256x448"
 VIEW_PERIOD_S = 0.1
 LINE_PERIOD_S = 1.0
 COLUMNS = 72
+AGENT = "import ctypes; ctypes.CDLL(None).prctl(1, 15); from edge.cli import entry; entry()"
+"""The agent as its command starts it, ended by SIGTERM (15) when this process dies (PR_SET_PDEATHSIG is 1)."""
 FIRST_POSE_S = 30.0
 """How long the agent may take to its first message; a Raspberry Pi needs a few seconds."""
 STOP_S = 5.0
@@ -81,8 +85,8 @@ class Tally:
         seconds = self.last_s - (self.first_s or self.last_s)
         p50, p95 = (self.latency_ms.percentile(p) or 0.0 for p in (50, 95))
         return (
-            f"{self.messages} messages in {seconds:.1f} s: {self.fps:.1f} fps, latency p50 {p50:.0f} ms "
-            f"p95 {p95:.0f} ms, {mean:.1f} people per frame"
+            f"{self.messages} messages, {seconds:.0f} s, {self.fps:.1f} fps, "
+            f"latency p50 {p50:.0f} p95 {p95:.0f} ms, {mean:.1f} people per frame"
         )
 
 
@@ -119,8 +123,8 @@ class Demo:
         """
         from edge.publish.subscriber import Subscriber
 
-        if self._picture is not None and not self._picture.parent.is_dir():
-            raise UnavailableError(f"{self._picture}: no such folder")
+        if self._picture is not None:
+            _check_picture(self._picture)
         EmbeddedBroker = _broker_class()  # noqa: N806 - it is a class
         with EmbeddedBroker() as broker, tempfile.TemporaryFile("w+") as log:
             subscriber = Subscriber("127.0.0.1", broker.port, [f"edge-pose/{DEVICE}/pose"], self._receive)
@@ -141,7 +145,7 @@ class Demo:
     def _command(self, port: int) -> Sequence[str]:
         model = () if self._model is None else ("--model", self._model)
         broker = f"mqtt://127.0.0.1:{port}"
-        command = (sys.executable, "-m", "edge", "run", "--camera", "scene", "--mqtt", broker)
+        command = (sys.executable, "-c", AGENT, "run", "--camera", "scene", "--mqtt", broker)
         # The hall is wide and its people are small: at the default size more of them would be missed.
         size = ("--set", f"model.size={MODEL_SIZE}") if is_dynamic(self._model) else ()
         return (*command, "--set", f"device.name={DEVICE}", *size, *model)
@@ -152,7 +156,7 @@ class Demo:
 
     def _watch(self, agent: subprocess.Popen[bytes]) -> None:
         self._print("starting broker, agent and subscriber; Ctrl-C ends it")
-        live = self._out.isatty()
+        live = self._out.isatty() and _can_show_braille(self._out)
         period_s = VIEW_PERIOD_S if live else LINE_PERIOD_S
         started_s = next_s = time.monotonic()
         while not self._stopping and agent.poll() is None and not self._is_over(started_s):
@@ -177,26 +181,34 @@ class Demo:
             latest, text = self._tally.latest, self._tally.summary()
         if latest is None:
             return
-        columns = min(shutil.get_terminal_size().columns - 2, COLUMNS)
+        terminal = shutil.get_terminal_size()
         ids = " ".join(str(person.id) for person in latest.poses if person.id is not None)
-        lines = [
-            f"edge-pose/{DEVICE}/pose  {latest.model}  frame {latest.seq}",
+        head = [
+            f"edge-pose/{DEVICE}/pose  {latest.model}  frame {latest.seq}  (Ctrl-C ends it)",
             f"{_people(len(latest.poses))} (ids {ids})",
             text,
-            *draw_people(latest.poses, columns=columns, size=latest.size, colour=True),
         ]
+        # As large as the window allows: 2 x 4 dots make a character, and the last line stays free.
+        rows = max(terminal.lines - len(head) - 1, 1)
+        width, height = latest.size
+        columns = min(terminal.columns, COLUMNS, rows * 2 * width // height)
+        drawing = draw_people(latest.poses, columns=max(columns, 8), size=latest.size, colour=True)[:rows]
+        lines = [line[: terminal.columns] for line in head] + drawing
         # Home, then every line cleared to its end: no flicker, and it works over ssh.
         self._out.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
         self._out.flush()
 
     def _raise_unless_seen(self, agent: subprocess.Popen[bytes], log: str) -> None:
-        if agent.returncode:
+        if self._stopping and not self._tally.people:
+            raise UnavailableError("stopped before the first pose arrived")
+        if agent.returncode > 0:
             words = [line for line in log.splitlines() if line.startswith("edge-pose: ")]
             error = EdgeError("; ".join(word.removeprefix("edge-pose: ") for word in words) or log[-500:])
             error.exit_code = agent.returncode
             raise error
         if not self._tally.people:
-            raise UnavailableError(f"no poses arrived over MQTT ({self._tally.messages} empty messages)\n{log[-500:]}")
+            last = (log.splitlines() or ["no word from the agent"])[-1]
+            raise UnavailableError(f"no poses arrived over MQTT, {self._tally.messages} empty messages ({last})")
 
     def _leave_picture(self, path: Path) -> None:
         """Draw the frame of the fullest message again, which the scene can do for any frame, with what arrived."""
@@ -209,17 +221,37 @@ class Demo:
         assert message is not None
         image, _ = Scene(size=message.size).draw(message.seq)
         draw_poses(image, [_pose(person) for person in message.poses])
-        if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-            raise UnavailableError(f"{path}: cannot be written")
-        self._print(f"picture: {path.resolve()} (frame {message.seq}, {len(message.poses)} people)")
+        if cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
+            self._print(f"picture: {path.resolve()} (frame {message.seq}, {_people(len(message.poses))})")
+        else:
+            self._print(f"picture: {path} cannot be written")
 
     def _print(self, text: str) -> None:
-        print(text, file=self._out, flush=True)
+        try:
+            print(text, file=self._out, flush=True)
+        except BrokenPipeError:  # nobody looks any more
+            self._stopping = True
 
 
 def _known(message: PoseMessage) -> int:
     """Count the people who have a track id."""
     return sum(person.id is not None for person in message.poses)
+
+
+def _check_picture(path: Path) -> None:
+    """See before the demonstration that a picture can be left there. Raises UnavailableError."""
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise UnavailableError(f"{path}: a picture's name ends in one of {', '.join(sorted(PICTURE_SUFFIXES))}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UnavailableError(f"{path}: cannot be written: no such folder, or no permission")
+
+
+def _can_show_braille(out: IO[str]) -> bool:
+    try:
+        "\u28ff".encode(getattr(out, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _people(count: int) -> str:

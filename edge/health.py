@@ -127,19 +127,19 @@ class Health:
         silent_s = now_s - (self._last_frame_s or self._started_s)
         return self._max_silence_s is not None and self._lost_reason is None and silent_s > self._max_silence_s
 
-    def end(self, reason: str) -> None:
-        """The run ends: the last status and people messages."""
+    def end(self, reason: str, *, is_told: bool = True) -> None:
+        """The run ends: the last status and people messages; `is_told` False leaves the log to whoever raises."""
         with self._lock:
             self._ended = True
             self._set_people(None, None)
-            self._set_state("offline", reason)
+            self._set_state("offline", reason, is_told=is_told)
 
-    def _set_state(self, state: State, reason: str) -> None:
+    def _set_state(self, state: State, reason: str, *, is_told: bool = True) -> None:
         if self._state == (state, reason):
             return
         if self._state is None or self._state[0] != state:
             self._since_s = time.time()
-            log.info("status: %s%s", state, f" ({reason})" if reason else "")
+            log.info("status: %s%s", state, f" ({reason})" if reason and is_told else "")
         self._state = (state, reason)
         message = status_message(state, reason, self._origin, time.time(), self._since_s)
         self._publish("status", message)
@@ -160,8 +160,8 @@ class Health:
             run=self._origin.run,
             time=utc(time.time()),
             fps=round(fps, 2),
-            latency_ms={"p50": self._latency_ms.percentile(50), "p95": self._latency_ms.percentile(95)},
-            inference_ms=self._inference_ms.percentile(50),
+            latency_ms={"p50": _tenth(self._latency_ms.p50), "p95": _tenth(self._latency_ms.p95)},
+            inference_ms=_tenth(self._inference_ms.p50),
             drops=self._drops(),
             engine=self._accelerator,
             model=self._origin.model,
@@ -174,3 +174,7 @@ class Health:
             version=__version__,
         )
         self._publish("health", message)
+
+
+def _tenth(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

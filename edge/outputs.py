@@ -22,6 +22,7 @@ class Outlet:
 
     def __init__(self, sink: Sink, *, waits: bool) -> None:
         self.sink = sink
+        self.waits = waits
         self._results: Mailbox[PoseFrame] = Mailbox(waits=waits)
         self._thread = threading.Thread(target=self._run, name=sink.name, daemon=True)
         self.failed = False

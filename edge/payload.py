@@ -104,7 +104,9 @@ class StatusMessage(Message, kw_only=True):
 class DropCounts(Struct, kw_only=True):
     """Frames that went nowhere since the start, and where they were dropped."""
 
-    camera: Annotated[int, Meta(ge=0, description="captured, but a newer frame came before the flow was free")]
+    camera: Annotated[
+        int, Meta(ge=0, description="frames that never went through the flow: it was busy, or they could not be read")
+    ]
     outputs: Annotated[dict[str, int], Meta(description="per output: results it had no time for")]
 
 

@@ -10,6 +10,7 @@ from edge.matching import keep_unique
 from edge.outputs import Outlet
 from edge.ports import Engine, PoseFrame
 from edge.preprocess import ModelInput
+from edge.smooth import Smoother
 from edge.track import Tracker
 
 __all__ = ["Flow"]
@@ -17,11 +18,12 @@ __all__ = ["Flow"]
 
 @dataclass(kw_only=True)
 class Flow:
-    """What the flow's thread works with; `busy_since_s` tells a watcher that a frame is being worked on.
+    """What the flow's thread works with; `busy_since_s` tells a watcher that the model is at work.
 
     Attributes:
         engine: sized by the time the first input arrives.
         tracker: None leaves all ids null.
+        smoother: None leaves the keypoints as the model gave them.
         min_score: people below this score are not reported.
         max_people: at most so many, the best ones; None for all that the model finds.
         max_frames: end after so many; None for all.
@@ -30,6 +32,7 @@ class Flow:
 
     engine: Engine
     tracker: Tracker | None
+    smoother: Smoother | None
     min_score: float
     max_people: int | None
     max_frames: int | None
@@ -42,17 +45,17 @@ class Flow:
         for item in inputs:
             self.busy_since_s = time.monotonic()
             result = self.step(item)
+            self.busy_since_s = None
             for outlet in outlets:
                 outlet.offer(result)
             self.on_result(result)
-            self.busy_since_s = None
             self.frames += 1
             del item, result  # else their buffers were held until the next frame comes
             if self.frames == self.max_frames:
                 return
 
     def step(self, item: ModelInput) -> PoseFrame:
-        """Infer, decode and track one input."""
+        """Infer, decode, track and smooth one input."""
         start_s = time.perf_counter()
         outputs = self.engine.run(item.tensor)
         inference_ms = (time.perf_counter() - start_s) * 1e3
@@ -61,4 +64,6 @@ class Flow:
         poses = tuple(keep_unique(poses, frame.size)[: self.max_people])
         if self.tracker is not None:
             poses = self.tracker.update(poses, frame.media_time_s, frame.size)
+        if self.smoother is not None:
+            poses = self.smoother.update(poses, frame.media_time_s, frame.size)
         return PoseFrame(frame, poses, inference_ms)

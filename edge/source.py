@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 from edge.address import mask
-from edge.camera import PICTURE_SUFFIXES
+from edge.camera import PICTURE_SUFFIXES, require_file
 from edge.errors import UnavailableError, UsageError
 
 __all__ = ["Source", "parse_source"]
 
 SourceKind = Literal["scene", "video", "images", "stream"]
+CAMERA = re.compile(r"pi(:\d+)?|/dev/.*|\d+|video\d+|usb|webcam|camera|picam(era)?2?|libcamera", re.IGNORECASE)
+"""What people try for a camera of their own."""
 STREAM = re.compile(r"(rtsps?|https?)://[^/]", re.IGNORECASE)
 
 
@@ -31,17 +33,19 @@ class Source:
 
 
 def parse_source(text: str) -> Source:
-    """Parse `scene`, a path, or an rtsp/http URL; whether the file exists is seen when it is opened.
+    """Parse `scene`, a path, or an rtsp/http URL.
 
     Raises:
         UsageError: it is none of them.
         UnavailableError: a kind of camera that this version does not read.
+        InputError: there is no such file or folder.
     """
     if text == "scene":
         return Source("scene", text, "scene")
-    if text == "pi" or text.startswith(("pi:", "/dev/")):
+    if CAMERA.fullmatch(text):
         raise UnavailableError(
-            f"camera '{text}': this version reads files, folders, rtsp/http streams and 'scene'; no cameras yet"
+            f"camera '{text}': this version reads files, folders, rtsp/http streams and 'scene', no camera "
+            "directly yet; a streaming server such as mediamtx can make an rtsp:// stream of it"
         )
     if "://" in text:
         if not STREAM.match(text):
@@ -49,6 +53,7 @@ def parse_source(text: str) -> Source:
         return Source("stream", text, mask(text))
     if not text or text.startswith("-") or "\0" in text:
         raise UsageError(f"camera '{text}': not a SRC; one of: scene, file.mp4, folder, rtsp://host/path")
-    path = Path(text)
-    kind: SourceKind = "images" if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES else "video"
-    return Source(kind, text, path.name or text)
+    path = Path(text).expanduser()
+    is_folder = require_file(path, or_folder=True)
+    kind: SourceKind = "images" if is_folder or path.suffix.lower() in PICTURE_SUFFIXES else "video"
+    return Source(kind, str(path), path.name or text)

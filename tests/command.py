@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TIMEOUT_S = 60
+NO_PROXY = "http://127.0.0.1:9"  # nobody listens there: nothing is downloaded
+NO_MIRROR: Mapping[str, str | None] = {
+    "EDGE_POSE_MODEL_MIRROR": None,
+    "EDGE_POSE_CACHE": "/nonexistent",
+    "http_proxy": NO_PROXY,
+    "https_proxy": NO_PROXY,
+}
+"""Variables of a machine that has no model and no network."""
 
 
 @dataclass(frozen=True, slots=True)

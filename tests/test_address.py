@@ -73,6 +73,8 @@ def test_the_line_about_a_password_in_a_url_says_what_to_use_instead() -> None:
     [
         ("rtsp://admin:geheim@10.0.0.7:554/h264", "rtsp://***@10.0.0.7:554/h264"),
         ("rtsp://admin:ge@heim@cam/h264?x=1", "rtsp://***@cam/h264?x=1"),
+        ("rtsp://admin:pa#ss/w?x@cam/1", "rtsp://***@cam/1"),
+        ("http://cam:8080/stream@2", "http://cam:8080/stream@2"),
         ("http://cam/stream@2", "http://cam/stream@2"),
         ("rtsp://cam/user=admin&password=geheim&channel=1", "rtsp://cam/user=admin&password=***&channel=1"),
         ("cannot open rtsp://a:b@c/d or rtsp://e:f@g", "cannot open rtsp://***@c/d or rtsp://***@g"),

@@ -63,6 +63,13 @@ def test_stopping_ends_the_wait_for_the_next_try() -> None:
     assert thread.join(0.4)  # the next try would be later
 
 
+def test_frames_that_the_camera_skipped_are_counted() -> None:
+    thread, inputs, _ = start(ScriptedCamera([frame(0), frame(4), frame(5), frame(9), None]))
+    assert len(list(inputs)) == 4
+    assert thread.join(2)
+    assert thread.skipped == 6
+
+
 def test_an_error_of_a_file_ends_the_thread_and_is_kept_for_the_run() -> None:
     thread, inputs, _ = start(ScriptedCamera([frame(0), InputError("broken")]))
     assert len(list(inputs)) == 1

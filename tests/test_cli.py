@@ -11,13 +11,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from command import Outcome, arguments, environment, run, start
+from command import NO_MIRROR, Outcome, arguments, environment, run, start
 from data import data, model, needs_data, needs_models
 from edge.payload import schemas
 from tiny_models import echo_model
 from videos import write_pictures, write_video
-
-NO_MIRROR = {"EDGE_POSE_MODEL_MIRROR": None, "EDGE_POSE_CACHE": "/nonexistent"}
 
 
 @pytest.fixture
@@ -92,7 +90,7 @@ def test_native_libraries_are_silent_unless_asked(tmp_path: Path, tiny: Path) ->
 @pytest.mark.parametrize(
     ("source", "code", "words"),
     [
-        ("none.mp4", 66, "none.mp4: no such file"),
+        ("none.mp4", 66, "none.mp4: no such file or folder"),
         ("text.mp4", 66, "cannot be read as a video"),
         ("empty", 66, "no pictures in this folder"),
         ("broken", 66, "no picture in it can be read"),
@@ -162,7 +160,7 @@ def test_a_model_that_fails_its_digest_is_not_loaded(tmp_path: Path, tiny: Path)
     [
         (["run", "--foo"], 64, "--foo"),
         (["walk"], 64, "walk"),
-        ([], 64, "COMMAND"),
+        ([], 64, "which command?"),
         (["run", "--max-frames", "0"], 64, "--max-frames"),
         (["run"], 78, "no output"),
         (["run", "--jsonl", "-", "--set", "camera.fpss=3"], 78, "did you mean 'fps'?"),
@@ -214,6 +212,39 @@ def test_a_reader_that_closes_the_pipe_ends_the_run_with_0(tiny: Path) -> None:
     assert command.wait(10) == 0
     assert "Traceback" not in command.stderr.read()
     command.stderr.close()
+
+
+def test_a_slow_reader_of_a_file_that_has_ended_gets_every_line(tmp_path: Path, tiny: Path) -> None:
+    video = write_video(tmp_path / "v.mp4", 40)
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    command = subprocess.Popen(
+        arguments("run", "--camera", video, "--model", tiny, "--jsonl", "-", "--no-pace"),
+        stdout=writer, stderr=subprocess.DEVNULL, env=environment(),
+    )  # fmt: skip
+    os.close(writer)
+    with pytest.raises(subprocess.TimeoutExpired):
+        command.wait(3)  # the file has long been read; nobody reads the pipe
+    with os.fdopen(reader, "rb") as stream:
+        assert len(stream.read().splitlines()) == 40
+    assert command.wait(10) == 0
+
+
+def test_a_closed_reader_of_a_listing_is_no_error() -> None:
+    done = subprocess.run(
+        ["sh", "-c", '"$@" | true', "sh", *arguments("models", "list")],
+        env=environment({"PYTHONUNBUFFERED": None}), stderr=subprocess.PIPE, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_hang_up_stops_a_run(tiny: Path) -> None:
+    command = start("run", "--camera", "scene", "--model", tiny, "--jsonl", os.devnull)
+    with pytest.raises(subprocess.TimeoutExpired):
+        command.wait(2)
+    command.send_signal(signal.SIGHUP)
+    _, err = command.communicate(timeout=10)
+    assert command.returncode == 0, err
 
 
 def test_stdout_that_is_closed_from_the_start_is_one_line(tiny: Path) -> None:

@@ -436,6 +436,7 @@ def test_the_values_in_the_default_file_are_the_defaults() -> None:
         "camera.fps",
         "model.threads",
         "poses.max_people",
+        "output.record_max_bytes",
     }
     for name, table in defaults.items():
         for key, value in table.items():

@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import stat
 import threading
 from pathlib import Path
 
@@ -80,11 +81,11 @@ def test_a_full_disk_warns_once_and_never_raises(caplog: pytest.LogCaptureFixtur
 def test_writing_goes_on_when_the_folder_is_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "usb"
     folder.mkdir()
-    sink = JsonlFileSink(folder / "p.jsonl", ORIGIN, max_bytes=10_000, retry_s=0)
+    sink = JsonlFileSink(folder / "p.jsonl", ORIGIN, max_bytes=10_000, retry_s=0, look_s=0)
     sink.open()
     (folder / "p.jsonl").unlink()
     folder.rmdir()
-    for index in range(9):  # the open file is gone from the folder: rotating it fails
+    for index in range(3):
         sink.write(result(pose(), pose(), pose(), index=index))
     folder.mkdir()
     sink.write(result(index=9))
@@ -137,3 +138,64 @@ def test_a_closed_stdout_is_unavailable() -> None:
     os.close(reader)
     with pytest.raises(UnavailableError, match="stdout is closed"):
         JsonlStdoutSink(ORIGIN, lambda: None, descriptor=writer).open()
+
+
+def test_a_device_or_a_pipe_is_never_rotated(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    sink = file_sink(pipe, max_bytes=10_000)
+    for index in range(12):
+        sink.write(result(pose(), pose(), pose(), index=index))
+    sink.close()
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["pipe"]
+    with os.fdopen(reader, "rb") as stream:
+        assert len(stream.read().splitlines()) == 12
+
+
+def test_a_pipe_that_nobody_reads_is_unavailable(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnavailableError, match="nobody reads this pipe"):
+        file_sink(tmp_path / "pipe")
+
+
+def test_a_link_stays_a_link_when_its_file_is_rotated(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "p.jsonl"
+    link.symlink_to(tmp_path / "disk" / "real.jsonl")
+    sink = file_sink(link, max_bytes=10_000)
+    for index in range(12):
+        sink.write(result(pose(), pose(), pose(), index=index))
+    sink.close()
+    assert link.is_symlink()
+    assert {entry.name for entry in (tmp_path / "disk").iterdir()} == {"real.jsonl", "real.jsonl.1"}
+
+
+def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    sink = JsonlFileSink(path, ORIGIN, max_bytes=10**6, look_s=0)
+    sink.open()
+    sink.write(result(index=1))
+    path.rename(tmp_path / "old.jsonl")
+    sink.write(result(index=2))
+    sink.close()
+    assert [message["seq"] for message in lines(path)] == [2]
+
+
+def test_stdout_that_does_not_block_is_waited_for() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    sink = JsonlStdoutSink(ORIGIN, lambda: None, descriptor=writer)
+    many = [pose(x=0.01 * i) for i in range(6)]
+
+    def write_all() -> None:
+        for index in range(60):  # more than a pipe holds
+            sink.write(result(*many, index=index))
+        os.close(writer)
+
+    thread = threading.Thread(target=write_all)
+    thread.start()
+    with os.fdopen(reader, "rb") as stream:
+        assert [json.loads(line)["seq"] for line in stream] == list(range(60))
+    thread.join()

@@ -28,6 +28,7 @@ def flow(*, tracker: Tracker | None = None, max_frames: int | None = None) -> tu
     made = Flow(
         engine=ScriptedEngine(),
         tracker=tracker,
+        smoother=None,
         min_score=0.2,
         max_people=3,
         max_frames=max_frames,

@@ -8,6 +8,7 @@ from edge.camera.scene import Scene, SceneCamera
 from edge.engine.litert import LiteRtEngine
 from edge.pipeline import Flow
 from edge.preprocess import InputMaker
+from edge.smooth import Smoother
 from edge.track import Tracker
 
 pytestmark = needs_models
@@ -21,7 +22,13 @@ def ids_beside_people(camera: SceneCamera, until_s: float) -> list[dict[int, int
     spec = engine.size_for(camera.size)
     maker = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
     flow = Flow(
-        engine=engine, tracker=Tracker(), min_score=0.2, max_people=None, max_frames=None, on_result=lambda _: None
+        engine=engine,
+        tracker=Tracker(),
+        smoother=Smoother(),
+        min_score=0.2,
+        max_people=None,
+        max_frames=None,
+        on_result=lambda _: None,
     )
     seen: list[dict[int, int]] = []
     while len(seen) < until_s * 25:

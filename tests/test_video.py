@@ -1,5 +1,6 @@
 import itertools
 import logging
+import os
 from pathlib import Path
 
 import cv2
@@ -125,6 +126,26 @@ def test_a_broken_picture_is_skipped_with_a_warning_and_its_index_left_out(
     assert [frame.index for frame in frames] == [1, 2, 4]
     assert [number_of(frame.image) for frame in frames] == [1, 2, 4]
     assert caplog.text.count("skipped") == 2
+
+
+def test_a_picture_with_data_behind_it_is_whole(tmp_path: Path) -> None:
+    """Telephones append a film to it."""
+    folder = write_pictures(tmp_path / "p", 2, suffix=".jpg")
+    (folder / "001.jpg").write_bytes((folder / "001.jpg").read_bytes() + bytes(20_000))
+    assert len(read_all(ImagesCamera(folder, paced=False))) == 2
+
+
+def test_a_broken_picture_in_a_loop_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = write_pictures(tmp_path / "p", 2)
+    (folder / "000.png").write_text("no picture")
+    read_all(ImagesCamera(folder, paced=False, loop=True), at_most=9)
+    assert caplog.text.count("skipped") == 1
+
+
+def test_a_file_name_with_a_colon_is_no_protocol(tmp_path: Path) -> None:
+    write_video(tmp_path / "v.mp4", 3).rename(tmp_path / "12:00:00.mp4")
+    relative = Path(os.path.relpath(tmp_path / "12:00:00.mp4"))
+    assert len(read_all(VideoCamera(relative, paced=False))) == 3
 
 
 def test_pictures_of_several_sizes_are_one_source(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from edge.engine.litert import LiteRtEngine
 from edge.pipeline import Flow
 from edge.preprocess import InputMaker
 from edge.render import draw_poses
+from edge.smooth import Smoother
 from edge.track import Tracker
 
 INPUT_SIZE = (448, 256)
@@ -28,7 +29,13 @@ def main() -> None:
     spec = engine.size_for(camera.size)
     maker = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
     flow = Flow(
-        engine=engine, tracker=Tracker(), min_score=0.2, max_people=None, max_frames=None, on_result=lambda _: None
+        engine=engine,
+        tracker=Tracker(),
+        smoother=Smoother(),
+        min_score=0.2,
+        max_people=None,
+        max_frames=None,
+        on_result=lambda _: None,
     )
     while (frame := camera.read()) is not None:
         result = flow.step(maker.make(frame))

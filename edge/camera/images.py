@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.camera import PICTURE_SUFFIXES
+from edge.camera import PICTURE_SUFFIXES, require_file
 from edge.camera.pacing import Pacer
 from edge.camera.video import ImageReader
 from edge.errors import InputError
@@ -16,10 +16,6 @@ from edge.frame import Frame, Image
 __all__ = ["ImagesCamera"]
 
 log = logging.getLogger(__name__)
-
-END_MARKS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}
-"""First two bytes of a JPEG or PNG, and what must stand near its end: decoders fill in what is missing."""
-TAIL_BYTES = 4096
 
 
 class ImagesCamera:
@@ -50,6 +46,7 @@ class ImagesCamera:
         self._pictures: Iterator[tuple[int, Image]] = iter(())
         self._index = 0
         self._files: Sequence[Path] = ()
+        self._told: set[Path] = set()
 
     def open(self) -> None:
         """List the pictures. Raises InputError when there is none that can be read."""
@@ -89,6 +86,11 @@ class ImagesCamera:
     def close(self) -> None:
         """Nothing is held open between two pictures."""
 
+    def _warn_once(self, file: Path) -> None:
+        if file not in self._told:
+            self._told.add(file)
+            log.warning("%s: cannot be read as a picture, skipped", file)
+
     def _position_s(self, index: int) -> float:
         return (index - (self._start_index or 0)) * self._period_s
 
@@ -97,12 +99,10 @@ class ImagesCamera:
         return self._start_index is not None and self._pacer.is_late(self._position_s(index + 1))
 
     def _list(self) -> Sequence[Path]:
-        if self._path.is_file():
+        if not require_file(self._path, or_folder=True):
             return (self._path,)
         try:
             files = sorted(entry for entry in self._path.iterdir() if entry.suffix.lower() in PICTURE_SUFFIXES)
-        except FileNotFoundError:
-            raise InputError(f"{self._path}: no such file or folder") from None
         except OSError as error:
             raise InputError(f"{self._path}: cannot be listed: {error.strerror}") from error
         if not files:
@@ -120,7 +120,7 @@ class ImagesCamera:
                     continue
                 bgr = _read_bgr(file)
                 if bgr is None:
-                    log.warning("%s: cannot be read as a picture, skipped", file)
+                    self._warn_once(file)
                     continue
                 found = True
                 yield index, bgr
@@ -134,11 +134,30 @@ def _read_bgr(file: Path) -> Image | None:
         data = file.read_bytes()
     except OSError:
         return None
-    mark = END_MARKS.get(data[:2])
-    if not data or (mark is not None and mark not in data[-TAIL_BYTES:]):
+    if not _is_whole(data):
         return None
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         return None
     return None if picture is None else np.asarray(picture, np.uint8)
+
+
+def _is_whole(data: bytes) -> bool:
+    """Return whether a JPEG or PNG has its end: decoders fill in with grey what is missing. Data may follow it."""
+    if data.startswith(b"\x89PNG"):
+        return b"IEND" in data
+    if data.startswith(b"\xff\xd8"):
+        return data.find(b"\xff\xd9", _scan_start(data)) > 0
+    return len(data) > 0
+
+
+def _scan_start(data: bytes) -> int:
+    """Return where the picture proper of a JPEG begins: behind its segments, one of which may hold a thumbnail.
+
+    A segment is 0xFF, a marker, and a length of two bytes that counts itself (ITU T.81, B.1.1.4).
+    """
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:  # 0xDA: start of scan
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    return at

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge.camera import require_file
 from edge.camera.pacing import Pacer
 from edge.camera.stuck import STICKS, is_same_picture
 from edge.errors import InputError
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 DECODER_OPTIONS = (cv2.CAP_PROP_N_THREADS, 1)
 """Each further thread of FFmpeg holds one more frame back, and takes its time from inference."""
 DEFAULT_FPS = 25.0
+MAX_LOOK_BACK = 1500
+"""Frames that are read again to tell a picture that stands still from one that OpenCV repeats."""
 MAX_MISSING = 0.02
 """Containers without an index only estimate their length; a shorter file than this is called truncated."""
 
@@ -72,6 +75,7 @@ class VideoCamera:
         self._capture: cv2.VideoCapture | None = None
         self._bgr: Image | None = None  # the picture last retrieved
         self._spare: Image | None = None  # the one before, to be written next
+        self._told_truncated = False
         self._is_still = False  # the same picture again, and it was looked into
         self._index = 0  # of the next frame, over all rounds
         self._round_index = 0  # of the next frame in this round
@@ -80,8 +84,7 @@ class VideoCamera:
 
     def open(self) -> None:
         """Open the file. Raises InputError when it is missing or no video."""
-        if not self._path.is_file():
-            raise InputError(f"{self._path}: no such file")
+        require_file(self._path)
         self._capture = self._open_capture()
         self._round_index = 0
         self._round_start_s = 0.0
@@ -133,10 +136,12 @@ class VideoCamera:
         """
         assert self._bgr is not None
         was_still, self._is_still = self._is_still, is_same_picture(self._bgr, self._spare)
-        if was_still or not self._is_still:
+        if was_still or not self._is_still or self._round_index > MAX_LOOK_BACK:
             return False
         fresh = self._open_capture()
         for _ in range(self._round_index):
+            if self._pacer.stopped:
+                break
             fresh.grab()
         try:
             ok, picture = fresh.retrieve()
@@ -181,7 +186,7 @@ class VideoCamera:
         return self._capture.grab()
 
     def _open_capture(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG, list(DECODER_OPTIONS))
+        capture = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG, list(DECODER_OPTIONS))
         if not capture.isOpened():
             raise InputError(f"{self._path}: cannot be read as a video (not a video, damaged, or truncated)")
         return capture
@@ -205,7 +210,8 @@ class VideoCamera:
 
     def _warn_if_truncated(self) -> None:
         expected = int(self._get(cv2.CAP_PROP_FRAME_COUNT))
-        if expected > 0 and self._round_index < expected * (1 - MAX_MISSING) - 1:
+        if not self._told_truncated and expected > 0 and self._round_index < expected * (1 - MAX_MISSING) - 1:
+            self._told_truncated = True
             log.warning(
                 "%s: ends after %d of %d frames: truncated or damaged; what was read is kept",
                 self._path, self._round_index, expected,

@@ -1,9 +1,6 @@
 """Engine `litert`: runs a TFLite model on the CPU through LiteRT, or tflite-runtime where only that exists."""
 
-import contextlib
 import logging
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,22 +65,19 @@ class LiteRtEngine:
         threads: int = 1,
         input_size: tuple[int, int] | None = None,
         longer_side_px: int = 256,
-        debug: bool = False,
     ) -> None:
         _check_magic(path)
         self._path = path
-        self._quiet = not debug
         self._longer_side_px = longer_side_px
         self.name = name
-        with _native_stderr_silenced(self._quiet):
-            self._interpreter = _construct(path, threads)
-            self._contract = contract.inspect(
-                str(path), self._interpreter.get_input_details(), self._interpreter.get_output_details()
-            )
-            self._input_size = input_size or self._contract.fixed_size
-            self._check_size()
-            # Operators that this runtime lacks show only here; the smallest size costs least.
-            self._allocate(self._input_size or (TRIAL_SIDE_PX, TRIAL_SIDE_PX))
+        self._interpreter = _construct(path, threads)
+        self._contract = contract.inspect(
+            str(path), self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        )
+        self._input_size = input_size or self._contract.fixed_size
+        self._check_size()
+        # Operators that this runtime lacks show only here; the smallest size costs least.
+        self._allocate(self._input_size or (TRIAL_SIDE_PX, TRIAL_SIDE_PX))
         if self._input_size:
             self._set_spec(self._input_size)
 
@@ -96,8 +90,7 @@ class LiteRtEngine:
         """Fix the input size for a camera of `image_size` (width, height); a size once fixed stays."""
         if self._input_size is None:
             self._input_size = dynamic_input_size(image_size, self._longer_side_px)
-            with _native_stderr_silenced(self._quiet):
-                self._allocate(self._input_size)
+            self._allocate(self._input_size)
             self._set_spec(self._input_size)
         return self.spec
 
@@ -177,22 +170,3 @@ def _cannot_prepare(path: Path, size: tuple[int, int], error: Exception) -> Exce
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
-
-
-@contextlib.contextmanager
-def _native_stderr_silenced(active: bool) -> Iterator[None]:
-    """Send what native code writes to descriptor 2 nowhere: LiteRT has no other way to keep its INFO lines back.
-
-    Only around loading, before any thread of ours runs; a crash later still shows.
-    """
-    if not active:
-        yield
-        return
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)

@@ -4,6 +4,9 @@ import contextlib
 import errno
 import logging
 import os
+import select
+import stat
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +20,8 @@ __all__ = ["JsonlFileSink", "JsonlStdoutSink"]
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
+LOOK_S = 1.0
+STDOUT = 1
 
 
 class _Outage:
@@ -49,24 +54,32 @@ class JsonlFileSink:
     """Appends to a file, flushed per line; a full file is kept as `FILE.1` and a new one begun.
 
     A full disk or a vanished folder costs lines, with one warning, never the run; no line is left half written.
+    Pipes and devices are written to, but never rotated.
 
     Args:
         path: the file; its folder must exist.
         origin: what the messages of this run have in common.
         max_bytes: the file is rotated before it grows beyond this.
         retry_s: how long a disk that refuses is left alone before the next try.
+        look_s: how often to look whether the file is still the one at `path`.
     """
 
     name = "jsonl"
     lossless = True
     wants_image = False
 
-    def __init__(self, path: Path, origin: Origin, *, max_bytes: int, retry_s: float = RETRY_S) -> None:
+    def __init__(
+        self, path: Path, origin: Origin, *, max_bytes: int, retry_s: float = RETRY_S, look_s: float = LOOK_S
+    ) -> None:
         self._path = path
         self._origin = origin
         self._max_bytes = max_bytes
+        self._look_s = look_s
+        self._looked_s = 0.0
         self._descriptor: int | None = None
+        self._info: os.stat_result | None = None
         self._size_bytes = 0
+        self._may_rotate = True
         self._outage = _Outage(str(path), retry_s)
 
     def open(self) -> None:
@@ -74,7 +87,8 @@ class JsonlFileSink:
         try:
             self._open()
         except OSError as error:
-            raise UnavailableError(f"{self._path}: cannot be written: {error.strerror}") from error
+            reason = "nobody reads this pipe" if error.errno == errno.ENXIO else error.strerror
+            raise UnavailableError(f"{self._path}: cannot be written: {reason}") from error
 
     def write(self, result: PoseFrame) -> None:
         """Append one line, or lose it while the disk refuses."""
@@ -96,36 +110,66 @@ class JsonlFileSink:
             self._descriptor = None
 
     def _open(self) -> None:
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._size_bytes = os.fstat(self._descriptor).st_size
-        self._end_last_line()
+        # Not blocking: opening a pipe that nobody reads would wait for ever.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+        self._descriptor = os.open(self._path, flags, 0o644)
+        os.set_blocking(self._descriptor, True)
+        self._info = os.fstat(self._descriptor)
+        self._size_bytes = self._info.st_size if self._is_regular() else 0
+        self._looked_s = time.monotonic()
+        if self._size_bytes > 0:
+            self._end_last_line()
+
+    def _is_regular(self) -> bool:
+        return self._info is not None and stat.S_ISREG(self._info.st_mode)
 
     def _end_last_line(self) -> None:
         """A power cut may have left half a line; a new one must not be glued to it."""
-        if self._size_bytes == 0 or not self._path.is_file():
-            return
         with self._path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             ended = file.read(1) == b"\n"
         if not ended:
-            self._append(b"\n")
+            self._put(b"\n")
 
     def _append(self, line: bytes) -> None:
+        if self._descriptor is not None and self._has_gone():
+            self.close()
         if self._descriptor is None:
             self._open()
-        elif self._size_bytes > 0 and self._size_bytes + len(line) > self._max_bytes:
+        if self._is_regular() and self._may_rotate and 0 < self._size_bytes > self._max_bytes - len(line):
             self._rotate()
+        self._put(line)
+
+    def _put(self, data: bytes) -> None:
         assert self._descriptor is not None
-        written = os.write(self._descriptor, line)
-        if written < len(line):  # the disk got full within the line
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._size_bytes)
+        written = os.write(self._descriptor, data)
+        if written < len(data):  # the disk got full within the line
+            if self._is_regular():
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, self._size_bytes)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size_bytes += written
 
+    def _has_gone(self) -> bool:
+        """Return whether the file was deleted, moved, or replaced: what is written to it now would be lost."""
+        now_s = time.monotonic()
+        if not self._is_regular() or now_s - self._looked_s < self._look_s:
+            return False
+        self._looked_s = now_s
+        try:
+            return not os.path.samestat(self._path.stat(), os.fstat(self._descriptor or -1))
+        except FileNotFoundError:
+            return True
+
     def _rotate(self) -> None:
+        target = self._path.resolve()  # a link stays a link
+        try:
+            target.replace(target.with_name(target.name + ".1"))
+        except PermissionError as error:
+            self._may_rotate = False
+            log.warning("%s: cannot be rotated: %s; it grows on", self._path, error.strerror)
+            return
         self.close()
-        self._path.replace(self._path.with_name(self._path.name + ".1"))
         self._open()
 
 
@@ -142,28 +186,31 @@ class JsonlStdoutSink:
     lossless = True
     wants_image = False
 
-    def __init__(self, origin: Origin, on_closed: Callable[[], None], *, descriptor: int = 1) -> None:
+    def __init__(self, origin: Origin, on_closed: Callable[[], None], *, descriptor: int = STDOUT) -> None:
         self._origin = origin
         self._on_closed = on_closed
         self._descriptor = descriptor
         self._outage = _Outage("stdout", RETRY_S)
         self._closed = False
+        self._is_torn = False  # the last line was cut short by an error
 
     def open(self) -> None:
         """See that stdout is open. Raises UnavailableError."""
         try:
             os.fstat(self._descriptor)
-        except OSError as error:
-            raise UnavailableError("stdout is closed: --jsonl - has nowhere to write") from error
+            is_closed = self._descriptor == STDOUT and sys.stdout is None
+        except OSError:
+            is_closed = True
+        if is_closed:
+            raise UnavailableError("stdout is closed: --jsonl - has nowhere to write")
 
     def write(self, result: PoseFrame) -> None:
         """Write one line, waiting for the reader."""
         if self._closed or self._outage.rests():
             return
-        rest = memoryview(encode(pose_message(result, self._origin, time.monotonic())) + b"\n")
+        line = encode(pose_message(result, self._origin, time.monotonic())) + b"\n"
         try:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            self._put(b"\n" + line if self._is_torn else line)
         except BrokenPipeError:
             self._closed = True
             self._on_closed()
@@ -174,3 +221,13 @@ class JsonlStdoutSink:
 
     def close(self) -> None:
         """Nothing is buffered, so there is nothing to flush."""
+
+    def _put(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            self._is_torn = self._is_torn or len(rest) < len(data)
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:  # whoever started us made the pipe so
+                select.select([], [self._descriptor], [])
+        self._is_torn = False

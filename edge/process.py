@@ -1,0 +1,65 @@
+"""This process's standard streams and its end: what native libraries must not get at, and what a shell sees."""
+
+import faulthandler
+import os
+import sys
+import threading
+from typing import NoReturn, TextIO
+
+__all__ = ["keep_stderr", "leave", "open_missing_streams"]
+
+UNWRITABLE_CODE = 69
+
+
+def open_missing_streams() -> None:
+    """Open the null device on descriptors 0, 1 and 2 that are closed: the next socket would be taken for stdout."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest free one
+        pass
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for good; print() would go to stdout instead
+
+
+def keep_stderr(*, debug: bool) -> None:
+    """Keep stderr for this program: what FFmpeg, LiteRT and libpng write to descriptor 2 is shown with debug only.
+
+    A crash in native code still leaves a traceback.
+    """
+    if not debug:
+        ours = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        sys.stderr = os.fdopen(ours, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    faulthandler.enable(sys.stderr)
+
+
+def leave(code: int) -> NoReturn:
+    """End with a code, whatever has become of the streams and of threads in native code."""
+    for stream in (sys.stdout, sys.stderr):
+        code = _flushed(stream, code)
+    if any(thread.daemon for thread in threading.enumerate()):
+        os._exit(code)  # a thread hangs in native code, which would not survive Python's clean-up
+    sys.exit(code)
+
+
+def _flushed(stream: TextIO | None, code: int) -> int:
+    """Flush a stream; a reader that has gone is no error, a disk that is full is."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except BrokenPipeError:
+        _forget(stream)
+    except OSError as error:
+        _forget(stream)
+        os.write(2, f"edge-pose: output cannot be written: {error.strerror}\n".encode())
+        return code or UNWRITABLE_CODE
+    return code
+
+
+def _forget(stream: TextIO | None) -> None:
+    """Let what a stream still holds go nowhere, or Python would try again at its end and fail with 120."""
+    if stream is not None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
