@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from edge.address import parse_broker
 from edge.capture import CameraThread
-from edge.config import Config, parse_size, read_password
+from edge.config import Config, parse_size
+from edge.credentials import mqtt_password, warn_if_exposed
 from edge.errors import ConfigError, EdgeError, StuckError
 from edge.health import Health, StateTopic
+from edge.machine import clock_synced
 from edge.mailbox import Mailbox
 from edge.manifest import Manifest, ModelEntry, load_manifest
 from edge.model_files import ResolvedModel, is_path, resolve, resolve_file
@@ -36,8 +38,9 @@ from edge.track import Tracker
 if TYPE_CHECKING:
     from edge.engine.litert import LiteRtEngine
     from edge.publish.mqtt import MqttSink
+    from edge.publish.settings import MqttSettings
 
-__all__ = ["Run", "RunOptions", "is_dynamic"]
+__all__ = ["Run", "RunOptions", "is_dynamic", "mqtt_settings"]
 
 log = logging.getLogger(__name__)
 
@@ -304,26 +307,39 @@ def _make_camera(source: Source, config: Config, options: RunOptions) -> Camera:
             return VideoCamera(Path(source.text), paced=paced, loop=loop, rotate=rotate)
 
 
-def _make_mqtt(config: Config, origin: Origin) -> "MqttSink | None":
-    if not config.mqtt.url:
-        return None
-    from edge.publish.mqtt import MqttSettings, MqttSink
+def mqtt_settings(config: Config) -> "MqttSettings":
+    """Return where the broker of a config is, and how to log in.
+
+    Raises:
+        ConfigError: the password file cannot be read.
+    """
+    from edge.publish.settings import MqttSettings
 
     mqtt, broker = config.mqtt, parse_broker(config.mqtt.url)
-    settings = MqttSettings(
+    username = mqtt.username or broker.username
+    if mqtt.cert_file:
+        warn_if_exposed(Path(mqtt.key_file or mqtt.cert_file))
+    return MqttSettings(
         host=broker.host,
         port=broker.port,
         tls=broker.tls,
         base_topic=mqtt.base_topic,
         device=config.device.name,
         version=mqtt.version,
-        username=mqtt.username or broker.username or None,
-        password=read_password(Path(mqtt.password_file)) if mqtt.password_file else None,
+        username=username or None,
+        password=mqtt_password(username, mqtt.password_file),
         ca_file=mqtt.ca_file or None,
         cert_file=mqtt.cert_file or None,
         key_file=mqtt.key_file or None,
     )
-    return MqttSink(settings, origin)
+
+
+def _make_mqtt(config: Config, origin: Origin) -> "MqttSink | None":
+    if not config.mqtt.url:
+        return None
+    from edge.publish.mqtt import MqttSink
+
+    return MqttSink(mqtt_settings(config), origin, clock_synced=clock_synced)
 
 
 def make_jsonl(config: Config, origin: Origin, on_closed: Callable[[], None]) -> list[Sink]:

@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from edge import __version__
-from edge.address import mask
 from edge.errors import EdgeError, UsageError
+from edge.logs import say, set_up
 from edge.process import keep_stderr, leave, open_missing_streams
 
 # Each command imports what it needs: `config check` must not wait for OpenCV.
@@ -42,6 +42,15 @@ SRC is one of
 
 exit codes: 0 stopped as asked, or the file ended; 64 usage; 66 no such or unreadable file; 69 a part is missing;
 70 a bug of ours; 75 a driver hangs; 78 bad config or bad model file
+"""
+
+
+WATCH_NOTES = """\
+in a terminal: a view of its own; up/down or j/k choose a device, enter shows it alone, q or Ctrl-C ends
+into a pipe: one line per change of state, and a summary line per device every --every seconds
+
+NO_COLOR leaves out colours; TERM=dumb gives plain lines.
+exit codes: 0 ended as asked; 69 no broker at the start, or it refuses the login; 64 usage; 78 bad config
 """
 
 
@@ -82,8 +91,9 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    set_up(debug="--debug" in words)
     signals = _Signals()
-    stopped_code = 0 if words[:1] == ["run"] else STOPPED_CODE
+    stopped_code = 0 if words[:1] in (["run"], ["watch"]) else STOPPED_CODE
     try:
         code = _dispatch(words, signals)
     except _Stopped:
@@ -100,18 +110,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(error: Exception, *, debug: bool) -> int:
     """Print an error as one line, and return its exit code."""
     if debug:
-        traceback.print_exception(error)
+        say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, EdgeError):
         _print_error(error)
         return error.exit_code
     text = " ".join(str(error).split())
-    print(f"edge-pose: a bug in edge-pose: {type(error).__name__}: {text} (see --debug)", file=sys.stderr)
+    say(f"edge-pose: a bug in edge-pose: {type(error).__name__}: {text} (see --debug)", logging.CRITICAL)
     return BUG_CODE
 
 
 def _dispatch(arguments: Sequence[str], signals: _Signals) -> int:
     options = _parser().parse_args(arguments)
-    _set_up_logs(debug=options.debug)
     command: Callable[[argparse.Namespace, _Signals], int] = options.command
     return command(options, signals)
 
@@ -125,16 +134,7 @@ def entry() -> NoReturn:
 
 def _print_error(error: EdgeError) -> None:
     for line in str(error).splitlines():
-        print(f"edge-pose: {mask(line)}", file=sys.stderr)
-
-
-def _set_up_logs(*, debug: bool) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s" if debug else "%(message)s",
-        stream=sys.stderr,
-        force=True,
-    )
+        say(f"edge-pose: {line}")
 
 
 # Commands
@@ -213,6 +213,21 @@ def _bench(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG0
     figures = run_bench(asked)
     print(json.dumps(figures, indent=2) if options.json else format_table(figures))
     return 0
+
+
+def _watch(options: argparse.Namespace, signals: _Signals) -> int:
+    from edge.app import mqtt_settings
+    from edge.config import load
+    from edge.watch import Watch, WatchOptions
+
+    flags = {"mqtt.url": options.mqtt, "mqtt.base_topic": options.base_topic, "device.name": options.device}
+    config = load(options.config, flags, options.set)
+    if not config.mqtt.url:
+        config = load(options.config, {**flags, "mqtt.url": "mqtt://localhost"}, options.set)
+    watch = Watch(mqtt_settings(config), WatchOptions(device=options.device, once=options.once, every_s=options.every))
+    watch.open()  # Ctrl-C ends this at once: there is nothing yet to put in order
+    signals.hand_over(watch.stop)
+    return watch.run()
 
 
 def _models_list(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001 - see _dispatch
@@ -320,6 +335,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_run(commands)
     _add_demo(commands)
+    _add_watch(commands)
     _add_models(commands)
     _add_bench(commands)
     _add_config(commands)
@@ -357,6 +373,19 @@ def _add_demo(commands: Any) -> None:
     demo.add_argument("--seconds", metavar="S", type=_seconds, help="end after S seconds (default: at Ctrl-C)")
     demo.add_argument("--model", metavar="NAME|FILE", help="another model than the default")
     demo.add_argument("--picture", metavar="FILE", type=Path, help="leave an annotated frame here at the end")
+
+
+def _add_watch(commands: Any) -> None:
+    watch = _add(commands, "watch", _watch, "show every device on a broker, live", WATCH_NOTES)
+    watch.add_argument("--mqtt", metavar="URL", help="mqtt://host[:1883] or mqtts://host[:8883] (default: localhost)")
+    watch.add_argument("--config", metavar="FILE", type=Path, help="TOML file with the broker, login and TLS in [mqtt]")
+    watch.add_argument("--base-topic", metavar="T", help="first part of the topics (default: edge-pose)")
+    watch.add_argument("--device", metavar="D", help="only this device")
+    watch.add_argument("--once", action="store_true", help="say how things are, and end; 69 if --device is not there")
+    watch.add_argument(
+        "--every", metavar="S", type=_seconds, default=10.0, help="into a pipe: seconds between summaries (default: 10)"
+    )
+    _add_set(watch)
 
 
 def _add_models(commands: Any) -> None:

@@ -16,8 +16,10 @@ __all__ = ["Config", "load", "parse_size", "read_password"]
 
 FLAGS = {
     "camera.source": "--camera",
+    "device.name": "--device",
     "model.file": "--model",
     "model.name": "--model",
+    "mqtt.base_topic": "--base-topic",
     "mqtt.url": "--mqtt",
     "output.jsonl": "--jsonl",
     "output.private": "--private",

@@ -197,7 +197,7 @@ class MqttConfig(Struct, frozen=True, kw_only=True):
     ] = "auto"
     username: Annotated[str, _about("user name; mqtt://user@host says the same")] = ""
     password_file: Annotated[
-        str, _about("file that holds the password; a systemd credential: /run/credentials/<unit>/<name>")
+        str, _about("file that holds the password; empty: systemd's credential mqtt-password, if the unit has one")
     ] = ""
     ca_file: Annotated[str, _about("TLS: certificates to trust, PEM; empty: the system's")] = ""
     cert_file: Annotated[str, _about("TLS: this client's certificate, PEM")] = ""

@@ -1,6 +1,7 @@
 """This process's standard streams and its end: what native libraries must not get at, and what a shell sees."""
 
 import faulthandler
+import logging
 import os
 import sys
 import threading
@@ -36,6 +37,7 @@ def keep_stderr(*, debug: bool) -> None:
 
 def leave(code: int) -> NoReturn:
     """End with a code, whatever has become of the streams and of threads in native code."""
+    logging.shutdown()  # what the log holds back goes out
     for stream in (sys.stdout, sys.stderr):
         code = _flushed(stream, code)
     if any(thread.daemon for thread in threading.enumerate()):

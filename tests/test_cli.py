@@ -326,3 +326,7 @@ def test_the_street_gives_175_valid_messages() -> None:
     for message in found:
         jsonschema.validate(message, schemas()["pose"])
     assert sum(bool(message["poses"]) for message in found) > 30  # the people are small, most of the time too small
+
+
+def test_bench_without_a_model_says_what_to_do() -> None:
+    refused(run("bench", env=NO_MIRROR), 69, "model")

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,19 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from brokers import ANONYMOUS, Ear, Mosquitto, eventually, free_port, needs_mosquitto
-from builders import ORIGIN, pose, result
-from edge.errors import UnavailableError
-from edge.frame import Frame
-from edge.payload import people_message, status_message
+from builders import pose
 from edge.ports import PoseFrame
 from edge.publish.broker import EmbeddedBroker
-from edge.publish.mqtt import MqttSettings, MqttSink
-
-MakeSink = Callable[..., MqttSink]
+from edge.publish.mqtt import MqttSettings
+from sinks import SinkMaker, accounts, connect, count, feeding, kept, live, say, warnings
 
 PHRASE = "over the hills"
 
@@ -41,86 +35,14 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def make_sink() -> Iterator[MakeSink]:
+def make_sink() -> Iterator[SinkMaker]:
     """Sinks that retry soon, and are closed at the end."""
-    sinks: list[MqttSink] = []
-
-    def make(port: int, run: str = "k3f9", min_retry_s: float = 0.1, **settings: Any) -> MqttSink:
-        origin = msgspec.structs.replace(ORIGIN, run=run)
-        given = {"host": "127.0.0.1", "device": "hall", **settings}
-        sink = MqttSink(MqttSettings(port=port, **given), origin, min_retry_s=min_retry_s)
-        sinks.append(sink)
-        return sink
-
-    yield make
-    for sink in sinks:
-        sink.close()
-
-
-def connect(sink: MqttSink) -> MqttSink:
-    sink.open()
-    eventually(lambda: sink.connected)
-    return sink
-
-
-def say(sink: MqttSink, state: Any = "online", reason: str = "all is well", run: str = "k3f9") -> None:
-    now_s = time.time()
-    origin = msgspec.structs.replace(ORIGIN, run=run)
-    sink.set_state("status", status_message(state, reason, origin, now_s, now_s))
-
-
-def count(sink: MqttSink, ids: list[int] | None) -> None:
-    number = None if ids is None else len(ids)
-    sink.set_state("people", people_message(number, ids or [], ORIGIN, time.time()))
-
-
-def live(index: int) -> PoseFrame:
-    """A result captured now."""
-    blank = result(pose(track_id=3), pose(x=0.6), index=index)
-    now = Frame(blank.frame.image, index, time.monotonic(), time.time(), time.monotonic())
-    return PoseFrame(now, blank.poses, blank.inference_ms)
-
-
-@contextmanager
-def feeding(sink: MqttSink) -> Iterator[None]:
-    """A camera's worth of results, as long as the block lasts."""
-    done = threading.Event()
-
-    def feed() -> None:
-        index = 0
-        while not done.wait(0.02):
-            sink.write(live(index))
-            index += 1
-
-    thread = threading.Thread(target=feed)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def kept(port: int, *names: str, version: str = "5") -> dict[str, dict[str, Any]]:
-    """Return what the broker has kept of the named topics, as a newcomer is told; wait until it has some."""
-    told: dict[str, dict[str, Any]] = {}
-
-    def has_all() -> bool:
-        with Ear(port, version=version) as newcomer:
-            eventually(lambda: all(newcomer.of(name) for name in names))
-            told.update((name, newcomer.of(name)[0]) for name in names)
-            return all(m.retain for m in newcomer.heard if not m.topic.endswith("/pose"))
-
-    eventually(has_all)
-    return told
-
-
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    with SinkMaker() as maker:
+        yield maker
 
 
 @needs_mosquitto
-def test_messages_go_out_with_the_flags_of_the_contract(mosquitto: Mosquitto, make_sink: MakeSink) -> None:
+def test_messages_go_out_with_the_flags_of_the_contract(mosquitto: Mosquitto, make_sink: SinkMaker) -> None:
     mosquitto.start()
     with Ear(mosquitto.port) as ear:
         sink = connect(make_sink(mosquitto.port))
@@ -145,7 +67,7 @@ def test_messages_go_out_with_the_flags_of_the_contract(mosquitto: Mosquitto, ma
 
 @needs_mosquitto
 def test_a_state_set_before_the_broker_is_there_arrives_when_it_appears(
-    mosquitto: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+    mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "edge")
     sink = make_sink(mosquitto.port)
@@ -162,7 +84,7 @@ def test_a_state_set_before_the_broker_is_there_arrives_when_it_appears(
 
 
 @needs_mosquitto
-def test_only_the_latest_state_is_sent_on_connect(mosquitto: Mosquitto, make_sink: MakeSink) -> None:
+def test_only_the_latest_state_is_sent_on_connect(mosquitto: Mosquitto, make_sink: SinkMaker) -> None:
     sink = make_sink(mosquitto.port)
     for number in range(50):
         count(sink, [number])
@@ -175,8 +97,8 @@ def test_only_the_latest_state_is_sent_on_connect(mosquitto: Mosquitto, make_sin
 
 
 @needs_mosquitto
-def test_a_login_with_the_right_password_is_accepted(tmp_path: Path, make_sink: MakeSink) -> None:
-    broker = Mosquitto(tmp_path, *_accounts(tmp_path, hall=PHRASE))
+def test_a_login_with_the_right_password_is_accepted(tmp_path: Path, make_sink: SinkMaker) -> None:
+    broker = Mosquitto(tmp_path, *accounts(tmp_path, hall=PHRASE))
     try:
         broker.start()
         sink = connect(make_sink(broker.port, username="hall", password=PHRASE))
@@ -187,10 +109,10 @@ def test_a_login_with_the_right_password_is_accepted(tmp_path: Path, make_sink: 
 
 @needs_mosquitto
 def test_a_refused_login_is_no_connection_is_told_once_and_tried_again(
-    tmp_path: Path, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    broker = Mosquitto(tmp_path, *_accounts(tmp_path, hall="another one"))
+    broker = Mosquitto(tmp_path, *accounts(tmp_path, hall="another one"))
     try:
         broker.start()
         sink = make_sink(broker.port, username="hall", password=PHRASE)
@@ -200,7 +122,7 @@ def test_a_refused_login_is_no_connection_is_told_once_and_tried_again(
         assert not sink.connected
         assert sink.dropped == 1
         broker.kill()
-        _accounts(tmp_path, hall=PHRASE)
+        accounts(tmp_path, hall=PHRASE)
         broker.start()
         eventually(lambda: sink.connected)
     finally:
@@ -211,17 +133,9 @@ def test_a_refused_login_is_no_connection_is_told_once_and_tried_again(
     assert PHRASE not in repr(MqttSettings(host="h", device="d", password=PHRASE))
 
 
-def _accounts(folder: Path, **passwords: str) -> tuple[str, ...]:
-    """Write mosquitto's password file, and return the lines that use it."""
-    file = folder / "passwords"
-    file.write_text("".join(f"{name}:{password}\n" for name, password in passwords.items()))
-    subprocess.run(["mosquitto_passwd", "-U", str(file)], check=True)
-    return ("allow_anonymous false", f"password_file {file}")
-
-
 @needs_mosquitto
 def test_after_a_killed_broker_returns_poses_and_states_go_on_and_nothing_old_comes(
-    mosquitto: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+    mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     mosquitto.start()
@@ -250,7 +164,7 @@ def _captured_s(message: dict[str, Any]) -> float:
 
 
 @needs_mosquitto
-def test_a_clean_stop_leaves_offline_and_nobody_knows_who_is_there(mosquitto: Mosquitto, make_sink: MakeSink) -> None:
+def test_a_clean_stop_leaves_offline_and_nobody_knows_who_is_there(mosquitto: Mosquitto, make_sink: SinkMaker) -> None:
     mosquitto.start()
     sink = connect(make_sink(mosquitto.port))
     say(sink)
@@ -294,7 +208,7 @@ def test_the_last_will_of_a_killed_process_says_offline(mosquitto: Mosquitto) ->
 
 @needs_mosquitto
 def test_a_broker_that_stops_reading_costs_no_memory_and_gets_nothing_old_afterwards(
-    mosquitto: Mosquitto, make_sink: MakeSink
+    mosquitto: Mosquitto, make_sink: SinkMaker
 ) -> None:
     mosquitto.start()
     sink = connect(make_sink(mosquitto.port))
@@ -336,7 +250,7 @@ def traced_memory() -> Iterator[Callable[[], int]]:
 
 @needs_mosquitto
 def test_a_short_stall_is_survived_without_a_new_connection(
-    mosquitto: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+    mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     mosquitto.start()
     sink = connect(make_sink(mosquitto.port))
@@ -351,7 +265,7 @@ def test_a_short_stall_is_survived_without_a_new_connection(
     assert not warnings(caplog)
 
 
-def test_a_listener_that_never_answers_gets_no_pose_and_close_returns(make_sink: MakeSink) -> None:
+def test_a_listener_that_never_answers_gets_no_pose_and_close_returns(make_sink: SinkMaker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sink = make_sink(listener.getsockname()[1])
         sink.open()
@@ -368,7 +282,7 @@ def test_a_listener_that_never_answers_gets_no_pose_and_close_returns(make_sink:
 
 
 @needs_mosquitto
-def test_close_returns_while_the_broker_reads_nothing(mosquitto: Mosquitto, make_sink: MakeSink) -> None:
+def test_close_returns_while_the_broker_reads_nothing(mosquitto: Mosquitto, make_sink: SinkMaker) -> None:
     mosquitto.start()
     sink = connect(make_sink(mosquitto.port))
     mosquitto.signal(signal.SIGSTOP)
@@ -380,7 +294,7 @@ def test_close_returns_while_the_broker_reads_nothing(mosquitto: Mosquitto, make
 
 
 def test_the_embedded_broker_makes_the_client_step_down_once(
-    make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+    make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     with EmbeddedBroker() as broker:
@@ -398,7 +312,7 @@ def test_the_embedded_broker_makes_the_client_step_down_once(
     assert sum("3.1.1" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_a_broker_that_hangs_up_on_mqtt_5_is_offered_3_1_1_at_once(make_sink: MakeSink) -> None:
+def test_a_broker_that_hangs_up_on_mqtt_5_is_offered_3_1_1_at_once(make_sink: SinkMaker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         make_sink(listener.getsockname()[1], min_retry_s=30).open()
         levels = []
@@ -412,7 +326,7 @@ def test_a_broker_that_hangs_up_on_mqtt_5_is_offered_3_1_1_at_once(make_sink: Ma
 
 @needs_mosquitto
 def test_two_agents_with_one_name_both_say_so_and_step_back(
-    mosquitto: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+    mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     mosquitto.start()
     ours = connect(make_sink(mosquitto.port, run="ours"))
@@ -431,7 +345,7 @@ def test_two_agents_with_one_name_both_say_so_and_step_back(
 
 @needs_mosquitto
 def test_a_new_run_after_a_former_one_is_no_clash(
-    mosquitto: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture
+    mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     mosquitto.start()
     former = connect(make_sink(mosquitto.port, run="former"))
@@ -444,63 +358,5 @@ def test_a_new_run_after_a_former_one_is_no_clash(
     assert not warnings(caplog)
 
 
-@needs_mosquitto
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
-class TestTls:
-    @pytest.fixture
-    def plain_port(self) -> int:
-        return free_port()
-
-    @pytest.fixture
-    def secure(self, tmp_path: Path, plain_port: int) -> Iterator[Mosquitto]:
-        _make_certificates(tmp_path)
-        broker = Mosquitto(
-            tmp_path,
-            ANONYMOUS,
-            f"cafile {tmp_path}/ca.pem",
-            f"certfile {tmp_path}/broker.pem",
-            f"keyfile {tmp_path}/broker.key",
-            "require_certificate true",
-            f"listener {plain_port} 127.0.0.1",
-        ).start()
-        yield broker
-        broker.kill()
-
-    def test_a_broker_of_a_given_authority_is_trusted(
-        self, secure: Mosquitto, plain_port: int, tmp_path: Path, make_sink: MakeSink
-    ) -> None:
-        files = {"ca_file": "ca.pem", "cert_file": "broker.pem", "key_file": "broker.key"}
-        settings = {key: str(tmp_path / file) for key, file in files.items()}
-        sink = connect(make_sink(secure.port, host="localhost", tls=True, **settings))
-        with Ear(plain_port) as ear, feeding(sink):
-            eventually(lambda: len(ear.of("pose")) > 10)
-
-    @pytest.mark.parametrize(("host", "ca_file"), [("localhost", None), ("127.0.0.1", "ca.pem")])
-    def test_a_broker_of_an_unknown_authority_or_name_is_told_and_gets_nothing(
-        self, secure: Mosquitto, make_sink: MakeSink, caplog: pytest.LogCaptureFixture, host: str, ca_file: Any
-    ) -> None:
-        sink = make_sink(secure.port, host=host, tls=True, ca_file=ca_file and str(secure.folder / ca_file))
-        sink.open()
-        eventually(lambda: warnings(caplog))
-        assert "certificate not trusted" in warnings(caplog)[0]
-        assert not sink.connected
-
-    def test_a_file_that_cannot_be_read_is_named(self, tmp_path: Path, make_sink: MakeSink) -> None:
-        sink = make_sink(1, tls=True, ca_file=str(tmp_path / "missing.pem"))
-        with pytest.raises(UnavailableError, match=r"missing\.pem"):
-            sink.open()
-
-
-def _make_certificates(folder: Path) -> None:
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    make = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    openssl(*make, "-subj", "/CN=Test authority", "-keyout", "ca.key", "-out", "ca.pem")
-    named = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=CA:FALSE")
-    openssl(*make, *named, *signed, "-keyout", "broker.key", "-out", "broker.pem")
-
-
-def test_an_unused_sink_closes(make_sink: MakeSink) -> None:
+def test_an_unused_sink_closes(make_sink: SinkMaker) -> None:
     make_sink(free_port()).close()

@@ -1,10 +1,14 @@
 """Where the broker is, and what this device is called there."""
 
 import re
+import ssl
+from pathlib import Path
 
 import pytest
 
+from edge.errors import UnavailableError
 from edge.publish.settings import MqttSettings
+from edge.publish.tls import FreshContext
 
 
 def client_id(device: str, base_topic: str = "edge-pose") -> str:
@@ -32,3 +36,39 @@ def test_devices_never_share_a_client_id() -> None:
 
 def test_a_client_id_does_not_change_from_start_to_start() -> None:
     assert client_id("a-raspberry-pi-in-the-hall") == "edge-pose-cd1ff037d3f30"
+
+
+def test_without_tls_no_file_is_read() -> None:
+    assert MqttSettings(host="broker", device="hall", ca_file="missing").tls_context() is None
+
+
+def test_encryption_is_tls_1_2_or_later_with_certificate_and_name_verified() -> None:
+    context = MqttSettings(host="broker", device="hall", tls=True).tls_context()
+    assert context is not None
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+def test_files_are_read_again_once_one_of_them_has_changed(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("1")
+    reads: list[str] = []
+
+    def read() -> None:
+        reads.append(one.read_text())
+        if not other.exists():
+            raise UnavailableError("missing")
+
+    context = FreshContext(read, [str(one), str(other)])
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            context.get()
+    other.touch()
+    context.get()
+    context.get()
+    assert reads == ["1"] * 3
+    one.write_text("22")
+    context.get()
+    context.get()
+    assert reads == ["1", "1", "1", "22"]

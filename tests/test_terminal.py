@@ -1,6 +1,6 @@
 from builders import ORIGIN, pose, result
 from edge.payload import PersonPose, pose_message
-from edge.show.terminal import draw_people
+from edge.show.terminal import columns_within, draw_people
 
 
 def people(*xs: float) -> list[PersonPose]:
@@ -42,3 +42,26 @@ def test_a_low_score_leaves_a_limb_out() -> None:
 def test_colours_are_reset_on_every_line() -> None:
     for line in draw_people(people(0.1, 0.6), columns=40, colour=True):
         assert line.endswith("\x1b[0m")
+
+
+def test_a_drawing_fits_into_the_room_that_there_is() -> None:
+    for size in ((1280, 720), (720, 1280), (1, 10**9), (10**9, 1)):
+        for columns, rows in ((80, 20), (20, 20), (5, 3), (1, 1)):
+            found = columns_within(size, columns=columns, rows=rows)
+            assert found <= columns
+            assert found == 0 or len(draw_people([], columns=found, size=size)) <= rows
+    assert columns_within((1280, 720), columns=80, rows=18) == 65
+    assert columns_within((1280, 720), columns=80, rows=0) == 0
+
+
+def test_a_keypoint_far_outside_takes_its_limbs_along_and_nothing_else() -> None:
+    poses = people(0.3)
+    whole = inked(draw_people(poses, columns=60))
+    poses[0].keypoints[9] = (1e300, 0.5, 0.9)
+    assert set(inked(draw_people(poses, columns=60))) < set(whole)
+
+
+def test_a_limb_that_leaves_the_image_to_the_left_or_top_leaves_no_ink_at_its_border() -> None:
+    poses = people(0.3)
+    poses[0].keypoints = [(-0.004, y, score) for _, y, score in poses[0].keypoints]
+    assert inked(draw_people(poses, columns=60)) == []

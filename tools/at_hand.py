@@ -17,4 +17,3 @@ def default_model() -> Path | None:
         return resolve(None, load_manifest(where.mirror), where).path
     except EdgeError:
         return None
-

@@ -24,16 +24,31 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.publish.settings import MqttSettings, Version
-from edge.publish.trouble import HungUpError, LinkError, OldProtocolError, RefusedError, explain
+from edge.publish.tls import RememberingSocket
+from edge.publish.trouble import (
+    HungUpError,
+    LinkError,
+    OldProtocolError,
+    RefusedError,
+    TakenOverError,
+    explain,
+)
 
 __all__ = ["Link"]
 
 _DISCARD = struct.pack("ii", 1, 0)  # struct linger: close at once, and forget what was not sent
-_UNSUPPORTED_VERSION = 132
+_UNSUPPORTED_VERSION = 0x84
+_TAKEN_OVER = 0x8E
 
 
 class Link:
-    """A connection from its login to its end; make a new one for the next."""
+    """A connection from its login to its end; make a new one for the next.
+
+    Attributes:
+        version: of MQTT.
+        messages: what came in and nobody took yet.
+        forbidden: (topic, reason) of publications with QoS 1 that the broker threw away; only MQTT 5 tells.
+    """
 
     def __init__(
         self,
@@ -46,6 +61,7 @@ class Link:
     ) -> None:
         self.version = version
         self.messages: list[MQTTMessage] = []
+        self.forbidden: list[tuple[str, str]] = []
         self._settings = settings
         self._wake = wake
         self._accepted = False
@@ -53,6 +69,8 @@ class Link:
         self._question: int | None = None
         self._asked_s = 0.0
         self._answered = False
+        self._topics: dict[int, str] = {}  # of messages with QoS 1 that are not acknowledged yet
+        self._sock: Any = None
         self._client = self._make_client(tls, will)
 
     def _make_client(self, tls: ssl.SSLContext | None, will: tuple[str, bytes] | None) -> Client:
@@ -74,6 +92,7 @@ class Link:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        client.on_publish = self._on_publish
         client.on_unsubscribe = self._on_unsubscribe
         return client
 
@@ -160,6 +179,8 @@ class Link:
         info = self._client.publish(topic, payload, qos, retain, properties)
         if info.rc != 0:
             raise self._lost()
+        if qos > 0:
+            self._topics[info.mid] = topic
         return info.is_published
 
     def disconnect(self, *, timeout_s: float) -> None:
@@ -181,11 +202,15 @@ class Link:
     def _lost(self) -> LinkError:
         if self._parting is not None:
             return self._parting
+        if isinstance(self._sock, RememberingSocket) and self._sock.failure is not None:
+            return explain(self._sock.failure)
         if not self._accepted:
-            return HungUpError("the broker closed the connection during the login")
+            hint = "" if self._settings.tls else "; if this is its port for TLS, write mqtts:// in mqtt.url"
+            return HungUpError(f"it closed the connection during the login{hint}")
         return LinkError("connection lost")
 
     def _on_socket_open(self, _client: Client, _userdata: Any, sock: Any) -> None:
+        self._sock = sock
         # Without this a small packet waits up to 40 ms for the acknowledgement of the one before.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -202,11 +227,18 @@ class Link:
     def _on_disconnect(
         self, _client: Client, _userdata: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
-        if flags.is_disconnect_packet_from_server:
+        if reason.value == _TAKEN_OVER:
+            self._parting = TakenOverError("it took over the session")
+        elif flags.is_disconnect_packet_from_server:
             self._parting = LinkError(reason.getName())
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         self.messages.append(message)
+
+    def _on_publish(self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
+        topic = self._topics.pop(mid, None)
+        if topic is not None and reason.is_failure:
+            self.forbidden.append((topic, reason.getName()))
 
     def _on_unsubscribe(self, _client: Client, _userdata: Any, mid: int, _reasons: Any, _properties: Any) -> None:
         if mid == self._question:

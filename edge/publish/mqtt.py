@@ -1,24 +1,34 @@
 """Publish over MQTT: poses as they come, never late; states once they change, and again on every connection."""
 
 import contextlib
-import logging
 import socket
+import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import Literal
 
+from edge.errors import UnavailableError
 from edge.payload import Message, Origin, encode, status_message, utc
 from edge.ports import PoseFrame
 from edge.publish.link import Link
+from edge.publish.news import News
 from edge.publish.outbox import Outbox
 from edge.publish.retry import Backoff
 from edge.publish.session import Session
 from edge.publish.settings import MqttSettings, Version
-from edge.publish.trouble import HungUpError, LinkError, NamesakeError, OldProtocolError, RefusedError
+from edge.publish.tls import FreshContext
+from edge.publish.trouble import (
+    FilesError,
+    HungUpError,
+    LinkError,
+    NamesakeError,
+    OldProtocolError,
+    TakenOverError,
+    blame_clock,
+)
 
 __all__ = ["MqttSettings", "MqttSink"]
-
-_log = logging.getLogger(__name__)
 
 _CLOSE_S = 0.9
 _STABLE_S = 10.0
@@ -37,6 +47,7 @@ class MqttSink:
         min_retry_s: shortest wait before another attempt.
         max_retry_s: longest wait; also that after a clash of names.
         max_silence_s: a broker that answers nothing for so long is hung up on, and what was not sent is forgotten.
+        clock_synced: whether the kernel calls this machine's clock synchronized; None if it does not say.
     """
 
     name = "mqtt"
@@ -51,14 +62,18 @@ class MqttSink:
         min_retry_s: float = 1.0,
         max_retry_s: float = 60.0,
         max_silence_s: float = 2.0,
+        clock_synced: Callable[[], bool | None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._origin = origin
         self._max_silence_s = max_silence_s
-        self._broker = f"{settings.host}:{settings.port}"
+        self._max_retry_s = max_retry_s
+        self._clock_synced = clock_synced
+        self._news = News(settings)
         self._backoff = Backoff(min_s=min_retry_s, max_s=max_retry_s)
         self._outbox = Outbox()
-        self._told: set[str] = set()
+        self._encryption = FreshContext(settings.tls_context, settings.tls_files)
+        self._tls: ssl.SSLContext | None = None
         self._known_since: str | None = None
         self._stop = threading.Event()
         self._deadline_s = 0.0
@@ -66,7 +81,7 @@ class MqttSink:
         self._waker: socket.socket | None = None  # a byte to it wakes the thread
         self._fixed: Version | None = None if settings.version == "auto" else settings.version
         self._version = self._fixed
-        self._stepped_down = False
+        self._clashed = False
 
     @property
     def dropped(self) -> int:
@@ -82,9 +97,9 @@ class MqttSink:
         """Start to connect in the background; an absent broker is no error.
 
         Raises:
-            UnavailableError: a file of certificates or keys cannot be read.
+            UnavailableError: a file of certificates or keys cannot be read or used.
         """
-        self._tls = self._settings.tls_context()
+        self._tls = self._encryption.get()
         self._wake, waker = socket.socketpair()
         waker.setblocking(False)
         self._waker = waker
@@ -125,15 +140,22 @@ class MqttSink:
                 except LinkError as error:
                     self._wait(error)
                 except Exception as error:  # noqa: BLE001 - a bug must not end the only way to say so
-                    _log.exception("broker %s: the connection is given up", self._broker)
+                    self._news.bug()
                     self._wait(LinkError(str(error)))
 
     def _wait(self, error: LinkError) -> None:
         if not self._stop.is_set():
-            clash = isinstance(error, NamesakeError)
-            retry_s = self._backoff.longest_s() if clash else self._backoff.next_s()
-            self._tell(error, retry_s)
+            retry_s = self._choose_wait(error)
+            self._news.trouble(blame_clock(error, self._clock_synced(), time.time()), retry_s)
             self._stop.wait(retry_s)
+
+    def _choose_wait(self, error: LinkError) -> float:
+        """Return the longest wait after a clash of names, save for the next try that shows who the other one is."""
+        if not isinstance(error, NamesakeError):
+            return self._backoff.next_s()
+        known = self._clashed or not isinstance(error, TakenOverError)
+        self._clashed = True
+        return self._backoff.longest_s() if known else self._backoff.next_s()
 
     def _attempt(self) -> None:
         link = self._dial()
@@ -143,8 +165,14 @@ class MqttSink:
         finally:
             self._outbox.close()
             link.hang_up()
-            if time.monotonic() - began_s > _STABLE_S:
-                self._backoff.reset()
+            self._settle(time.monotonic() - began_s)
+
+    def _settle(self, lasted_s: float) -> None:
+        """Forget earlier failures after a connection that lasted; a namesake may take a while to return."""
+        if lasted_s > _STABLE_S:
+            self._backoff.reset()
+        if lasted_s > 2 * self._max_retry_s:
+            self._clashed = False
 
     def _serve(self, link: Link) -> None:
         session = Session(
@@ -161,9 +189,15 @@ class MqttSink:
             self._welcome(link.version)
         while not self._stop.is_set():
             session.turn(0.5)
+            while link.forbidden:
+                self._news.forbidden(*link.forbidden.pop(0))
         session.finish(self._deadline_s)
 
     def _dial(self) -> Link:
+        try:
+            self._tls = self._encryption.get()
+        except UnavailableError as error:
+            raise FilesError(str(error)) from error
         version = self._version or self._probe()
         link = self._make_link(version, with_will=True)
         self._version = self._fixed
@@ -203,33 +237,7 @@ class MqttSink:
         )
 
     def _welcome(self, version: Version) -> None:
-        if version == "3.1.1" and self._fixed is None and not self._stepped_down:
-            self._stepped_down = True
-            _log.info("broker %s does not speak MQTT 5: going on with 3.1.1", self._broker)
-        _log.info("broker %s %s", self._broker, "connected" if self._known_since is None else "back")
+        if version == "3.1.1" and self._fixed is None:
+            self._news.stepped_down()
+        self._news.connected()
         self._known_since = self._known_since or utc(time.time())
-        self._told.clear()
-
-    def _tell(self, error: LinkError, retry_s: float) -> None:
-        """Log each kind of trouble once, until the broker is back."""
-        if error.kind in self._told:
-            _log.debug("broker %s: another try failed, retry in %.0f s (%s)", self._broker, retry_s, error)
-            return
-        self._told.add(error.kind)
-        if isinstance(error, NamesakeError):
-            _log.error(
-                "another agent is called %s/%s too (run %s): publishing stops, retry in %.0f s; "
-                "give one of them another device.name",
-                self._settings.base_topic,
-                self._settings.device,
-                error,
-                retry_s,
-            )
-            return
-        if isinstance(error, RefusedError):
-            what = "refuses the login: nothing is published"
-        elif self._known_since is None:
-            what = "cannot be reached: nothing is published"
-        else:
-            what = "gone: publishing stops"
-        _log.warning("broker %s %s, retry in %.0f s (%s)", self._broker, what, retry_s, error)

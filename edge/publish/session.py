@@ -77,7 +77,7 @@ class Session:
                 continue  # amqtt sends a newcomer what others have subscribed
             run = namesake(bytes(message.payload), message.retain, self._origin.run, self._known_since)
             if run is not None:
-                raise NamesakeError(run)
+                raise NamesakeError(f"run {run}")
 
     def _heard(self) -> None:
         if not self.ready:

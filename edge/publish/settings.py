@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edge.errors import UnavailableError
+from edge.publish.tls import make_context
 
 __all__ = ["MqttSettings", "Version"]
 
@@ -58,34 +58,15 @@ class MqttSettings:
         name = f"{self.base_topic}/{self.device}".encode()
         return f"edge-pose-{hashlib.sha256(name).hexdigest()[:13]}"
 
+    @property
+    def tls_files(self) -> tuple[str, ...]:
+        """The files that `tls_context` reads, the system's own authorities apart."""
+        return tuple(filter(None, (self.ca_file, self.cert_file, self.key_file)))
+
     def tls_context(self) -> ssl.SSLContext | None:
         """Return how to encrypt, None for not at all.
 
         Raises:
-            UnavailableError: a file of certificates or keys cannot be read.
+            UnavailableError: a file of certificates or keys cannot be read or used.
         """
-        if not self.tls:
-            return None
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-            if self.cert_file is not None:
-                # An empty password: OpenSSL would ask the terminal for that of an encrypted key.
-                context.load_cert_chain(self.cert_file, self.key_file, "")
-        except OSError as error:
-            files = ", ".join(filter(None, (self.ca_file, self.cert_file, self.key_file)))
-            raise UnavailableError(f"mqtt: cannot use {files}: {error.strerror or error}") from error
-        # Python 3.13 also refuses authorities without a key usage, such as mosquitto's manual makes.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        context.sslsocket_class = _TidySocket
-        return context
-
-
-class _TidySocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails; paho leaves that to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
+        return make_context(self.ca_file, self.cert_file, self.key_file) if self.tls else None

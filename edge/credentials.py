@@ -1,0 +1,93 @@
+"""Where secrets come from: files and systemd's credentials; and whether others can read them too."""
+
+import grp
+import logging
+import os
+import shlex
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge.config import read_password
+
+__all__ = ["PASSWORD_CREDENTIAL", "exposure", "find_password_file", "mqtt_password", "remedy", "warn_if_exposed"]
+
+log = logging.getLogger(__name__)
+
+PASSWORD_CREDENTIAL = "mqtt-password"  # noqa: S105 - the name of a file
+"""`LoadCredential=mqtt-password:/etc/edge-pose/mqtt-password` in the unit."""
+
+
+def mqtt_password(username: str, password_file: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the broker's password, None where there is none; warn when others can read it.
+
+    Args:
+        username: without one there is no password either.
+        password_file: the config's; empty for systemd's credential `mqtt-password`, if the unit has one.
+        environ: where systemd says in which folder its credentials are.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds something else than one line.
+    """
+    file = find_password_file(username, password_file, environ)
+    if file is None:
+        return None
+    password = read_password(file)
+    warn_if_exposed(file, environ)
+    return password
+
+
+def find_password_file(username: str, password_file: str, environ: Mapping[str, str]) -> Path | None:
+    """Return the file that holds the broker's password."""
+    if not username:
+        return None
+    if password_file:
+        return Path(password_file)
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    credential = Path(folder, PASSWORD_CREDENTIAL) if folder else None
+    return credential if credential is not None and credential.exists() else None
+
+
+def warn_if_exposed(file: Path, environ: Mapping[str, str] = os.environ) -> None:
+    """Warn when other users can read a secret, with the command that ends it. Credentials are systemd's affair."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if folder and file.is_relative_to(folder):
+        return
+    try:
+        status = file.stat()
+    except OSError:
+        return  # whoever needs the content says so
+    who = exposure(status.st_mode, owner_uid=status.st_uid, reader_uid=os.geteuid())
+    if who is not None:
+        command = remedy(file, owner_uid=status.st_uid, reader_uid=os.geteuid(), group=_group_name())
+        log.warning("%s can be read by %s: %s", file, who, command)
+
+
+def exposure(mode: int, *, owner_uid: int, reader_uid: int) -> str | None:
+    """Return who can read a file that only its reader should; None for nobody else.
+
+    A file of root's that a service reads through its group is as it should be: the service cannot change it.
+
+    Args:
+        mode: of the file.
+        owner_uid: whose it is.
+        reader_uid: the user of this process.
+    """
+    if mode & stat.S_IROTH:
+        return "every user of this machine"
+    if mode & stat.S_IRGRP and not (owner_uid == 0 and reader_uid != 0):
+        return "its whole group"
+    return None
+
+
+def remedy(file: Path, *, owner_uid: int, reader_uid: int, group: str) -> str:
+    """Return the command that leaves a secret to its reader, who is in `group`; root's file stays root's."""
+    path = shlex.quote(str(file))
+    return f"chmod 600 {path}" if owner_uid == reader_uid else f"chgrp {group} {path} && chmod 640 {path}"
+
+
+def _group_name() -> str:
+    try:
+        return grp.getgrgid(os.getegid()).gr_name
+    except KeyError:
+        return str(os.getegid())

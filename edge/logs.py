@@ -1,0 +1,185 @@
+"""What a log line looks like: bare on a terminal, with a priority under systemd; without secrets, without floods."""
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from edge.address import mask
+
+__all__ = ["Repeats", "goes_to_journal", "say", "set_up"]
+
+_MAX_REPEATS = 5
+_WINDOW_S = 60.0
+_MAX_KNOWN = 1000
+
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+"""syslog(3)'s numbers, which systemd reads from `<N>` at the beginning of a line (sd-daemon(3))."""
+_DEBUG_PRIORITY = 7
+
+_DEBUG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_JOURNAL_DEBUG_FORMAT = "%(name)s: %(message)s"
+
+# As a dict or JSON shows it; `address.mask` knows URLs and `password=…`.
+_QUOTED_SECRET = re.compile(r"""(?i)(["'](?:password|passwd|token|secret)["']\s*:\s*["']?)[^"',}\s]+""")
+
+
+def set_up(
+    *,
+    debug: bool = False,
+    stream: TextIO | None = None,
+    environ: Mapping[str, str] = os.environ,
+    now: Callable[[], float] = time.monotonic,
+) -> None:
+    """Send the log of the whole process to one stream, in place of what was set up before.
+
+    Args:
+        debug: every record, with its origin and, outside systemd, its time.
+        stream: where to; None for stderr.
+        environ: where systemd says that stderr is the journal.
+        now: seconds on any clock that does not jump, for the limit on repetitions.
+    """
+    stream = stream or sys.stderr
+    journal = goes_to_journal(stream, environ)
+    handler = _Handler(stream, now)
+    handler.setFormatter(_Formatter(_choose_format(debug=debug, journal=journal), journal=journal))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
+    threading.excepthook = _log_thread_error
+
+
+def say(text: str, level: int = logging.ERROR) -> None:
+    """Write a command's last words, line by line: never held back, without time and origin even in debug.
+
+    Needs `set_up` before.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _Handler):
+            handler.say(text, level)
+
+
+def goes_to_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Return whether a stream is the one that systemd connected to its journal (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _choose_format(*, debug: bool, journal: bool) -> str:
+    if not debug:
+        return "%(message)s"
+    return _JOURNAL_DEBUG_FORMAT if journal else _DEBUG_FORMAT
+
+
+def _log_thread_error(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_value is not None:
+        name = failure.thread.name if failure.thread is not None else "?"
+        logging.getLogger(__name__).error("thread %s failed", name, exc_info=failure.exc_value)
+
+
+class _Formatter(logging.Formatter):
+    """Masks secrets in the finished text, so that nothing gets past it: arguments, errors, tracebacks."""
+
+    def __init__(self, form: str, *, journal: bool) -> None:
+        super().__init__(form)
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.finish(super().format(record), record.levelno)
+
+    def finish(self, text: str, level: int) -> str:
+        text = _QUOTED_SECRET.sub(r"\1***", mask(text))
+        if not self._journal:
+            return text
+        priority = next((number for least, number in _PRIORITIES if level >= least), _DEBUG_PRIORITY)
+        # One entry per line: the journal would take a line without a prefix for one of another importance.
+        return "\n".join(f"<{priority}>{line}" for line in text.splitlines() or [""])
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Holds repetitions back, and says how many there were once another record comes, or at the end."""
+
+    def __init__(self, stream: TextIO, now: Callable[[], float]) -> None:
+        super().__init__(stream)
+        self._now = now
+        self._repeats = Repeats()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        now_s = self._now()
+        for summary in self._repeats.due(now_s):
+            super().emit(summary)
+        if self._repeats.admit(record, now_s):
+            super().emit(record)
+
+    def say(self, text: str, level: int) -> None:
+        formatter = self.formatter
+        assert isinstance(formatter, _Formatter)
+        # Nobody reads any more: no reason to end.
+        with self.lock or threading.Lock(), contextlib.suppress(OSError):
+            self.stream.write(formatter.finish(text, level) + self.terminator)
+            self.flush()
+
+    def close(self) -> None:
+        for summary in self._repeats.due(float("inf")):
+            super().emit(summary)
+        super().close()
+
+
+@dataclass(slots=True)
+class _Count:
+    """How often one text came since `since_s`, and how often it was held back."""
+
+    since_s: float
+    record: logging.LogRecord
+    seen: int = 0
+    held_back: int = 0
+
+
+class Repeats:
+    """Lets the first few of equal records through in each window of time, and counts the others.
+
+    Args:
+        most: so many per window go through.
+        window_s: length of a window; it begins with the first record of a text.
+    """
+
+    def __init__(self, *, most: int = _MAX_REPEATS, window_s: float = _WINDOW_S) -> None:
+        self._most = most
+        self._window_s = window_s
+        self._counts: dict[tuple[Any, ...], _Count] = {}
+
+    def admit(self, record: logging.LogRecord, now_s: float) -> bool:
+        """Return whether a record is to be written; call `due` before. Debug records always are."""
+        if record.levelno <= logging.DEBUG:
+            return True
+        key = (record.name, record.levelno, record.getMessage())
+        count = self._counts.get(key)
+        if count is None:
+            if len(self._counts) >= _MAX_KNOWN:
+                return True
+            count = self._counts[key] = _Count(now_s, record)
+        count.seen += 1
+        count.held_back += count.seen > self._most
+        return count.seen <= self._most
+
+    def due(self, now_s: float) -> Iterator[logging.LogRecord]:
+        """Yield one record for each text that was held back in a window that is over, and forget such windows."""
+        over = [key for key, count in self._counts.items() if now_s - count.since_s >= self._window_s]
+        for key in over:
+            count = self._counts.pop(key)
+            if count.held_back:
+                yield _summary(count)
+
+
+def _summary(count: _Count) -> logging.LogRecord:
+    record, text = count.record, count.record.getMessage()
+    plural = "time" if count.held_back == 1 else "times"
+    said = f"{text} (repeated {count.held_back} {plural})"
+    return logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, said, None, None)

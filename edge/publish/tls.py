@@ -1,0 +1,150 @@
+"""How a connection to the broker is encrypted, and a socket that remembers why it ended."""
+
+import contextlib
+import ssl
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from edge.errors import UnavailableError
+
+__all__ = ["FreshContext", "RememberingSocket", "make_context"]
+
+
+def make_context(
+    ca_file: str | None = None, cert_file: str | None = None, key_file: str | None = None
+) -> ssl.SSLContext:
+    """Return how to encrypt: TLS 1.2 or later, the broker's certificate and name verified.
+
+    Args:
+        ca_file: PEM file of the authority to trust; None for the system's.
+        cert_file: PEM file of the client's certificate, None for none.
+        key_file: PEM file of its key, not encrypted; None where `cert_file` holds it.
+
+    Raises:
+        UnavailableError: a file cannot be read or is not what it should be.
+    """
+    for key, file in (("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)):
+        if file is not None:
+            _require_readable(f"mqtt.{key}", file)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError:
+        raise UnavailableError(f"mqtt.ca_file: {ca_file} holds no certificate in PEM form") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python 3.13 also refuses authorities without a key usage, such as mosquitto's manual makes.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.sslsocket_class = RememberingSocket
+    if cert_file is not None:
+        _load_identity(context, cert_file, key_file)
+    return context
+
+
+def _require_readable(key: str, file: str) -> None:
+    try:
+        with Path(file).open("rb"):
+            pass
+    except OSError as error:
+        raise UnavailableError(f"{key}: cannot read {file}: {error.strerror}") from None
+
+
+def _load_identity(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:
+    asked = False
+
+    def no_password() -> str:
+        # Without this OpenSSL would ask the terminal, and a service would wait for ever.
+        nonlocal asked
+        asked = True
+        return ""
+
+    try:
+        context.load_cert_chain(cert_file, key_file, no_password)
+    except OSError as error:
+        key = key_file or cert_file
+        if asked:
+            text = f"the key in {key} is encrypted, and nobody is there to unlock it: openssl pkey -in {key} -out PLAIN"
+        elif getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
+            text = f"the key in {key} does not belong to the certificate in {cert_file}"
+        else:
+            text = f"no certificate with its key, in PEM form, in {' and '.join(sorted({cert_file, key}))}"
+        raise UnavailableError(f"mqtt.{'key_file' if key_file else 'cert_file'}: {text}") from None
+
+
+class FreshContext:
+    """How to encrypt, by the files as they are now: certificates are renewed while the agent runs.
+
+    Only a change makes it read them again; the system's hundred authorities take longer than many an inference.
+
+    Args:
+        make: reads the files.
+        files: whose change counts.
+    """
+
+    def __init__(self, make: Callable[[], ssl.SSLContext | None], files: Iterable[str]) -> None:
+        self._make = make
+        self._files = tuple(files)
+        self._made_of: tuple[object, ...] | None = None
+        self._context: ssl.SSLContext | None = None
+
+    def get(self) -> ssl.SSLContext | None:
+        """Return the context. Raises UnavailableError as `make` does, at every call until the files are fine."""
+        now = tuple(map(_version_of, self._files))
+        if now != self._made_of:
+            self._made_of = None
+            self._context = self._make()
+            self._made_of = now
+        return self._context
+
+
+def _version_of(file: str) -> tuple[int, ...] | None:
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+class RememberingSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which paho leaves to the garbage collector.
+
+    With TLS 1.3 a broker looks at the client's certificate after the client's part of the handshake is over, so a
+    rejection arrives as an alert in place of the first answer. paho reports any error there as a lost connection.
+
+    Attributes:
+        failure: what TLS had to say about the end of the connection, if it said something.
+    """
+
+    failure: ssl.SSLError | None = None
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Shake hands, or close. Raises SSLError also where the other side just hangs up."""
+        try:
+            super().do_handshake(block)
+        except ConnectionError as error:
+            self.close()
+            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "hung up") from error
+        except OSError:
+            self.close()
+            raise
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Receive; keeps the error of TLS in `failure`."""
+        try:
+            return super().recv(buflen, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            self.failure = error
+            raise
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send; when that fails, look for the reason that the other side gave."""
+        try:
+            return super().send(data, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            # The alert that explains this may lie there unread.
+            with contextlib.suppress(OSError):
+                self.recv(1)
+            raise

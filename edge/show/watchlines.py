@@ -1,0 +1,169 @@
+"""One device in words, for a terminal, a list, or a log. Pure."""
+
+from edge.watch_device import Device, Link
+from edge.watch_text import columns_of, duration, pad
+
+__all__ = ["COLOURS", "Span", "card", "heading", "list_line", "list_title", "paint", "said_state", "summary"]
+
+Span = tuple[str, str]
+"""Clean text, and the ANSI code (SGR) of its colour; empty for none."""
+
+COLOURS = {"online": "32", "degraded": "33", "offline": "31"}
+NOTE_COLOUR = "33"
+DOT = " · "
+NAME_MAX_COLUMNS = 28
+NAME_MIN_COLUMNS = 12
+COLUMN_TITLES = (("PEOPLE", 6), ("FPS", 6), ("LATENCY", 8), ("TEMP", 6), ("ENGINE", 14), ("VERSION", 9))
+STATE_COLUMNS = 9
+SINCE_COLUMNS = 10
+
+
+def paint(spans: list[Span], columns: int, *, colour: bool) -> str:
+    """Return one line of exactly `columns`, cut or filled at its end."""
+    line, left = "", columns
+    for text, code in spans:
+        shown = pad(text, min(left, columns_of(text)))
+        left -= columns_of(shown)
+        line += f"\x1b[{code}m{shown}\x1b[0m" if colour and code and shown else shown
+    return line + " " * left
+
+
+def said_state(device: Device) -> str:
+    """Return the state in a word."""
+    return device.state or "no status"
+
+
+def heading(device: Device, link: Link, *, now_s: float, wall_s: float, mark: str = "") -> list[Span]:
+    """Say who it is, how it is, since when and why."""
+    spans = [(f"{mark}{device.label}  ", ""), (said_state(device), COLOURS.get(device.state, NOTE_COLOUR))]
+    if device.since_s is not None:
+        spans.append((f" for {duration(wall_s - device.since_s)}", ""))
+    if device.reason:
+        spans.append((f"{DOT}{device.reason}", ""))
+    notes = device.notes(now_s, link)
+    return [*spans, (DOT + "; ".join(notes), NOTE_COLOUR)] if notes else spans
+
+
+def card(device: Device, *, now_s: float) -> list[str]:
+    """Say everything else that is known of a device, in a line for each kind of thing."""
+    groups = [_seen(device, now_s), _pace(device, now_s), _work(device), _machine(device), _origin(device, now_s)]
+    return [DOT.join(group) for group in groups if group]
+
+
+def _seen(device: Device, now_s: float) -> list[str]:
+    picture = device.picture(now_s)
+    size = f" {picture.size[0]}x{picture.size[1]}" if picture else ""
+    camera = [f"camera {device.camera}{size}"] if device.camera else []
+    return [*camera, _people(device)]
+
+
+def _people(device: Device) -> str:
+    if device.count is None:
+        return "people: nobody can tell"
+    ids = f": id {' '.join(map(str, device.ids))}" if device.ids else ""
+    return f"{device.count} {'person' if device.count == 1 else 'people'}{ids}"
+
+
+def _pace(device: Device, now_s: float) -> list[str]:
+    fps, picture = device.fps(now_s), device.picture(now_s)
+    found = [] if fps is None else [f"{fps:.1f} fps"]
+    if picture:
+        found.append(f"age {picture.age_ms:.0f} ms")
+    return found + _latency(device)
+
+
+def _latency(device: Device) -> list[str]:
+    p50_ms, p95_ms = device.figures.p50_ms, device.figures.p95_ms
+    if p50_ms is None:
+        return []
+    return [f"latency p50 {p50_ms:.0f}" + ("" if p95_ms is None else f" p95 {p95_ms:.0f}") + " ms"]
+
+
+def _work(device: Device) -> list[str]:
+    figures = device.figures
+    drops = ", ".join(f"{place} {count}" for place, count in figures.drops.items() if count)
+    told = [f"dropped: {drops or 'nothing'}"] if figures.drops else []
+    return ([f"inference {_inference(device)}"] if _inference(device) else []) + told
+
+
+def _inference(device: Device) -> str:
+    figures = device.figures
+    spent = "" if figures.inference_ms is None else f"{figures.inference_ms:.1f} ms"
+    return " ".join(filter(None, (spent, f"on {figures.engine}" if figures.engine else "")))
+
+
+def _machine(device: Device) -> list[str]:
+    figures = device.figures
+    found = [] if figures.temperature_c is None else [f"{figures.temperature_c:.0f} °C"]
+    found += ["throttled"] if figures.throttled else []
+    found += ["clock not set"] if figures.clock_unset else []
+    return found if figures.uptime_s is None else [*found, f"up {duration(figures.uptime_s)}"]
+
+
+def _origin(device: Device, now_s: float) -> list[str]:
+    figures = device.figures
+    found = [f"edge-pose {figures.version}"] if figures.version else []
+    found += [figures.model] if figures.model else []
+    return found if device.heard_s is None else [*found, f"heard {duration(now_s - device.heard_s)} ago"]
+
+
+def summary(device: Device, link: Link, *, now_s: float) -> str:
+    """Say all of it in one line, for a log or a pipe."""
+    reason = f" ({device.reason})" if device.reason else ""
+    parts = [f"{device.label} {said_state(device)}{reason}"]
+    if device.state != "offline":
+        parts += [_people(device)] if device.count is not None else []
+        parts += [*_pace(device, now_s), *_work(device), *_machine(device)]
+    return ", ".join([*parts, *device.notes(now_s, link)])
+
+
+def name_columns(columns: int) -> int:
+    """Return how wide the names of a list are in a window of so many columns."""
+    return min(max(columns - 62, NAME_MIN_COLUMNS), NAME_MAX_COLUMNS)
+
+
+def list_title(columns: int) -> str:
+    """Return the line above a list."""
+    first = f"  {pad('DEVICE', name_columns(columns))} {pad('STATE', STATE_COLUMNS)} {pad('FOR', SINCE_COLUMNS)}"
+    return pad(first + _cells([title for title, _ in COLUMN_TITLES], columns - columns_of(first)), columns)
+
+
+def list_line(device: Device, link: Link, *, columns: int, mark: str, now_s: float, wall_s: float, colour: bool) -> str:
+    """Say in one line of a list how a device is: its figures, or in their place what is wrong."""
+    since = "" if device.since_s is None else duration(wall_s - device.since_s)
+    silence, notes = device.silence(now_s, link), device.notes(now_s, link)
+    word = f"{said_state(device)} !" if notes and not silence else said_state(device)
+    head = [
+        (f"{pad(mark, 2)}{pad(device.label, name_columns(columns))} ", ""),
+        (pad(word, STATE_COLUMNS), COLOURS.get(device.state, NOTE_COLOUR)),
+        (f" {pad(since, SINCE_COLUMNS)}", ""),
+    ]
+    room = columns - sum(columns_of(text) for text, _ in head)
+    if silence or device.reason or device.state == "offline":
+        rest: Span = (f" {'; '.join(filter(None, (device.reason, *notes)))}", NOTE_COLOUR)
+    else:
+        rest = (_cells(_values(device, now_s), room), "")
+    return paint([*head, rest], columns, colour=colour)
+
+
+def _values(device: Device, now_s: float) -> list[str]:
+    figures, fps = device.figures, device.fps(now_s)
+    spent = "" if figures.inference_ms is None else f"{figures.inference_ms:.0f} ms"
+    return [
+        "-" if device.count is None else str(device.count),
+        "" if fps is None else f"{fps:.1f}",
+        "" if figures.p50_ms is None else f"{figures.p50_ms:.0f} ms",
+        "" if figures.temperature_c is None else f"{figures.temperature_c:.0f} °C",
+        f"{figures.engine} {spent}".strip(),
+        figures.version,
+    ]
+
+
+def _cells(values: list[str], room: int) -> str:
+    """Return as many columns of a list as there is room for."""
+    line = ""
+    for value, (_, width) in zip(values, COLUMN_TITLES, strict=True):
+        if columns_of(line) + 1 + width > room:
+            break
+        line += f" {pad(value, width, right=True)}"
+    return line

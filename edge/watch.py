@@ -1,0 +1,222 @@
+"""`edge-pose watch`: every device on a broker, live in a terminal, or line by line into a pipe."""
+
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from types import FrameType
+from typing import TextIO
+
+from edge.errors import UnavailableError
+from edge.publish.settings import MqttSettings
+from edge.show.screen import Screen, printed, takes_colour, takes_screen
+from edge.show.watchlines import summary
+from edge.show.watchview import Page, View, card_lines, page
+from edge.watch_feed import Feed
+from edge.watch_state import Device, Devices
+from edge.watch_text import clean
+
+__all__ = ["Watch", "WatchOptions"]
+
+REDRAW_S = 0.2
+IDLE_REDRAW_S = 1.0
+"""Durations on the page count on though nothing arrives."""
+PAGE_STEPS = 10
+FOLLOWED_IN_A_PIPE = 16
+"""Of more devices the poses are not subscribed: a pipe shows figures, and the network is the agents'."""
+ONCE_S = 2.0
+"""What a snapshot waits for poses; what the broker keeps comes at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchOptions:
+    """What the command line says.
+
+    Attributes:
+        device: the only one to show; None for all.
+        once: say how things are, and end.
+        every_s: into a pipe: seconds between two summaries.
+    """
+
+    device: str | None = None
+    once: bool = False
+    every_s: float = 10.0
+
+
+class Watch:
+    """One view of a broker.
+
+    Args:
+        settings: where the broker is and how to log in; its device does not count.
+        options: what to show.
+        out: where to; stdout if None.
+    """
+
+    def __init__(self, settings: MqttSettings, options: WatchOptions, *, out: TextIO | None = None) -> None:
+        self._options = options
+        self._out = sys.stdout if out is None else out
+        self._base = settings.base_topic
+        self._feed = Feed(settings, only=options.device)
+        self._stopping = False  # plain flags: they are set from signal handlers
+        self._suspending = False
+        self._selected: str | None = None
+        self._alone = False
+
+    def stop(self) -> None:
+        """End it; harmless from a signal handler."""
+        self._stopping = True
+        self._feed.nudge()
+
+    def open(self) -> None:
+        """Connect to the broker.
+
+        Raises:
+            UnavailableError: it cannot be reached, or refuses the login.
+        """
+        self._feed.open()
+
+    def run(self) -> int:
+        """Show it until `stop`, the key q, or the end of whoever reads.
+
+        Raises:
+            UnavailableError: a snapshot of one device, which nothing was heard of.
+            BrokenPipeError: nobody reads any more.
+        """
+        try:
+            if self._options.once:
+                self._snapshot()
+            elif takes_screen(self._out):
+                self._show()
+            else:
+                self._tell()
+        finally:
+            self._feed.close()
+        return 0
+
+    # Into a pipe
+
+    def _tell(self) -> None:
+        next_s = time.monotonic() + min(self._options.every_s, ONCE_S)
+        while not self._stopping:
+            self._feed.raise_error()
+            self._feed.wait(next_s - time.monotonic(), self._out)
+            self._print([f"{_clock()} {line}" for line in self._feed.take_news()])
+            self._feed.follow(self._feed.look(_first_names))
+            if time.monotonic() >= next_s:
+                next_s = time.monotonic() + self._options.every_s
+                self._print([f"{_clock()} {line}" for line in self._feed.look(_summaries) or [self._nobody()]])
+
+    def _print(self, lines: list[str]) -> None:
+        self._out.write(printed("".join(f"{line}\n" for line in lines), self._out))
+        self._out.flush()
+
+    def _nobody(self) -> str:
+        whom = "no device has" if self._options.device is None else f"nothing of {clean(self._options.device)} has"
+        return f"{whom} been heard of on {self._feed.broker} under {clean(self._base)}/"
+
+    # Once
+
+    def _snapshot(self) -> None:
+        until_s = time.monotonic() + ONCE_S
+        while not self._stopping and time.monotonic() < until_s:
+            self._feed.raise_error()
+            self._feed.wait(0.1, self._out)
+            self._feed.follow(self._feed.look(_first_names))
+        lines = self._feed.look(self._cards if takes_screen(self._out) else _summaries)
+        if not lines and self._options.device is not None:
+            raise UnavailableError(self._nobody())
+        self._print(lines or [self._nobody()])
+
+    def _cards(self, devices: Devices) -> list[str]:
+        view = self._view(Screen(self._out).size())
+        blocks = [card_lines(device, devices, view, view.rows - 2) for device in devices.ordered(view.now_s)]
+        return [line.rstrip() for block in blocks for line in (*block, "")]
+
+    # On a terminal
+
+    def _show(self) -> None:
+        before = {number: signal.signal(number, self._handle) for number in (signal.SIGWINCH, signal.SIGTSTP)}
+        try:
+            with Screen(self._out) as screen:
+                self._redraw_until_stopped(screen)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
+        self._suspending = self._suspending or number == signal.SIGTSTP
+        self._feed.nudge()
+
+    def _redraw_until_stopped(self, screen: Screen) -> None:
+        drawn_s, size = -IDLE_REDRAW_S, (0, 0)
+        while not self._stopping:
+            self._feed.raise_error()
+            if self._suspending:
+                self._suspending = False
+                screen.suspend()
+                size = (0, 0)
+            due_s = drawn_s + (REDRAW_S if self._feed.is_dirty else IDLE_REDRAW_S)
+            if time.monotonic() >= due_s or screen.size() != size:
+                drawn_s, size = time.monotonic(), screen.size()
+                self._draw(screen, size)
+            if self._feed.wait(REDRAW_S, self._out, screen.keys):
+                self._press(screen.read())
+                drawn_s = -IDLE_REDRAW_S  # an answer to a key comes at once
+
+    def _draw(self, screen: Screen, size: tuple[int, int]) -> None:
+        view = self._view(size)
+        self._feed.take_news()
+
+        def lay_out(devices: Devices) -> Page:
+            return page(devices, view)
+
+        shown = self._feed.look(lay_out)
+        self._feed.follow(shown.drawn)
+        screen.show(shown.lines)
+
+    def _view(self, size: tuple[int, int]) -> View:
+        return View(
+            columns=size[0],
+            rows=size[1],
+            broker=self._feed.broker,
+            now_s=time.monotonic(),
+            wall_s=time.time(),
+            selected=self._selected,
+            alone=self._alone,
+            colour=takes_colour(self._out),
+        )
+
+    def _press(self, keys: list[str]) -> None:
+        for key in keys:
+            if key == "quit":
+                self.stop()
+            elif key == "enter":
+                self._alone = not self._alone
+            else:
+                self._step(key)
+
+    def _step(self, key: str) -> None:
+        names = [device.name for device in self._feed.look(_ordered)]
+        if not names:
+            return
+        at = names.index(self._selected) if self._selected in names else 0
+        to = {"up": at - 1, "down": at + 1, "page up": at - PAGE_STEPS, "page down": at + PAGE_STEPS, "first": 0}
+        self._selected = names[min(max(to.get(key, len(names) - 1), 0), len(names) - 1)]
+
+
+def _ordered(devices: Devices) -> list[Device]:
+    return devices.ordered(time.monotonic())
+
+
+def _first_names(devices: Devices) -> frozenset[str]:
+    """Choose whose poses to follow; by name, so that a change of state changes nothing."""
+    return frozenset(sorted(device.name for device in _ordered(devices))[:FOLLOWED_IN_A_PIPE])
+
+
+def _summaries(devices: Devices) -> list[str]:
+    now_s = time.monotonic()
+    return [summary(device, devices.link, now_s=now_s) for device in devices.ordered(now_s)]
+
+
+def _clock() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,162 @@
+"""What is known of one device, from its messages alone. Pure: the time is an argument."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from edge.watch_message import KNOWN_VERSION, Figures, Picture, integer, picture, read, seconds_of, text
+from edge.watch_text import clean, duration
+
+__all__ = ["Device", "Link"]
+
+MAX_IDS = 100
+NO_POSES_S = 5.0
+NOTHING_HEARD_S = 30.0
+"""Three times the default of `health.interval_s`: the longest pause of an agent that is well."""
+FRESH_S = 2.0
+"""An older pose is not drawn: it would look like now."""
+RATE_WINDOW_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The connection to the broker.
+
+    Attributes:
+        up: whether there is one.
+        since_s: when that began.
+        reason: why there is none.
+    """
+
+    up: bool
+    since_s: float
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Device:
+    """One device; times are on the clock that the caller hands in, except `since_s` (seconds since the epoch).
+
+    Attributes:
+        name: as in its topics; `label` is fit for a terminal.
+        state: `online`, `degraded`, `offline`, a newer agent's own word, or empty before the first status.
+        heard_s: when the last message came that the broker had not kept.
+        pose_s: when the last pose came.
+        followed_s: since when its poses are subscribed; None while they are not.
+        not_understood: messages that were none of ours.
+        speaks: version of its messages.
+    """
+
+    name: str
+    label: str
+    state: str = ""
+    reason: str = ""
+    since_s: float | None = None
+    count: int | None = None
+    ids: list[int] = field(default_factory=list)
+    figures: Figures = field(default_factory=Figures)
+    heard_s: float | None = None
+    pose_s: float | None = None
+    followed_s: float | None = None
+    not_understood: int = 0
+    speaks: int = KNOWN_VERSION
+    camera: str = ""
+    _pose: bytes | Picture | None = None
+    _arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=200))
+
+    def picture(self, now_s: float) -> Picture | None:
+        """Return the newest pose message, decoded only now; None when there is none of the last two seconds."""
+        if self.pose_s is None or now_s - self.pose_s > FRESH_S:
+            self._pose = None
+        if isinstance(self._pose, bytes):
+            self._pose = self._decode(self._pose)
+        return self._pose
+
+    def _decode(self, payload: bytes) -> Picture | None:
+        found = picture(payload)
+        if found is None:
+            # A newer agent's pose may well look otherwise; that it is newer is told once, and enough.
+            fields = read(payload)
+            self.speaks = max(self.speaks, (integer(fields, "v") or 0) if fields else 0)
+            self.not_understood += self.speaks == KNOWN_VERSION
+            return None
+        self.speaks = max(self.speaks, found.v)
+        self.camera = clean(found.camera)
+        return found
+
+    def fps(self, now_s: float) -> float | None:
+        """Return the rate at which poses arrive while they are followed, else what the device says."""
+        recent = [at_s for at_s in self._arrivals if now_s - at_s <= RATE_WINDOW_S]
+        if len(recent) > 1 and recent[-1] > recent[0]:
+            return (len(recent) - 1) / (recent[-1] - recent[0])
+        return 0.0 if self._is_quiet(now_s) else self.figures.fps
+
+    def _is_quiet(self, now_s: float) -> bool:
+        return self.followed_s is not None and now_s - self.followed_s > NO_POSES_S and self._arrivals_ended(now_s)
+
+    def _arrivals_ended(self, now_s: float) -> bool:
+        return self.pose_s is None or now_s - self.pose_s > NO_POSES_S
+
+    def silence(self, now_s: float, link: Link) -> str:
+        """Say since when nothing comes from a device that should be heard; empty when all is as it should be."""
+        if self.state == "offline" or not link.up:
+            return ""
+        if self.state == "online" and self.followed_s is not None:
+            quiet_s = now_s - max(self.pose_s or link.since_s, self.followed_s, link.since_s)
+            return f"no poses for {duration(quiet_s)}" if quiet_s >= NO_POSES_S else ""
+        quiet_s = now_s - max(self.heard_s or link.since_s, link.since_s)
+        return f"nothing heard for {duration(quiet_s)}" if quiet_s >= NOTHING_HEARD_S else ""
+
+    def notes(self, now_s: float, link: Link) -> list[str]:
+        """Return what a user should know besides state and figures."""
+        found = [self.silence(now_s, link)]
+        if self.speaks > KNOWN_VERSION:
+            found.append(f"speaks version {self.speaks}, this watch knows {KNOWN_VERSION}")
+        if self.not_understood:
+            plural = "" if self.not_understood == 1 else "s"
+            found.append(f"{self.not_understood} message{plural} not understood")
+        return [note for note in found if note]
+
+    def take_status(self, payload: bytes) -> bool:
+        """Read a status; return whether state or reason are other than before."""
+        fields = self._read(payload, "state")
+        if fields is None:
+            return False
+        before = (self.state, self.reason)
+        self.state, self.reason = text(fields, "state"), text(fields, "reason")
+        self.since_s = seconds_of(fields, "since")
+        return before != (self.state, self.reason)
+
+    def take_people(self, payload: bytes) -> None:
+        """Read who is there."""
+        fields = self._read(payload, "count")
+        if fields is not None:
+            ids = fields.get("ids")
+            self.count = integer(fields, "count")
+            self.ids = [i for i in ids[:MAX_IDS] if type(i) is int] if isinstance(ids, list) else []
+
+    def take_health(self, payload: bytes) -> None:
+        """Read the figures."""
+        fields = self._read(payload, "fps")
+        if fields is not None:
+            self.figures = Figures.of(fields)
+
+    def take_pose(self, payload: bytes, now_s: float) -> None:
+        """Keep the newest pose message as it is: most are replaced before anybody looks."""
+        self._pose = payload
+        self.pose_s = now_s
+        self._arrivals.append(now_s)
+
+    def forget_poses(self) -> None:
+        """Drop what is only known of a device that is followed."""
+        self.followed_s = self.pose_s = self._pose = None
+        self._arrivals.clear()
+
+    def _read(self, payload: bytes, needed: str) -> dict[str, object] | None:
+        """Return the fields; a message of our version without the needed one is none of ours."""
+        fields = read(payload)
+        version = (integer(fields, "v") or 0) if fields else 0
+        if fields is None or (version == KNOWN_VERSION and needed not in fields):
+            self.not_understood += 1
+            return None
+        self.speaks = max(self.speaks, version)
+        return fields

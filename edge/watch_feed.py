@@ -1,0 +1,149 @@
+"""What a watch knows: the devices, kept up to date by a subscriber's thread, and news for whoever waits."""
+
+import contextlib
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from typing import TextIO, TypeVar
+
+from edge.publish.settings import MqttSettings
+from edge.publish.subscriber import Subscriber
+from edge.watch_state import Devices
+from edge.watch_text import clean
+
+__all__ = ["Feed"]
+
+T = TypeVar("T")
+
+NEWS_KEPT = 5000
+MAX_RETRY_S = 10.0
+"""A person is looking: a broker that is back should be seen soon."""
+
+
+class Feed:
+    """The devices on a broker, from `open` to `close`.
+
+    Args:
+        settings: where the broker is and how to log in; its device does not count.
+        only: the one device to listen to; None for all.
+
+    Attributes:
+        broker: its address for the eye.
+    """
+
+    def __init__(self, settings: MqttSettings, *, only: str | None = None) -> None:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.broker = clean(f"{'mqtts' if settings.tls else 'mqtt'}://{host}:{settings.port}")
+        self._lock = threading.Lock()
+        self._devices = Devices(settings.base_topic, only=only)
+        self._news: deque[str] = deque(maxlen=NEWS_KEPT)
+        self._dirty = True
+        self._wake, self._waker = os.pipe()
+        os.set_blocking(self._waker, False)
+        self._subscriber = Subscriber(
+            settings.host,
+            settings.port,
+            self._devices.topics(),
+            lambda topic, payload: self._receive(topic, payload, kept=False),
+            login=settings,
+            on_kept=lambda topic, payload: self._receive(topic, payload, kept=True),
+            on_link=self._link,
+            max_retry_s=MAX_RETRY_S,
+        )
+
+    def open(self) -> None:
+        """Connect to the broker.
+
+        Raises:
+            UnavailableError: it cannot be reached, or refuses the login.
+        """
+        with self._lock:
+            self._devices.set_link(up=False, now_s=time.monotonic())
+        self._subscriber.start()
+        with self._lock:
+            self._devices.set_link(up=True, now_s=time.monotonic())
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._subscriber.stop()
+
+    def raise_error(self) -> None:
+        """Raise what ended the subscriber, if anything did: a bug of ours."""
+        if self._subscriber.error is not None:
+            raise self._subscriber.error
+
+    def nudge(self) -> None:
+        """End a `wait`; harmless from any thread and from a signal handler."""
+        with contextlib.suppress(BlockingIOError):  # it is full: the other side is about to wake anyway
+            os.write(self._waker, b"\0")
+
+    def wait(self, timeout_s: float, out: TextIO, keys: int | None = None) -> bool:
+        """Wait for news, a key or the timeout.
+
+        Args:
+            timeout_s: longest wait.
+            out: where the watch writes.
+            keys: descriptor of the keyboard, if there is one.
+
+        Returns:
+            Whether a key is there.
+
+        Raises:
+            BrokenPipeError: whoever read `out` has gone; without asking, it would show only at the next line.
+        """
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        poll.register(out.fileno(), 0)
+        if keys is not None:
+            poll.register(keys, select.POLLIN)
+        found = dict(poll.poll(max(timeout_s, 0.0) * 1e3))
+        if self._wake in found:
+            os.read(self._wake, 4096)
+        if out.fileno() != keys and found.get(out.fileno(), 0) & (select.POLLERR | select.POLLHUP):
+            raise BrokenPipeError
+        return keys in found
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether anything arrived since the last `look`."""
+        return self._dirty
+
+    def look(self, at: Callable[[Devices], T]) -> T:
+        """Return what `at` makes of the devices; nothing arrives meanwhile."""
+        with self._lock:
+            self._dirty = False
+            return at(self._devices)
+
+    def take_news(self) -> list[str]:
+        """Return what happened since the last call, oldest first."""
+        with self._lock:
+            news = list(self._news)
+            self._news.clear()
+        return news
+
+    def follow(self, names: Collection[str]) -> None:
+        """Subscribe to the poses of these devices, and of no others."""
+        with self._lock:
+            changed = self._devices.follow(names, time.monotonic())
+            topics = self._devices.topics()
+        if changed:
+            self._subscriber.set_topics(topics)
+
+    def _receive(self, topic: str, payload: bytes, *, kept: bool) -> None:
+        with self._lock:
+            changed = self._devices.take(topic, payload, time.monotonic(), kept=kept)
+            if changed is not None:
+                self._news.append(f"{changed.label} {changed.state}" + (f" ({changed.reason})" * bool(changed.reason)))
+            self._dirty = True
+        if changed is not None:
+            self.nudge()
+
+    def _link(self, up: bool, reason: str) -> None:
+        with self._lock:
+            self._devices.set_link(up=up, now_s=time.monotonic(), reason=reason)
+            self._news.append(f"broker {self.broker} " + ("back" if up else f"gone, retrying ({clean(reason)})"))
+            self._dirty = True
+        self.nudge()

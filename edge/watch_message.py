@@ -1,0 +1,139 @@
+"""Messages as a watcher reads them: field by field, because a newer agent or a stranger may have written them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from edge.payload import PersonPose
+from edge.watch_text import clean
+
+__all__ = ["KNOWN_VERSION", "Figures", "Picture", "integer", "number", "picture", "read", "seconds_of", "text"]
+
+KNOWN_VERSION = 1
+MAX_VERSION = 9999
+MAX_BYTES = 262_144
+"""More than a message of a hundred people takes."""
+MAX_NUMBER = 1e15
+MAX_OUTPUTS = 8
+
+Fields = Mapping[str, Any]
+
+
+class Picture(Struct, kw_only=True):
+    """What a watcher draws and shows of a pose message; every other field may be anything."""
+
+    v: int
+    camera: str = ""
+    model: str = ""
+    age_ms: float = 0.0
+    size: tuple[int, int] = (16, 9)
+    poses: list[PersonPose]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a health message tells; None or empty where it does not.
+
+    Attributes:
+        drops: per place, frames dropped since the start.
+        temperature_c: of the processor.
+    """
+
+    fps: float | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    inference_ms: float | None = None
+    engine: str = ""
+    drops: Mapping[str, int] = field(default_factory=dict)
+    temperature_c: float | None = None
+    throttled: bool = False
+    clock_unset: bool = False
+    uptime_s: float | None = None
+    version: str = ""
+    model: str = ""
+
+    @classmethod
+    def of(cls, fields: Fields) -> "Figures":
+        """Take what can be used from a health message."""
+        latency = fields.get("latency_ms")
+        latency = latency if isinstance(latency, dict) else {}
+        return cls(
+            fps=number(fields, "fps"),
+            p50_ms=number(latency, "p50"),
+            p95_ms=number(latency, "p95"),
+            inference_ms=number(fields, "inference_ms"),
+            engine=text(fields, "engine"),
+            drops=_drops(fields.get("drops")),
+            temperature_c=number(fields, "cpu_temperature_c"),
+            throttled=fields.get("throttled") is True,
+            clock_unset=fields.get("clock_synced") is False,
+            uptime_s=number(fields, "uptime_s"),
+            version=text(fields, "version"),
+            model=text(fields, "model"),
+        )
+
+
+def read(payload: bytes) -> dict[str, Any] | None:
+    """Return the fields of a message, or None when it is none: no JSON object with a version number."""
+    if len(payload) > MAX_BYTES:
+        return None
+    try:
+        fields = msgspec.json.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict) or not 1 <= (integer(fields, "v") or 0) <= MAX_VERSION:
+        return None
+    return fields
+
+
+def picture(payload: bytes) -> Picture | None:
+    """Decode a pose message as far as it is drawn; None when that cannot be done."""
+    try:
+        found = msgspec.json.decode(payload, type=Picture)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return found if min(found.size) > 0 and 1 <= found.v <= MAX_VERSION else None
+
+
+def text(fields: Fields, key: str) -> str:
+    """Return a field's text, clean; empty when it is none."""
+    value = fields.get(key)
+    return clean(value) if isinstance(value, str) else ""
+
+
+def number(fields: Fields, key: str) -> float | None:
+    """Return a field's number; None when it is none, or not one that can be printed."""
+    value = fields.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < MAX_NUMBER and math.isfinite(value) else None
+
+
+def integer(fields: Fields, key: str) -> int | None:
+    """Return a field's whole number; None when it is none."""
+    value = fields.get(key)
+    is_one = isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
+    return value if is_one else None
+
+
+def seconds_of(fields: Fields, key: str) -> float | None:
+    """Return a field's time in seconds since the epoch; None when it is none."""
+    try:
+        return datetime.fromisoformat(text(fields, key)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _drops(value: object) -> dict[str, int]:
+    """Flatten `{"camera": 3, "outputs": {"mqtt": 1}}`."""
+    if not isinstance(value, dict):
+        return {}
+    outputs = value.get("outputs")
+    places = {"camera": value.get("camera"), **(outputs if isinstance(outputs, dict) else {})}
+    counted = {clean(str(place)): integer(places, place) for place in list(places)[:MAX_OUTPUTS]}
+    return {place: count for place, count in counted.items() if count is not None}
