@@ -23,9 +23,9 @@ from edge.errors import ConfigError, EdgeError, StuckError
 from edge.health import Health, StateTopic
 from edge.machine import clock_synced
 from edge.mailbox import Mailbox
-from edge.manifest import Manifest, ModelEntry, load_manifest
-from edge.model_files import ResolvedModel, is_path, resolve, resolve_file
-from edge.model_places import Places, places
+from edge.models.files import ResolvedModel, is_path, resolve, resolve_file
+from edge.models.manifest import Manifest, ModelEntry, load_manifest
+from edge.models.places import Places, places
 from edge.outputs import open_outlets
 from edge.payload import DropCounts, Message, Origin
 from edge.pipeline import Flow
@@ -264,14 +264,14 @@ def _locate_model(file: str, name: str) -> ResolvedModel:
 def _manifest(where: Places) -> Manifest:
     if not where.mirror_url:
         return load_manifest(where.mirror)
-    from edge.mirror import known_models
+    from edge.models.mirror import known_models
 
     return known_models(where)
 
 
 def _fetch(entry: ModelEntry, where: Places) -> Path:
-    from edge.fetch import Fetcher
-    from edge.progress import ConsoleProgress
+    from edge.models.fetch import Fetcher
+    from edge.models.progress import ConsoleProgress
 
     return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)
 

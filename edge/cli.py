@@ -162,7 +162,7 @@ def _begin(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG0
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, Any]:
-    from edge.model_files import is_path
+    from edge.models.files import is_path
 
     model: str | None = options.model
     by_path = model is not None and is_path(model)
@@ -187,10 +187,10 @@ def _demo(options: argparse.Namespace, signals: _Signals) -> int:
 
 def _models_fetch(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001 - see _dispatch
     from edge.errors import UnavailableError
-    from edge.fetch import Fetcher
-    from edge.mirror import known_models
-    from edge.model_places import places
-    from edge.progress import ConsoleProgress
+    from edge.models.fetch import Fetcher
+    from edge.models.mirror import known_models
+    from edge.models.places import places
+    from edge.models.progress import ConsoleProgress
 
     where = places(os.environ)
     fetcher = Fetcher(where, on_progress=ConsoleProgress(sys.stderr))
@@ -207,7 +207,7 @@ def _models_fetch(options: argparse.Namespace, signals: _Signals) -> int:  # noq
 def _bench(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001
     import json
 
-    from edge.bench import BenchOptions, format_table, run_bench
+    from edge.bench.suite import BenchOptions, format_table, run_bench
 
     asked = BenchOptions(model=options.model, video=options.video, quick=options.quick, rounds=options.rounds)
     figures = run_bench(asked)
@@ -218,7 +218,7 @@ def _bench(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG0
 def _watch(options: argparse.Namespace, signals: _Signals) -> int:
     from edge.app import mqtt_settings
     from edge.config import load
-    from edge.watch import Watch, WatchOptions
+    from edge.watch.command import Watch, WatchOptions
 
     flags = {"mqtt.url": options.mqtt, "mqtt.base_topic": options.base_topic, "device.name": options.device}
     config = load(options.config, flags, options.set)
@@ -231,9 +231,9 @@ def _watch(options: argparse.Namespace, signals: _Signals) -> int:
 
 
 def _models_list(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001 - see _dispatch
-    from edge.mirror import known_models
-    from edge.model_files import model_rows
-    from edge.model_places import places
+    from edge.models.files import model_rows
+    from edge.models.mirror import known_models
+    from edge.models.places import places
 
     where = places(os.environ)
     for row in model_rows(known_models(where), where):
@@ -246,9 +246,9 @@ def _models_list(options: argparse.Namespace, signals: _Signals) -> int:  # noqa
 
 def _models_verify(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001
     from edge.errors import UnavailableError
-    from edge.mirror import known_models
-    from edge.model_files import model_row, model_rows
-    from edge.model_places import places
+    from edge.models.files import model_row, model_rows
+    from edge.models.mirror import known_models
+    from edge.models.places import places
 
     where = places(os.environ)
     manifest = known_models(where)
@@ -263,9 +263,9 @@ def _models_verify(options: argparse.Namespace, signals: _Signals) -> int:  # no
 
 
 def _models_show(options: argparse.Namespace, signals: _Signals) -> int:  # noqa: ARG001
-    from edge.mirror import known_models
-    from edge.model_files import model_row
-    from edge.model_places import places
+    from edge.models.files import model_row
+    from edge.models.mirror import known_models
+    from edge.models.places import places
 
     where = places(os.environ)
     row = model_row(options.name, known_models(where), where)

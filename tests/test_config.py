@@ -230,14 +230,14 @@ def test_a_set_cannot_smuggle_in_more_than_its_own_value() -> None:
 )
 def test_a_device_name_that_cannot_be_part_of_a_topic_is_refused(name: str) -> None:
     (line,) = problems(None, {"device.name": name})
-    assert line.startswith("device.name (flag): ")
+    assert line.startswith("device.name (--device): ")
     line.encode()
 
 
 @pytest.mark.parametrize("topic", ["", "/edge", "edge/", "a//b", "a/+/b", "$SYS", "a/#"])
 def test_a_base_topic_that_is_no_topic_is_refused(topic: str) -> None:
     (line,) = problems(None, {"mqtt.base_topic": topic})
-    assert line.startswith("mqtt.base_topic (flag): ")
+    assert line.startswith("mqtt.base_topic (--base-topic): ")
 
 
 def test_a_base_topic_may_have_levels_and_a_name_any_letters() -> None:

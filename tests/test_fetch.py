@@ -15,12 +15,12 @@ from archives import tar_gz
 from certificates import NEW_KEY, Identity, needs_openssl, openssl
 from command import environment
 from edge.errors import ConfigError, UnavailableError, UsageError
-from edge.fetch import Fetcher
-from edge.manifest import Manifest, ModelEntry
-from edge.mirror import known_models
-from edge.model_files import expected_digest, find, model_row, resolve
-from edge.model_places import Places
-from edge.web import Patience
+from edge.models.fetch import Fetcher
+from edge.models.files import expected_digest, find, model_row, resolve
+from edge.models.manifest import Manifest, ModelEntry
+from edge.models.mirror import known_models
+from edge.models.places import Places
+from edge.models.web import Patience
 from http_server import FaultyServer, cut, file, redirect, serving, stall, status
 
 CONTENT = b"TFL3" + bytes(range(251)) * 800
@@ -330,9 +330,9 @@ PROCESS = """
 import logging, resource, sys
 from pathlib import Path
 from edge.errors import EdgeError
-from edge.fetch import Fetcher
-from edge.manifest import ModelEntry
-from edge.model_places import Places
+from edge.models.fetch import Fetcher
+from edge.models.manifest import ModelEntry
+from edge.models.places import Places
 
 url, cache, digest, max_bytes = sys.argv[1:]
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import ConfigError, UnavailableError
-from edge.manifest import load_manifest
+from edge.models.manifest import load_manifest
 
 GOOD = f"""
 [own]

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import ConfigError, InputError, ModelError, UnavailableError
-from edge.manifest import Manifest, ModelEntry, load_manifest
-from edge.model_files import (
+from edge.models.files import (
     accept_digest,
     expected_digest,
     find,
@@ -19,7 +18,8 @@ from edge.model_files import (
     resolve,
     resolve_file,
 )
-from edge.model_places import Places, places
+from edge.models.manifest import Manifest, ModelEntry, load_manifest
+from edge.models.places import Places, places
 
 CONTENT = b"TFL3 a small model"
 OTHER = b"TFL3 another model"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.part import Part
-from edge.transfer import Progress, download, get_text
-from edge.web import Patience, TransferError
+from edge.models.part import Part
+from edge.models.transfer import Progress, download, get_text
+from edge.models.web import Patience, TransferError
 from http_server import (
     Answer,
     FaultyServer,

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from edge.errors import EdgeError
-from edge.manifest import load_manifest
-from edge.model_files import places, resolve
+from edge.models.files import places, resolve
+from edge.models.manifest import load_manifest
 
 __all__ = ["default_model"]
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from edge.payload import PersonPose
-from edge.watch_text import clean
+from edge.watch.text import clean
 
 __all__ = ["KNOWN_VERSION", "Figures", "Picture", "integer", "number", "picture", "read", "seconds_of", "text"]
 

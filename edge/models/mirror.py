@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from edge.errors import ConfigError
-from edge.manifest import MANIFEST_NAME, Manifest, lay_over, load_manifest
-from edge.model_places import Places
-from edge.transfer import get_text
-from edge.web import Patience, TransferError, shown_url
+from edge.models.manifest import MANIFEST_NAME, Manifest, lay_over, load_manifest
+from edge.models.places import Places
+from edge.models.transfer import get_text
+from edge.models.web import Patience, TransferError, shown_url
 
 __all__ = ["known_models"]
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from edge.show.terminal import columns_within, draw_people
-from edge.show.watchlines import card, heading, list_line, list_title, paint
-from edge.watch_device import Device
-from edge.watch_state import Devices
-from edge.watch_text import columns_of, cut, pad
+from edge.watch.device import Device
+from edge.watch.lines import card, heading, list_line, list_title, paint
+from edge.watch.state import Devices
+from edge.watch.text import columns_of, cut, pad
 
 __all__ = ["Page", "View", "card_lines", "page"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from edge.errors import InputError, ModelError, UnavailableError
-from edge.manifest import SOURCE_KIND, Manifest, ModelEntry
-from edge.model_places import MIRROR_VARIABLE, Places, places
+from edge.models.manifest import SOURCE_KIND, Manifest, ModelEntry
+from edge.models.places import MIRROR_VARIABLE, Places, places
 
 __all__ = [
     "ModelRow",
@@ -93,7 +93,7 @@ def resolve(
         name: name in the manifest; None or "" is the default.
         manifest: the models known by name.
         where: the folders to look in.
-        fetch: brings the file of a model into the cache, verified, and returns it (`edge.fetch.Fetcher.fetch`);
+        fetch: brings the file of a model into the cache, verified, and returns it (`edge.models.fetch.Fetcher.fetch`);
             None: nothing is fetched.
 
     Raises:

@@ -11,8 +11,8 @@ from typing import TextIO, TypeVar
 
 from edge.publish.settings import MqttSettings
 from edge.publish.subscriber import Subscriber
-from edge.watch_state import Devices
-from edge.watch_text import clean
+from edge.watch.state import Devices
+from edge.watch.text import clean
 
 __all__ = ["Feed"]
 

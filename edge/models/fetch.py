@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge.archive import ArchiveError, extract_member
 from edge.errors import UnavailableError, UsageError
-from edge.manifest import SOURCE_KIND, Manifest, ModelEntry
-from edge.model_files import accept_digest, expected_digest, find
-from edge.model_places import MIRROR_VARIABLE, Places
-from edge.part import Part
-from edge.transfer import Progress, download, silent
-from edge.web import Patience, TransferError, shown_url
+from edge.models.archive import ArchiveError, extract_member
+from edge.models.files import accept_digest, expected_digest, find
+from edge.models.manifest import SOURCE_KIND, Manifest, ModelEntry
+from edge.models.part import Part
+from edge.models.places import MIRROR_VARIABLE, Places
+from edge.models.transfer import Progress, download, silent
+from edge.models.web import Patience, TransferError, shown_url
 
 __all__ = ["FetchRow", "Fetcher"]
 
@@ -53,7 +53,7 @@ class Fetcher:
     Args:
         where: mirror and cache.
         patience: how long servers are waited for.
-        on_progress: see `edge.transfer.download`.
+        on_progress: see `edge.models.transfer.download`.
     """
 
     def __init__(

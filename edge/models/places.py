@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge.address import mask
 from edge.errors import UnavailableError
-from edge.manifest import check_url
+from edge.models.manifest import check_url
 
 __all__ = ["MIRROR_VARIABLE", "Places", "places"]
 

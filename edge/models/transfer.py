@@ -14,8 +14,8 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from edge.part import Part, Version
-from edge.web import Patience, TransferError, broken, open_url, shown_url, status_error
+from edge.models.part import Part, Version
+from edge.models.web import Patience, TransferError, broken, open_url, shown_url, status_error
 
 __all__ = ["Progress", "download", "get_text", "silent"]
 

@@ -10,11 +10,11 @@ from typing import TextIO
 from edge.errors import UnavailableError
 from edge.publish.settings import MqttSettings
 from edge.show.screen import Screen, printed, takes_colour, takes_screen
-from edge.show.watchlines import summary
-from edge.show.watchview import Page, View, card_lines, page
-from edge.watch_feed import Feed
-from edge.watch_state import Device, Devices
-from edge.watch_text import clean
+from edge.watch.feed import Feed
+from edge.watch.lines import summary
+from edge.watch.state import Device, Devices
+from edge.watch.text import clean
+from edge.watch.view import Page, View, card_lines, page
 
 __all__ = ["Watch", "WatchOptions"]
 

@@ -1,0 +1,1 @@
+"""`edge-pose watch`: every device on a broker, live."""
