@@ -3,11 +3,14 @@
 import faulthandler
 import logging
 import os
+import signal
 import sys
 import threading
+from collections.abc import Callable
+from types import FrameType
 from typing import NoReturn, TextIO
 
-__all__ = ["keep_stderr", "leave", "open_missing_streams"]
+__all__ = ["Signals", "Stopped", "keep_stderr", "leave", "open_missing_streams"]
 
 UNWRITABLE_CODE = 69
 
@@ -65,3 +68,30 @@ def _forget(stream: TextIO | None) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+class Stopped(BaseException):
+    """SIGTERM or SIGINT before there is a run that could be asked to stop."""
+
+
+class Signals:
+    """SIGTERM, SIGINT and SIGHUP end whatever is going on: a run by its own stop, anything else at once."""
+
+    def __init__(self) -> None:
+        self.stop: Callable[[], None] | None = None
+        self.came = False
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup wants it so
+                signal.signal(number, self._handle)
+
+    def hand_over(self, stop: Callable[[], None]) -> None:
+        """From now on let `stop` end things; at once when a signal came that something in an import swallowed."""
+        self.stop = stop
+        if self.came:
+            stop()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
+        self.came = True
+        if self.stop is None:
+            raise Stopped
+        self.stop()

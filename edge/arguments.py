@@ -1,0 +1,162 @@
+"""The command line: which commands and flags there are, and the help that teaches them."""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any, NoReturn
+
+from edge import __version__, commands
+from edge.errors import UsageError
+
+__all__ = ["parser"]
+
+RUN_EXAMPLES = """\
+examples:
+  edge-pose run --camera scene --mqtt mqtt://localhost
+  edge-pose run --camera street.mp4 --no-pace --jsonl poses.jsonl
+  edge-pose run --config /etc/edge-pose/edge-pose.toml --set camera.rotate=180
+
+SRC is one of
+  scene                    synthetic people with known keypoints, endless
+  file.mp4|avi|gif         a video; plays by its own clock, or as fast as possible with --no-pace
+  folder, picture.jpg      pictures, sorted by name
+  rtsp://…, http://…       a live stream; opened again whenever it breaks off
+
+exit codes: 0 stopped as asked, or the file ended; 64 usage; 66 no such or unreadable file; 69 a part is missing;
+70 a bug of ours; 75 a driver hangs; 78 bad config or bad model file
+"""
+
+
+WATCH_NOTES = """\
+in a terminal: a view of its own; up/down or j/k choose a device, enter shows it alone, q or Ctrl-C ends
+into a pipe: one line per change of state, and a summary line per device every --every seconds
+
+NO_COLOR leaves out colours; TERM=dumb gives plain lines.
+exit codes: 0 ended as asked; 69 no broker at the start, or it refuses the login; 64 usage; 78 bad config
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Ends with 64 on a usage error, in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; `command` of its result is what to call."""
+    whole = Parser(prog="edge-pose", description="People on camera become pose JSON over MQTT.")
+    whole.add_argument("--version", action="version", version=f"edge-pose {__version__}")
+    whole.set_defaults(debug=False, command=commands.begin, parser=whole)
+    group = whole.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (_add_run, _add_demo, _add_watch, _add_models, _add_bench, _add_config):
+        add(group)
+    return whole
+
+
+def _add(group: Any, name: str, command: Any, text: str, epilog: str = "") -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = group.add_parser(
+        name, help=text, description=text, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--debug", action="store_true", help="tracebacks, times, native libraries' own words")
+    if command is not None:
+        parser.set_defaults(command=command)
+    return parser
+
+
+def _add_run(group: Any) -> None:
+    run = _add(group, "run", commands.run, "find people and publish their poses until stopped", RUN_EXAMPLES)
+    run.add_argument("--config", metavar="FILE", type=Path, help="TOML file; flags and --set override it")
+    run.add_argument("--camera", metavar="SRC", help="where frames come from (default: scene)")
+    run.add_argument("--model", metavar="NAME|FILE", help="a name of `models list`, or a path to a .tflite")
+    run.add_argument("--mqtt", metavar="URL", help="mqtt://host[:1883] or mqtts://host[:8883]")
+    run.add_argument("--jsonl", metavar="FILE|-", help="append every pose message as a line; - is stdout")
+    run.add_argument("--record", metavar="FILE", help="record annotated frames: .mp4, .mkv, .avi, .webm")
+    run.add_argument("--private", action="store_true", help="record skeletons on black instead of the picture")
+    run.add_argument("--max-frames", metavar="N", type=_positive, help="end after N frames")
+    run.add_argument("--no-pace", action="store_true", help="every frame of a file once, as fast as possible")
+    run.add_argument("--loop", action="store_true", help="begin a file or folder again at its end")
+    _add_set(run)
+
+
+def _add_demo(group: Any) -> None:
+    text = "show the whole way with no hardware: synthetic people, model, embedded MQTT broker, live view"
+    demo = _add(group, "demo", commands.demo, text)
+    demo.add_argument("--seconds", metavar="S", type=_seconds, help="end after S seconds (default: at Ctrl-C)")
+    demo.add_argument("--model", metavar="NAME|FILE", help="another model than the default")
+    demo.add_argument("--picture", metavar="FILE", type=Path, help="leave an annotated frame here at the end")
+
+
+def _add_watch(group: Any) -> None:
+    watch = _add(group, "watch", commands.watch, "show every device on a broker, live", WATCH_NOTES)
+    watch.add_argument("--mqtt", metavar="URL", help="mqtt://host[:1883] or mqtts://host[:8883] (default: localhost)")
+    watch.add_argument("--config", metavar="FILE", type=Path, help="TOML file with the broker, login and TLS in [mqtt]")
+    watch.add_argument("--base-topic", metavar="T", help="first part of the topics (default: edge-pose)")
+    watch.add_argument("--device", metavar="D", help="only this device")
+    watch.add_argument("--once", action="store_true", help="say how things are, and end; 69 if --device is not there")
+    watch.add_argument(
+        "--every", metavar="S", type=_seconds, default=10.0, help="into a pipe: seconds between summaries (default: 10)"
+    )
+    _add_set(watch)
+
+
+def _add_models(group: Any) -> None:
+    models = _add(group, "models", None, "list, fetch, verify or show the models that can be asked for by name")
+    actions = models.add_subparsers(title="actions", required=True, metavar="ACTION")
+    _add(actions, "list", commands.models_list, "every model of the manifest, and whether its file is here")
+    fetch = _add(
+        actions, "fetch", commands.models_fetch, "bring models into the cache, verified; 69 if one cannot be had"
+    )
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="these (default: the manifest's default)")
+    fetch.add_argument("--all", action="store_true", help="every model whose digest is known")
+    fetch.add_argument(
+        "--accept-digest", metavar="SHA256", default="", help="trust this content of a model without a known digest"
+    )
+    verify = _add(actions, "verify", commands.models_verify, "compare files with their digests; 69 if one is wrong")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all that are here)")
+    show = _add(actions, "show", commands.models_show, "everything that is known about a model")
+    show.add_argument("name", nargs="?", metavar="NAME", help="default: the manifest's default")
+
+
+def _add_bench(group: Any) -> None:
+    bench = _add(group, "bench", commands.bench, "measure the models on this machine, alone and in the whole flow")
+    bench.add_argument("--model", metavar="NAME|FILE", help="only this one (default: every model whose file is here)")
+    bench.add_argument("--video", metavar="FILE", type=Path, help="measure with this video (default: the scene)")
+    bench.add_argument("--quick", action="store_true", help="one short round, half a minute per model: a glance only")
+    bench.add_argument("--rounds", metavar="N", type=_positive, help="medians of so many rounds (default: 3)")
+    bench.add_argument("--json", action="store_true", help="print every figure as JSON")
+
+
+def _add_config(group: Any) -> None:
+    config = _add(group, "config", None, "check, show or begin a config file")
+    actions = config.add_subparsers(title="actions", required=True, metavar="ACTION")
+    check = _add(actions, "check", commands.config_check, "name every mistake in a config file")
+    show = _add(actions, "show", commands.config_show, "print the config that a run would have, secrets masked")
+    for parser in (check, show):
+        parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="TOML file (default: none)")
+        parser.add_argument("--config", dest="file", type=Path, metavar="FILE", help=argparse.SUPPRESS)
+        _add_set(parser)
+    init = _add(actions, "init", commands.config_init, "write a config file with every key explained")
+    init.add_argument("file", nargs="?", type=Path, metavar="FILE", help="where to (default: stdout)")
+
+
+def _add_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="set table.key, such as camera.rotate=90"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got '{text}'")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got '{text}'")
+    return seconds
