@@ -1,46 +1,38 @@
 """The composition root: builds a run from its config, starts it in order, stops it in reverse.
 
-The only place with lazy imports: what a config does not ask for is never loaded.
+What the pieces are made of is in `parts`.
 """
 
 import logging
-import os
 import secrets
-import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING
 
-from edge.address import parse_broker
 from edge.capture import CameraThread
-from edge.config import Config, parse_size
-from edge.credentials import mqtt_password, warn_if_exposed
+from edge.config import Config
 from edge.errors import ConfigError, EdgeError, StuckError
 from edge.health import Health, StateTopic
-from edge.machine import clock_synced
 from edge.mailbox import Mailbox
-from edge.models.files import ResolvedModel, is_path, resolve, resolve_file
-from edge.models.manifest import Manifest, ModelEntry, load_manifest
-from edge.models.places import Places, places
 from edge.outputs import open_outlets
+from edge.parts import (
+    calm_opencv,
+    load_engine,
+    make_camera,
+    make_jsonl,
+    make_mqtt,
+    make_recorder,
+    make_tracker,
+)
 from edge.payload import DropCounts, Message, Origin
 from edge.pipeline import Flow
-from edge.ports import Camera, PoseFrame, Sink
+from edge.ports import PoseFrame, Sink
 from edge.preprocess import InputMaker, ModelInput
 from edge.smooth import Smoother
-from edge.source import Source, parse_source
-from edge.track import Tracker
+from edge.source import parse_source
 
-if TYPE_CHECKING:
-    from edge.engine.litert import LiteRtEngine
-    from edge.publish.mqtt import MqttSink
-    from edge.publish.settings import MqttSettings
-
-__all__ = ["Run", "RunOptions", "is_dynamic", "mqtt_settings"]
+__all__ = ["Run", "RunOptions"]
 
 log = logging.getLogger(__name__)
 
@@ -82,22 +74,22 @@ class Run:
         self._options = options
         self._over: SimpleQueue[str] = SimpleQueue()  # safe to fill from a signal handler
         source = parse_source(config.camera.source)
-        _calm_opencv()
-        self._engine = _load_engine(config)
-        self._camera = _make_camera(source, config, options)
+        calm_opencv()
+        self._engine = load_engine(config)
+        self._camera = make_camera(source, config, paced=options.paced, loop=options.loop)
         self._origin = Origin(
             device=config.device.name,
             run="".join(secrets.choice(RUN_ID_LETTERS) for _ in range(6)),
             camera=config.camera.name or source.name,
             model=self._engine.name,
         )
-        self._mqtt = _make_mqtt(config, self._origin)
+        self._mqtt = make_mqtt(config, self._origin)
         sinks: list[Sink] = [] if self._mqtt is None else [self._mqtt]
         sinks += make_jsonl(config, self._origin, on_closed=lambda: self.stop("stdout closed"))
-        sinks += _make_recorder(config, self._origin)
+        sinks += make_recorder(config, self._origin)
         self._outlets = open_outlets(sinks, paced=options.paced or self._camera.live)
         self._inputs: Mailbox[ModelInput] = Mailbox(waits=not options.paced and not self._camera.live)
-        self._tracker = _make_tracker(config)
+        self._tracker = make_tracker(config)
         self._health = Health(
             self._origin,
             self._publish_state,
@@ -221,146 +213,3 @@ class Run:
         if self._mqtt is not None:
             lost["mqtt"] = lost.get("mqtt", 0) + self._mqtt.dropped
         return DropCounts(camera=self._inputs.dropped + self._camera_thread.skipped, outputs=lost)
-
-
-# The pieces of a run. Imports of drivers stand inside: each pulls in a vendor's library.
-# ruff: noqa: PLC0415
-
-
-def _load_engine(config: Config) -> "LiteRtEngine":
-    from edge.engine.litert import LiteRtEngine
-
-    model = _locate_model(config.model.file, config.model.name)
-    engine = LiteRtEngine(
-        model.path,
-        name=model.name,
-        threads=config.model.threads,
-        input_size=parse_size(config.model.size),
-    )
-    log.info("model %s from %s", model.name, model.path)
-    return engine
-
-
-def is_dynamic(model: str | None) -> bool:
-    """Return whether the input size of a model, by name, path or default, can be chosen.
-
-    Raises:
-        EdgeError: it is not there or cannot be used, as a run would say.
-    """
-    from edge.engine.litert import LiteRtEngine
-
-    by_path = model is not None and is_path(model)
-    found = _locate_model(model or "", "") if by_path else _locate_model("", model or "")
-    return LiteRtEngine(found.path, name=found.name).is_dynamic
-
-
-def _locate_model(file: str, name: str) -> ResolvedModel:
-    if file:
-        return resolve_file(Path(file))
-    where = places(os.environ)
-    return resolve(name, _manifest(where), where, fetch=lambda entry: _fetch(entry, where))
-
-
-def _manifest(where: Places) -> Manifest:
-    if not where.mirror_url:
-        return load_manifest(where.mirror)
-    from edge.models.mirror import known_models
-
-    return known_models(where)
-
-
-def _fetch(entry: ModelEntry, where: Places) -> Path:
-    from edge.models.fetch import Fetcher
-    from edge.models.progress import ConsoleProgress
-
-    return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)
-
-
-def _calm_opencv() -> None:
-    """Keep OpenCV from spreading a resize of one millisecond over all cores: inference is running on them."""
-    import cv2
-
-    cv2.setNumThreads(1)
-
-
-def _make_camera(source: Source, config: Config, options: RunOptions) -> Camera:
-    camera, rotate, paced, loop = config.camera, config.camera.rotate, options.paced, options.loop
-    name = camera.name or source.name
-    match source.kind:
-        case "scene":
-            from edge.camera.scene import SceneCamera
-
-            size = (camera.width or 1280, camera.height or 720)
-            return SceneCamera(size=size, fps=camera.fps or 25.0, paced=paced, rotate=rotate)
-        case "images":
-            from edge.camera.images import ImagesCamera
-
-            fps = camera.fps or 25.0
-            return ImagesCamera(Path(source.text), fps=fps, paced=paced, loop=loop, rotate=rotate)
-        case "stream":
-            from edge.camera.stream import StreamCamera
-
-            return StreamCamera(source.text, name=name, rotate=rotate)
-        case "video":
-            from edge.camera.video import VideoCamera
-
-            return VideoCamera(Path(source.text), paced=paced, loop=loop, rotate=rotate)
-
-
-def mqtt_settings(config: Config) -> "MqttSettings":
-    """Return where the broker of a config is, and how to log in.
-
-    Raises:
-        ConfigError: the password file cannot be read.
-    """
-    from edge.publish.settings import MqttSettings
-
-    mqtt, broker = config.mqtt, parse_broker(config.mqtt.url)
-    username = mqtt.username or broker.username
-    if mqtt.cert_file:
-        warn_if_exposed(Path(mqtt.key_file or mqtt.cert_file))
-    return MqttSettings(
-        host=broker.host,
-        port=broker.port,
-        tls=broker.tls,
-        base_topic=mqtt.base_topic,
-        device=config.device.name,
-        version=mqtt.version,
-        username=username or None,
-        password=mqtt_password(username, mqtt.password_file),
-        ca_file=mqtt.ca_file or None,
-        cert_file=mqtt.cert_file or None,
-        key_file=mqtt.key_file or None,
-    )
-
-
-def _make_mqtt(config: Config, origin: Origin) -> "MqttSink | None":
-    if not config.mqtt.url:
-        return None
-    from edge.publish.mqtt import MqttSink
-
-    return MqttSink(mqtt_settings(config), origin, clock_synced=clock_synced)
-
-
-def make_jsonl(config: Config, origin: Origin, on_closed: Callable[[], None]) -> list[Sink]:
-    if not config.output.jsonl:
-        return []
-    from edge.publish.jsonl import JsonlFileSink, JsonlStdoutSink
-
-    if config.output.jsonl == "-":
-        return [JsonlStdoutSink(origin, on_closed)]
-    return [JsonlFileSink(Path(config.output.jsonl), origin, max_bytes=config.output.jsonl_max_bytes)]
-
-
-def _make_recorder(config: Config, origin: Origin) -> list[Sink]:
-    output = config.output
-    if not output.record:
-        return []
-    from edge.show.recorder import RecorderSink
-
-    return [RecorderSink(Path(output.record), origin, private=output.private, max_bytes=output.record_max_bytes)]
-
-
-def _make_tracker(config: Config) -> Tracker | None:
-    track = config.track
-    return Tracker(metric=track.metric, max_age_s=track.max_age_s) if track.enabled else None

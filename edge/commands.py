@@ -111,8 +111,8 @@ def bench(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
 
 def watch(options: argparse.Namespace, signals: Signals) -> int:
     """Show every device on a broker."""
-    from edge.app import mqtt_settings
     from edge.config import load
+    from edge.parts import mqtt_settings
     from edge.watch.command import Watch, WatchOptions
 
     flags = {"mqtt.url": options.mqtt, "mqtt.base_topic": options.base_topic, "device.name": options.device}

@@ -20,9 +20,9 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edge.app import is_dynamic
 from edge.camera import PICTURE_SUFFIXES
 from edge.errors import EdgeError, UnavailableError
+from edge.parts import is_dynamic
 from edge.payload import PersonPose, PoseMessage
 from edge.pose import Pose
 from edge.show.terminal import draw_people
