@@ -1,5 +1,7 @@
 """Engine `litert`: runs a TFLite model on the CPU through LiteRT, or tflite-runtime where only that exists."""
 
+import contextlib
+import io
 import logging
 from pathlib import Path
 from typing import Any
@@ -146,7 +148,9 @@ def _check_magic(path: Path) -> None:
 
 def _construct(path: Path, threads: int) -> Any:
     try:
-        return Interpreter(model_path=str(path), num_threads=threads)
+        # NumPy prints a page about a runtime that was built for another NumPy; the line below says it all.
+        with contextlib.redirect_stderr(io.StringIO()):
+            return Interpreter(model_path=str(path), num_threads=threads)
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: the model file is damaged or truncated ({_one_line(error)})") from error
     except (SystemError, AttributeError, ImportError, TypeError) as error:
