@@ -81,8 +81,9 @@ class Signals:
         self.stop: Callable[[], None] | None = None
         self.came = False
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:  # nohup wants it so
-                signal.signal(number, self._handle)
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # nohup wants it so
+            signal.signal(number, self._handle)
 
     def hand_over(self, stop: Callable[[], None]) -> None:
         """From now on let `stop` end things; at once when a signal came that something in an import swallowed."""

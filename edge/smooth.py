@@ -26,6 +26,7 @@ __all__ = ["Smoother"]
 Floats = NDArray[np.float64]
 
 _BOX = slice(17, 19)  # after the keypoints, the first and the last corner of the box are points like any other
+_MIN_STEP_S = 1e-6  # less is no time, and would make any step infinitely fast
 _MIN_LENGTH = 0.02  # of the image's longer side, as in `matching.areas_px`
 
 
@@ -77,7 +78,9 @@ class Smoother:
             time_s: capture time of the frame on any clock; where it stands still or steps back, all begin anew.
             size: (width, height) of the image in pixels.
         """
-        self._pasts = {each: past for each, past in self._pasts.items() if 0 < time_s - past.time_s <= self._max_gap_s}
+        self._pasts = {
+            each: past for each, past in self._pasts.items() if _MIN_STEP_S < time_s - past.time_s <= self._max_gap_s
+        }
         ids = [pose.id for pose in poses if pose.id is not None]
         if not ids:
             return tuple(poses)

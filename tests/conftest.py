@@ -1,6 +1,11 @@
-"""What all tests share: `--no-skips`, for machines that must have everything."""
+"""What all tests share: `--no-skips`, for machines that must have everything, and steady examples."""
 
 import pytest
+from hypothesis import settings
+
+# The same examples every time, and no limit on the time of one: a busy machine is no mistake.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile("steady")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

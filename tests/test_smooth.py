@@ -288,3 +288,10 @@ def test_nothing_is_told_outside_the_range_of_what_was_seen(
         assert (hulls.min(0) <= told.box_xyxy).all()
         assert (told.box_xyxy <= hulls.max(0)).all()
         assert (told.box_xyxy[:2] <= told.box_xyxy[2:]).all()
+
+
+def test_hardly_any_time_between_two_frames_is_none() -> None:
+    smoother = Smoother()
+    smoother.update([pose(track_id=1)], 10.0, (1280, 720))
+    (told,) = smoother.update([pose(x=0.5, track_id=1)], 10.0 + 1e-9, (1280, 720))
+    np.testing.assert_array_equal(told.keypoints, pose(x=0.5).keypoints)
