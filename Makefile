@@ -13,7 +13,7 @@ export EDGE_POSE_MODEL_MIRROR ?= $(abspath $(SHARED)/models)
 export EDGE_POSE_TEST_DATA ?= $(abspath $(SHARED))
 endif
 
-.PHONY: demo setup test system-test check format bench picture locks schemas clean
+.PHONY: demo setup test system-test check format bench scene-score picture locks schemas clean
 
 setup: $(VENV)/.installed
 
@@ -50,6 +50,10 @@ format: setup
 
 bench: setup
 	@$(BIN)/edge-pose bench
+
+# How many of the synthetic people the default model finds; fails below 90 % and 75 %.
+scene-score: setup
+	$(BIN)/python tools/scene_score.py --frames 120 --size 256x448 --size 160x256 --min-found 90 --min-found 75
 
 # The README's picture: one frame of the scene, as the model sees it.
 picture: setup
