@@ -1,13 +1,14 @@
 """What the tools measure with unless told otherwise."""
 
 import os
+import sys
 from pathlib import Path
 
 from edge.errors import EdgeError
 from edge.models.files import places, resolve
 from edge.models.manifest import load_manifest
 
-__all__ = ["default_model"]
+__all__ = ["default_model", "parse_size", "show_progress"]
 
 
 def default_model() -> Path | None:
@@ -17,3 +18,16 @@ def default_model() -> Path | None:
         return resolve(None, load_manifest(where.mirror), where).path
     except EdgeError:
         return None
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Parse `HxW` into (width, height)."""
+    height, width = (int(side) for side in text.split("x"))
+    return width, height
+
+
+def show_progress(done: int, total: int, label: str = "") -> None:
+    """Draw a bar on a terminal; into a pipe nothing."""
+    if sys.stderr.isatty():
+        bar = "#" * (30 * done // total)
+        print(f"\r{label} [{bar:30}] {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from at_hand import default_model
+from at_hand import default_model, parse_size, show_progress
 from numpy.typing import NDArray
 
 from edge.camera.scene import Scene, TruePerson
@@ -79,7 +79,7 @@ def score(options: argparse.Namespace, size: tuple[int, int]) -> dict[str, Any]:
         published += len(poses)
         if options.save:
             _save(options.save / f"{size[1]}x{size[0]}_{done * STEP:06}.png", image, people, poses)
-        _progress(done + 1, options.frames, f"{size[1]}x{size[0]}")
+        show_progress(done + 1, options.frames, f"{size[1]}x{size[0]}")
     engine.close()
     return {
         "size": f"{size[1]}x{size[0]}",
@@ -133,21 +133,10 @@ def _save(path: Path, image: Image, people: Sequence[TruePerson], poses: Sequenc
     cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 
 
-def _progress(done: int, total: int, label: str) -> None:
-    if sys.stderr.isatty():
-        bar = "#" * (30 * done // total)
-        print(f"\r{label} [{bar:30}] {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, width = (int(side) for side in text.split("x"))
-    return width, height
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=default_model(), help="default: the manifest's default")
-    parser.add_argument("--size", type=_size, action="append", metavar="HxW", help="height first; may be repeated")
+    parser.add_argument("--size", type=parse_size, action="append", metavar="HxW", help="height first; may be repeated")
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--min-score", type=float, default=0.2, help="of a pose to count (default: 0.2, as published)")

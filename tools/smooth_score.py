@@ -16,14 +16,13 @@ Keypoints count that are in sight, with a score of MIN_SCORE and more, of people
 import argparse
 import json
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from at_hand import default_model
+from at_hand import default_model, parse_size, show_progress
 from numpy.typing import NDArray
 
 from edge.camera.scene import Scene, TruePerson
@@ -106,7 +105,7 @@ def record(options: argparse.Namespace) -> list[Moment]:
         time_s = index / options.fps
         result = flow.step(maker.make(Frame(image, index, time_s, time_s, time_s)))
         moments.append(Moment(time_s, result.poses, people))
-        _progress(index + 1, options.frames)
+        show_progress(index + 1, options.frames)
     engine.close()
     return moments
 
@@ -218,21 +217,10 @@ def table(figures: dict[str, dict[str, dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        bar = "#" * (30 * done // total)
-        print(f"\r[{bar:30}] {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, width = (int(side) for side in text.split("x"))
-    return width, height
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=default_model(), help="default: the manifest's default")
-    parser.add_argument("--size", type=_size, metavar="HxW", help="height first (default: as the product chooses)")
+    parser.add_argument("--size", type=parse_size, metavar="HxW", help="height first (default: as the product chooses)")
     parser.add_argument("--frames", type=int, default=1500)
     parser.add_argument("--fps", type=float, default=25.0)
     parser.add_argument("--seed", type=int, default=0)
