@@ -1,4 +1,4 @@
-"""What happened lately: percentiles of the last values, events per second."""
+"""What happened lately: percentiles of the last values."""
 
 import math
 
