@@ -1,38 +1,66 @@
 """From a model's outputs to poses. The only place where the model's (y, x) becomes (x, y)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.geometry import Letterbox
+from edge.heads import HeadsDecoder, HeadsSpec
 from edge.pose import Pose
 
-__all__ = ["decode", "decode_multipose", "decode_singlepose"]
+__all__ = ["Decoder", "decode_multipose", "decode_singlepose"]
 
 # A keypoint below this says nothing about where the person ends (the score at which MoveNet's own crop
 # algorithm starts to trust a keypoint, TF Hub's MoveNet tutorial).
 MIN_BOX_KEYPOINT_SCORE = 0.2
 
 
-def decode(
-    kind: str,
-    outputs: Sequence[NDArray[Any]],
-    box: Letterbox,
-    *,
-    min_score: float = 0.2,
-) -> tuple[Pose, ...]:
-    """Decode the outputs of a model of `kind` into poses on the camera image, best score first.
+MAX_PEOPLE = 30
+"""Where the decoding is ours, there is no reason to stop at the six people of the published graph."""
 
-    Args:
-        kind: `multipose` or `singlepose`.
-        outputs: what the engine returned for this kind.
-        box: the letterbox that made the input.
-        min_score: people below this score are not reported.
-    """
-    poses = (decode_multipose if kind == "multipose" else decode_singlepose)(outputs[0], box)
-    return tuple(sorted((pose for pose in poses if pose.score >= min_score), key=lambda pose: -pose.score))
+
+class Outputs(Protocol):
+    """What a decoder has to know of a model; `edge.ports.ModelSpec` has it."""
+
+    @property
+    def kind(self) -> str:
+        """`multipose`, `singlepose` or `heads`."""
+
+    @property
+    def heads(self) -> HeadsSpec | None:
+        """What the maps are, for the kind `heads`."""
+
+
+class Decoder:
+    """Decodes the outputs of models into poses; keeps what it works in from frame to frame."""
+
+    def __init__(self) -> None:
+        self._heads: HeadsDecoder | None = None
+
+    def decode(
+        self, model: Outputs, outputs: Sequence[NDArray[Any]], box: Letterbox, *, min_score: float = 0.2
+    ) -> tuple[Pose, ...]:
+        """Return the people in the outputs of `model`, on the camera image, best score first.
+
+        Args:
+            model: that made the outputs; it may be another one every time.
+            outputs: what the engine returned for its kind.
+            box: the letterbox that made the input.
+            min_score: people below this score are not reported.
+        """
+        if model.heads is not None:
+            rows = self._heads_of(model.heads).rows(outputs, min_score=min_score, max_people=MAX_PEOPLE)
+            poses = decode_multipose(rows, box)
+        else:
+            poses = (decode_multipose if model.kind == "multipose" else decode_singlepose)(outputs[0], box)
+        return tuple(sorted((pose for pose in poses if pose.score >= min_score), key=lambda pose: -pose.score))
+
+    def _heads_of(self, spec: HeadsSpec) -> HeadsDecoder:
+        if self._heads is None or self._heads.spec is not spec:
+            self._heads = HeadsDecoder(spec)
+        return self._heads
 
 
 def decode_multipose(output: NDArray[np.float32], box: Letterbox) -> list[Pose]:

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from edge.decode import decode
+from edge.decode import Decoder
 from edge.mailbox import Mailbox
 from edge.matching import keep_unique
 from edge.outputs import Outlet
@@ -39,6 +39,7 @@ class Flow:
     on_result: Callable[[PoseFrame], None]
     busy_since_s: float | None = None
     frames: int = 0
+    _decoder: Decoder = field(default_factory=Decoder)
 
     def run(self, inputs: Mailbox[ModelInput], outlets: Sequence[Outlet]) -> None:
         """Work until the mailbox is closed or `max_frames` are through."""
@@ -59,8 +60,8 @@ class Flow:
         start_s = time.perf_counter()
         outputs = self.engine.run(item.tensor)
         inference_ms = (time.perf_counter() - start_s) * 1e3
-        kind, frame = self.engine.spec.kind, item.frame
-        poses = decode(kind, outputs, item.letterbox, min_score=self.min_score)
+        frame = item.frame
+        poses = self._decoder.decode(self.engine.spec, outputs, item.letterbox, min_score=self.min_score)
         poses = tuple(keep_unique(poses, frame.size)[: self.max_people])
         if self.tracker is not None:
             poses = self.tracker.update(poses, frame.media_time_s, frame.size)

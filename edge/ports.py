@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from edge.frame import Frame
+from edge.heads import HeadsSpec
 from edge.pose import Pose
 
 __all__ = ["Camera", "Engine", "ModelSpec", "PoseFrame", "Sink"]
@@ -54,12 +55,13 @@ class ModelSpec:
 
     Attributes:
         name: name in the manifest, or the file's stem.
-        kind: `multipose` or `singlepose`.
+        kind: `multipose`, `singlepose` or `heads`.
         input_size: (width, height) in pixels.
         input_dtype: NumPy name: uint8, int8, int32 or float32.
         input_codes: None when pixel values go in as they are, else (256,) of `input_dtype`: what to feed for
             pixel value i (quantized or normalized inputs).
         accelerator: `cpu` or `edgetpu`.
+        heads: what the outputs are, for the kind `heads`.
     """
 
     name: str
@@ -68,6 +70,7 @@ class ModelSpec:
     input_dtype: str
     input_codes: NDArray[Any] | None = None
     accelerator: str = "cpu"
+    heads: HeadsSpec | None = None
 
 
 class Engine(Protocol):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from data import data, model, needs_data, needs_models
 from edge.camera.images import ImagesCamera
-from edge.decode import decode
+from edge.decode import Decoder
 from edge.engine.litert import LiteRtEngine
 from edge.matching import keep_unique
 from edge.preprocess import InputMaker
@@ -58,7 +58,7 @@ def package_loop(coco: Any, *, unique: bool) -> list[Detection]:
     camera.open()
     while (frame := camera.read()) is not None:
         made = maker.make(frame)
-        poses = decode(engine.spec.kind, engine.run(made.tensor), made.letterbox, min_score=0.0)
+        poses = Decoder().decode(engine.spec, engine.run(made.tensor), made.letterbox, min_score=0.0)
         kept = keep_unique(poses, frame.size) if unique else poses
         image_id = names[frame.index][1]
         found += [detection(image_id, pose.keypoints[:, :2] * frame.size, pose.score) for pose in kept]

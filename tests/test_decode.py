@@ -2,8 +2,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.decode import decode
+from edge.decode import Decoder
 from edge.geometry import fit
+from edge.ports import ModelSpec
+
+decode = Decoder().decode
+MULTIPOSE = ModelSpec("m", "multipose", (256, 256), "uint8")
+SINGLEPOSE = ModelSpec("s", "singlepose", (192, 192), "uint8")
 
 WIDE = fit((1280, 720), (256, 256))  # 56 px of padding above and below: inner y is 0.21875..0.78125
 PLAIN = fit((256, 160), (256, 160))
@@ -21,7 +26,7 @@ def output(*rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def test_y_x_of_the_model_becomes_x_y() -> None:
-    (pose,) = decode("multipose", [output(row())], PLAIN)
+    (pose,) = decode(MULTIPOSE, [output(row())], PLAIN)
     assert pose.keypoints.shape == (17, 3)
     np.testing.assert_allclose(pose.keypoints[4], [0.25, 0.5, 0.3], atol=1e-6)
     np.testing.assert_allclose(pose.box_xyxy, [0.2, 0.4, 0.4, 0.7], atol=1e-6)
@@ -29,25 +34,25 @@ def test_y_x_of_the_model_becomes_x_y() -> None:
 
 
 def test_keypoints_and_boxes_take_the_same_way_out_of_the_padding() -> None:
-    (pose,) = decode("multipose", [output(row(x=0.25, y=0.21875))], WIDE)
+    (pose,) = decode(MULTIPOSE, [output(row(x=0.25, y=0.21875))], WIDE)
     np.testing.assert_allclose(pose.keypoints[0, :2], [0.25, 0], atol=1e-6)
     np.testing.assert_allclose(pose.box_xyxy, [0.2, 0, 0.4, 0.2 / 0.5625], atol=1e-6)
 
 
 def test_boxes_are_clipped_and_keypoints_are_not() -> None:
-    (pose,) = decode("multipose", [output(row(x=1.1, y=-0.02))], PLAIN)
+    (pose,) = decode(MULTIPOSE, [output(row(x=1.1, y=-0.02))], PLAIN)
     np.testing.assert_allclose(pose.keypoints[0, :2], [1.1, -0.02], atol=1e-6)
     np.testing.assert_allclose(pose.box_xyxy, [1, 0, 1, 0.18], atol=1e-6)
 
 
 def test_the_best_people_come_first_and_the_weak_ones_not_at_all() -> None:
     rows = [row(score=score) for score in (0.3, 0.19, 0.8, 0.2001)]
-    poses = decode("multipose", [output(*rows)], PLAIN, min_score=0.2)
+    poses = decode(MULTIPOSE, [output(*rows)], PLAIN, min_score=0.2)
     assert [round(pose.score, 2) for pose in poses] == [0.8, 0.3, 0.2]
 
 
 def test_no_keypoint_is_left_out_for_a_low_score() -> None:
-    (pose,) = decode("multipose", [output(row())], PLAIN)
+    (pose,) = decode(MULTIPOSE, [output(row())], PLAIN)
     assert len(pose.keypoints) == 17
 
 
@@ -56,11 +61,11 @@ def test_a_single_person_gets_the_mean_score_and_the_box_of_the_trusted_keypoint
     keypoints[0, 0, :, :2] = 0.95  # not trusted: no part of the box
     keypoints[0, 0, 0] = [0.3, 0.2, 0.9]  # y, x, score
     keypoints[0, 0, 1] = [0.6, 0.5, 0.8]
-    (pose,) = decode("singlepose", [keypoints], PLAIN, min_score=0.05)
+    (pose,) = decode(SINGLEPOSE, [keypoints], PLAIN, min_score=0.05)
     assert pose.score == pytest.approx(1.7 / 17)
     np.testing.assert_allclose(pose.box_xyxy, [0.2, 0.3, 0.5, 0.6], atol=1e-6)
     np.testing.assert_allclose(pose.keypoints[0], [0.2, 0.3, 0.9], atol=1e-6)
 
 
 def test_nobody_is_found_where_no_keypoint_is_trusted() -> None:
-    assert decode("singlepose", [np.full((1, 1, 17, 3), 0.1, np.float32)], PLAIN, min_score=0) == ()
+    assert decode(SINGLEPOSE, [np.full((1, 1, 17, 3), 0.1, np.float32)], PLAIN, min_score=0) == ()

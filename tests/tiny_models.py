@@ -1,12 +1,13 @@
 """Builds tiny TFLite files whose output repeats what was fed: a wrong dtype, scale or channel order shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
+from numpy.typing import NDArray
 
 TYPES = {
     "uint8": tfl.TensorType.UINT8,
@@ -28,10 +29,16 @@ class _Graph:
         self.model.subgraphs = [self.graph]
 
     def tensor(
-        self, dtype: str, shape: Sequence[int], *, data: Any = None, quantization: tuple[float, int] | None = None
+        self,
+        dtype: str,
+        shape: Sequence[int],
+        *,
+        data: Any = None,
+        quantization: tuple[float, int] | None = None,
+        name: str = "",
     ) -> int:
         tensor = tfl.TensorT()
-        tensor.name = f"t{len(self.graph.tensors)}"
+        tensor.name = name or f"t{len(self.graph.tensors)}"
         tensor.shape = list(shape)
         tensor.type = TYPES[dtype]
         tensor.buffer = 0
@@ -58,8 +65,16 @@ class _Graph:
         step.builtinOptionsType, step.builtinOptions = options
         self.graph.operators.append(step)
 
-    def save(self, path: Path, source: int, result: int) -> Path:
-        self.graph.inputs, self.graph.outputs = [source], [result]
+    def note(self, content: bytes) -> None:
+        """Put metadata of the name that the product reads into the file."""
+        buffer, entry = tfl.BufferT(), tfl.MetadataT()
+        buffer.data = np.frombuffer(content, np.uint8)
+        self.model.buffers.append(buffer)
+        entry.name, entry.buffer = "edge-pose", len(self.model.buffers) - 1
+        self.model.metadata = [entry]
+
+    def save(self, path: Path, source: int, *results: int) -> Path:
+        self.graph.inputs, self.graph.outputs = [source], list(results)
         builder = flatbuffers.Builder(4096)
         builder.Finish(self.model.Pack(builder), b"TFL3")
         path.write_bytes(bytes(builder.Output()))
@@ -103,3 +118,23 @@ def echo_model(
         tfl.BuiltinOperator.RESHAPE, [real, result_shape], result, (options.ReshapeOptions, tfl.ReshapeOptionsT())
     )
     return graph.save(path, source, result)
+
+
+def heads_model(
+    path: Path,
+    maps: Mapping[str, tuple[NDArray[Any], tuple[float, int] | None]],
+    *,
+    notes: bytes = b"",
+    height: int = 96,
+    width: int = 160,
+) -> Path:
+    """Write a model whose outputs are always the same: tensor name -> (map (1, h, w, C), its quantization)."""
+    graph = _Graph()
+    source = graph.tensor("uint8", (1, height, width, 3))
+    results = [
+        graph.tensor(values.dtype.name, values.shape, data=values, quantization=quantization, name=name)
+        for name, (values, quantization) in maps.items()
+    ]
+    if notes:
+        graph.note(notes)
+    return graph.save(path, source, *results)

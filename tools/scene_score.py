@@ -24,7 +24,7 @@ from at_hand import default_model, parse_size, show_progress
 from numpy.typing import NDArray
 
 from edge.camera.scene import Scene, TruePerson
-from edge.decode import decode
+from edge.decode import Decoder
 from edge.engine.litert import LiteRtEngine
 from edge.frame import Frame, Image
 from edge.matching import assign, oks
@@ -68,12 +68,12 @@ def score(options: argparse.Namespace, size: tuple[int, int]) -> dict[str, Any]:
     engine = LiteRtEngine(options.model, name=options.model.stem, threads=2, input_size=size)
     maker = InputMaker(size, engine.spec.input_dtype, engine.spec.input_codes)
     sightings: list[Sighting] = []
-    published = 0
+    decoder, published = Decoder(), 0
     for done in range(options.frames):
         image, people = scene.draw(done * STEP)
         made = maker.make(Frame(image, done, 0.0, 0.0, 0.0))
         outputs = engine.run(made.tensor)
-        poses = decode(engine.spec.kind, outputs, made.letterbox, min_score=options.min_score)
+        poses = decoder.decode(engine.spec, outputs, made.letterbox, min_score=options.min_score)
         seen = _sightings(people, poses, scene.size)
         sightings += seen
         published += len(poses)

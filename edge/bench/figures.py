@@ -117,7 +117,7 @@ def _laps(job: Job) -> Iterator[dict[str, float]]:
     import cv2
 
     from edge.camera.video import VideoCamera
-    from edge.decode import decode
+    from edge.decode import Decoder
     from edge.engine.litert import LiteRtEngine
     from edge.matching import keep_unique
     from edge.payload import Origin, encode, pose_message
@@ -132,7 +132,7 @@ def _laps(job: Job) -> Iterator[dict[str, float]]:
     engine = LiteRtEngine(Path(job.model), name="model", threads=job.threads, input_size=job.input_size)
     spec = engine.size_for(camera.size)
     maker, tracker, smoother = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes), Tracker(), Smoother()
-    origin = Origin("bench", "bench", "bench", "model")
+    decoder, origin = Decoder(), Origin("bench", "bench", "bench", "model")
     for _ in range(job.frames):
         watch = _Stopwatch()
         frame = camera.read()
@@ -143,7 +143,7 @@ def _laps(job: Job) -> Iterator[dict[str, float]]:
         watch.lap("letterbox")
         outputs = engine.run(item.tensor)
         watch.lap("inference")
-        poses = tuple(keep_unique(decode(spec.kind, outputs, item.letterbox), frame.size))
+        poses = tuple(keep_unique(decoder.decode(spec, outputs, item.letterbox), frame.size))
         watch.lap("decode")
         poses = tracker.update(poses, frame.media_time_s, frame.size)
         watch.lap("track")

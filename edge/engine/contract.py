@@ -1,19 +1,20 @@
 """What a TFLite file must look like to be run: judged by shapes and dtypes, never by its name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.engine.layout import Details, HeadsLayout, describe, find_heads, shape_of
+from edge.engine.notes import Notes
 from edge.errors import ModelError
 
 __all__ = ["ModelContract", "inspect"]
 
 INPUT_DTYPES = ("uint8", "int8", "int32", "float32")
 DYNAMIC = -1
-Details = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,13 @@ class ModelContract:
     """What was recognised in a model file.
 
     Attributes:
-        kind: `multipose` or `singlepose`.
+        kind: `multipose`, `singlepose` or `heads`.
         fixed_size: (width, height) of the input in pixels; None when it may be chosen.
         input_dtype: NumPy name of the input's dtype.
         input_codes: see `ModelSpec.input_codes`.
         input_index: the interpreter's index of the input tensor.
         output_indices: those of the outputs, in the order that the decoder of `kind` expects.
+        heads: what the outputs are, for the kind `heads`.
     """
 
     kind: str
@@ -35,41 +37,52 @@ class ModelContract:
     input_codes: NDArray[Any] | None
     input_index: int
     output_indices: tuple[int, ...]
+    heads: HeadsLayout | None = None
 
 
-def inspect(path: str, inputs: Sequence[Details], outputs: Sequence[Details]) -> ModelContract:
+def inspect(
+    path: str, inputs: Sequence[Details], outputs: Sequence[Details], notes: Notes | None = None
+) -> ModelContract:
     """Recognise a model by the tensor details that LiteRT gives (`get_input_details`, `get_output_details`).
+
+    Args:
+        path: begins every complaint.
+        inputs: of the interpreter.
+        outputs: likewise.
+        notes: what the file says about itself; heads are told apart by them, or by their names.
 
     Raises:
         ModelError: it is of another kind; the message names what was found and what is needed.
     """
-    kind = _kind(outputs)
+    heads = find_heads(path, outputs, notes)
+    kind = "heads" if heads else _kind(outputs)
     if kind is None:
         raise ModelError(
-            f"{path}: not a pose model that can be decoded: outputs are {_describe(outputs)}; needed is one float32 "
-            "[1, 6, 56] (MultiPose) or one float32 [1, 1, 17, 3] (Lightning, Thunder)"
+            f"{path}: not a pose model that can be decoded: outputs are {describe(outputs)}; needed is one float32 "
+            "[1, 6, 56] (MultiPose), one float32 [1, 1, 17, 3] (Lightning, Thunder), or the raw maps of the heads"
         )
     if len(inputs) != 1 or not _is_image(inputs[0]):
         raise ModelError(
-            f"{path}: inputs are {_describe(inputs)}; needed is one image [1, H, W, 3] of "
+            f"{path}: inputs are {describe(inputs)}; needed is one image [1, H, W, 3] of "
             f"{', '.join(INPUT_DTYPES[:-1])} or {INPUT_DTYPES[-1]}"
         )
     image = inputs[0]
-    _, height, width, _ = _shape(image)
+    _, height, width, _ = shape_of(image)
     return ModelContract(
         kind=kind,
         fixed_size=None if DYNAMIC in (height, width) else (width, height),
         input_dtype=np.dtype(image["dtype"]).name,
         input_codes=_codes(path, image),
         input_index=int(image["index"]),
-        output_indices=tuple(int(output["index"]) for output in outputs),
+        output_indices=heads.indices if heads else tuple(int(output["index"]) for output in outputs),
+        heads=heads,
     )
 
 
 def _kind(outputs: Sequence[Details]) -> str | None:
     if len(outputs) != 1 or np.dtype(outputs[0]["dtype"]) != np.float32:
         return None
-    match _shape(outputs[0]):
+    match shape_of(outputs[0]):
         case (1, _, 56):
             return "multipose"
         case (1, 1, 17, 3):
@@ -78,16 +91,9 @@ def _kind(outputs: Sequence[Details]) -> str | None:
 
 
 def _is_image(tensor: Details) -> bool:
-    shape = _shape(tensor)
+    shape = shape_of(tensor)
     right_shape = len(shape) == 4 and shape[0] == 1 and shape[3] == 3
     return right_shape and np.dtype(tensor["dtype"]).name in INPUT_DTYPES
-
-
-def _shape(tensor: Details) -> tuple[int, ...]:
-    # The signature keeps -1 where a side is dynamic; `shape` has a placeholder 1 there.
-    signature = tensor.get("shape_signature")
-    shape = tensor["shape"] if signature is None or len(signature) == 0 else signature
-    return tuple(int(side) for side in shape)
 
 
 def _codes(path: str, image: Details) -> NDArray[Any] | None:
@@ -120,7 +126,3 @@ def _real_values(path: str, pixels: NDArray[np.float64], low: float, high: float
     if -1.2 <= low <= -0.8 and 0.8 <= high <= 1.2:
         return pixels / 127.5 - 1
     raise ModelError(f"{path}: the quantized input stands for {low:.3g}..{high:.3g}; needed is 0..255, 0..1 or -1..1")
-
-
-def _describe(tensors: Sequence[Details]) -> str:
-    return ", ".join(f"{np.dtype(tensor['dtype']).name} {list(_shape(tensor))}" for tensor in tensors) or "none"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.engine import contract
+from edge.engine.notes import read_notes
 from edge.errors import ConfigError, InputError, ModelError, UnavailableError
 from edge.geometry import dynamic_input_size
 from edge.ports import ModelSpec
@@ -74,8 +75,9 @@ class LiteRtEngine:
         self.name = name
         self._interpreter = _construct(path, threads)
         self._contract = contract.inspect(
-            str(path), self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            str(path), self._interpreter.get_input_details(), self._interpreter.get_output_details(), read_notes(path)
         )
+        self._outputs: tuple[NDArray[Any], ...] = ()
         self._input_size = input_size or self._contract.fixed_size
         self._check_size()
         # Operators that this runtime lacks show only here; the smallest size costs least.
@@ -97,7 +99,7 @@ class LiteRtEngine:
         return self.spec
 
     def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        """Infer `tensor` (1, H, W, 3) of the spec's size and dtype.
+        """Infer `tensor` (1, H, W, 3) of the spec's size and dtype; the outputs are written over by the next call.
 
         Raises:
             ModelError: the runtime refused to infer, for which a model file is to blame.
@@ -107,7 +109,10 @@ class LiteRtEngine:
             self._interpreter.invoke()
         except RuntimeError as error:
             raise ModelError(f"{self._path}: inference failed: {_one_line(error)}") from error
-        return tuple(self._interpreter.get_tensor(index) for index in self._contract.output_indices)
+        # The interpreter refuses to run while somebody looks at its own memory, so that is copied, into our own.
+        for output, index in zip(self._outputs, self._contract.output_indices, strict=True):
+            np.copyto(output, self._interpreter.tensor(index)())
+        return self._outputs
 
     def close(self) -> None:
         """Release the interpreter and the file it maps."""
@@ -131,7 +136,11 @@ class LiteRtEngine:
 
     def _set_spec(self, size: tuple[int, int]) -> None:
         found = self._contract
-        self.spec = ModelSpec(self.name, found.kind, size, found.input_dtype, found.input_codes)
+        details = {detail["index"]: detail for detail in self._interpreter.get_output_details()}
+        outputs = [details[index] for index in found.output_indices]
+        self._outputs = tuple(np.empty(output["shape"], output["dtype"]) for output in outputs)
+        heads = found.heads.spec((outputs[0]["shape"][2], outputs[0]["shape"][1])) if found.heads else None
+        self.spec = ModelSpec(self.name, found.kind, size, found.input_dtype, found.input_codes, heads=heads)
 
 
 def _check_magic(path: Path) -> None:

@@ -1,0 +1,136 @@
+"""Notes: what a model file of our own making says about itself, as JSON inside the file or beside it."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from edge.engine.metadata import read_metadata
+from edge.errors import ModelError
+
+__all__ = ["METADATA_NAME", "Affine", "Notes", "Source", "encode_notes", "notes_path", "read_notes"]
+
+METADATA_NAME = "edge-pose"
+"""The entry in the metadata of a TFLite file whose buffer holds the notes."""
+FORMAT = 1
+MAX_NOTES_BYTES = 1 << 20
+
+
+class Affine(Struct, frozen=True):
+    """How the channels of a head were rescaled: real[c] = gain[c] * dequantized[c] + shift[c].
+
+    Attributes:
+        gain: (C,) factors, none of them 0.
+        shift: (C,) in the unit of the head.
+    """
+
+    gain: tuple[float, ...]
+    shift: tuple[float, ...]
+
+
+class Source(Struct, frozen=True):
+    """What a model was made from.
+
+    Attributes:
+        name: of the file or folder, without where it lay.
+        digest: `sha256:…` of its content.
+    """
+
+    name: str
+    digest: Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+
+
+class Notes(Struct, frozen=True, kw_only=True):
+    """What a model of our tools is.
+
+    Attributes:
+        format: version of this very record.
+        kind: what the outputs are: see `ModelSpec.kind`.
+        heads: names of the outputs in the graph's order; only for the kind `heads`.
+        activation: what `center` and `heatmap` hold: logits, or probabilities (after the sigmoid).
+        affine: the heads that were rescaled, by name.
+        quantization: of weights and activations.
+        source: what it was made from.
+        tool: what made it, with its version.
+    """
+
+    format: int = FORMAT
+    kind: Literal["multipose", "singlepose", "heads"]
+    heads: tuple[str, ...] = ()
+    activation: Literal["logits", "probabilities"] = "logits"
+    affine: dict[str, Affine] = {}
+    quantization: Literal["none", "fp16", "dynamic", "int8"]
+    source: Source
+    tool: str
+
+
+class _Format(Struct):
+    format: int
+
+
+def encode_notes(notes: Notes) -> bytes:
+    """Return notes as JSON; the same notes give the same bytes."""
+    return msgspec.json.encode(notes, order="deterministic")
+
+
+def notes_path(path: Path) -> Path:
+    """Return where the notes of a file lie that lost its own: Google's Edge TPU compiler drops metadata."""
+    return path.with_name(f"{path.name}.json")
+
+
+def read_notes(path: Path) -> Notes | None:
+    """Read the notes in a TFLite file, else those beside it; None when there are none.
+
+    Raises:
+        InputError: no such file, or not a TFLite file.
+        ModelError: the file is damaged, or its notes are none that this version understands.
+    """
+    content = read_metadata(path, METADATA_NAME, max_bytes=MAX_NOTES_BYTES + 1)
+    if content is not None:
+        return _decode(content, str(path))
+    beside = notes_path(path)
+    try:
+        with beside.open("rb") as file:
+            content = file.read(MAX_NOTES_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ModelError(f"{beside}: the notes of the model cannot be read: {error.strerror}") from error
+    return _decode(content, str(beside))
+
+
+def _decode(content: bytes, origin: str) -> Notes:
+    try:
+        problem = _foreign(content)
+        notes = None if problem else msgspec.json.decode(content, type=Notes)
+    except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
+        notes, problem = None, " ".join(str(error).split())
+    if notes is not None:
+        problem = "; ".join(_contradictions(notes))
+    if notes is None or problem:
+        raise ModelError(f"{origin}: its notes (metadata '{METADATA_NAME}') cannot be used: {problem}")
+    return notes
+
+
+def _foreign(content: bytes) -> str:
+    if len(content) > MAX_NOTES_BYTES:
+        return f"longer than {MAX_NOTES_BYTES} bytes"
+    number = msgspec.json.decode(content, type=_Format).format
+    return "" if number == FORMAT else f"format {number}, and {FORMAT} is the only one known here: update edge-pose"
+
+
+def _contradictions(notes: Notes) -> Iterator[str]:
+    if (notes.kind == "heads") != bool(notes.heads):
+        yield f"kind '{notes.kind}' with {len(notes.heads)} heads"
+    if len(set(notes.heads)) != len(notes.heads):
+        yield "one name for two heads"
+    for name, affine in notes.affine.items():
+        if name not in notes.heads:
+            yield f"affine for '{name}', which is none of its heads"
+        if len(affine.gain) != len(affine.shift):
+            yield f"affine of '{name}' has {len(affine.gain)} gains and {len(affine.shift)} shifts"
+        if 0 in affine.gain or not all(map(math.isfinite, affine.gain + affine.shift)):
+            yield f"affine of '{name}' has a gain of 0, or a number that is not finite"

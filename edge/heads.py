@@ -1,0 +1,278 @@
+"""The raw maps of MoveNet's heads become people, on the host: what the published graph does behind its heads.
+
+Coordinates in here are cells of the maps (stride 4: a cell is 4x4 pixels of the model's input), order y, x as the
+network has them; rows leave normalized to the model's input, laid out like the output of the whole graph.
+
+The steps and their constants are those of the graph published as
+tfhub.dev/google/movenet/multipose/lightning/1; a model that was cut out of single-pose Lightning has no boxes, so
+its keypoints are searched for where its regression says that they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["HEADS", "HEAD_CHANNELS", "HeadsDecoder", "HeadsSpec", "MapSpec"]
+
+HEADS = ("center", "heatmap", "regression", "offset", "box_scale", "box_offset")
+"""Order of the maps everywhere in this package; a model without boxes has the first four."""
+
+HEAD_CHANNELS = (1, 17, 34, 34, 2, 2)
+"""Center and heatmap: score per cell. Regression and offset: dy, dx of each keypoint in turn. Box scale: height,
+width. Box offset: dy, dx. All but the scores in cells."""
+
+KEYPOINTS = 17
+PEAK_SIDE = 5
+"""A center is the greatest of its 5x5 cells."""
+PEAK_TOLERANCE = 1e-6
+GRAPH_PEOPLE = 6
+"""The graph looks at so many centers."""
+GAUSSIAN = 0.3
+"""A keypoint at distance d from its seed weighs exp(-d^2 / (GAUSSIAN * shorter side of the map))."""
+MIN_KEYPOINT_SCORE = 0.127
+"""Keypoints above this make a person's score."""
+MIN_BOX_KEYPOINT_SCORE = 0.2
+"""Keypoints from this score on make the box of a person whose model gives none."""
+SEED_MARGIN = 0.15
+MIN_SEED_MARGIN = 3.0
+"""Without boxes the search goes so far beyond the seeds: a share of their extent, at least so many cells."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpec:
+    """How the values of one map are meant: `real = scale * value + shift`, per channel.
+
+    Attributes:
+        dtype: NumPy name of its values: float32, int8 or uint8.
+        scale: float32 (C,).
+        shift: float32 (C,).
+    """
+
+    dtype: str
+    scale: Floats
+    shift: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsSpec:
+    """What the maps of a model are.
+
+    Attributes:
+        size: (width, height) of the maps in cells.
+        maps: one per head, in the order of `HEADS`: six, or four without boxes.
+        logits: center and heatmap are given before the sigmoid.
+    """
+
+    size: tuple[int, int]
+    maps: tuple[MapSpec, ...]
+    logits: bool = True
+
+    @property
+    def has_boxes(self) -> bool:
+        """False for a model that was cut out of a single-pose network."""
+        return len(self.maps) == len(HEADS)
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    """The centers that are looked at, best first: P of them.
+
+    Attributes:
+        scores: (P,) of the centers.
+        seeds: (P, 17, [y, x]) where the regression puts the keypoints.
+        boxes: (P, [y0, x0, y1, x1]) clipped to the map; keypoints lie in y0 <= y < y1, x0 <= x < x1.
+    """
+
+    scores: Floats
+    seeds: Floats
+    boxes: Floats
+
+
+class HeadsDecoder:
+    """Decodes the maps of one model; what it works in is allocated here, once.
+
+    Args:
+        spec: what the maps are.
+    """
+
+    def __init__(self, spec: HeadsSpec) -> None:
+        self.spec = spec
+        width, height = spec.size
+        self._grid = np.arange(max(height, width), dtype=np.float32)
+        self._spread = GAUSSIAN * min(height, width)
+        self._centers = np.empty((height, width), np.float32)
+        self._highest = np.empty((height, width), np.float32)
+        self._heat = np.empty(height * width * KEYPOINTS, np.float32)
+        self._kernel = np.ones((PEAK_SIDE, PEAK_SIDE), np.uint8)
+        self._tables = _table(spec, 0), _table(spec, 1)
+
+    def rows(self, maps: Sequence[NDArray[Any]], *, min_score: float = 0.0, max_people: int = GRAPH_PEOPLE) -> Floats:
+        """Return float32 (1, P, 56): 17 x (y, x, score), ymin, xmin, ymax, xmax, score; the best center first.
+
+        With the defaults these are the rows of the published graph. No person scores higher than their center, so
+        centers below `min_score` are left out, though the graph's six still have their say in the others' scores.
+
+        Args:
+            maps: each (1, h, w, C), in the order of `HEADS`.
+            min_score: people below it are not wanted.
+            max_people: at most so many; those beyond the graph's six are looked for from `min_score` on.
+        """
+        people = self._people([each[0] for each in maps], min_score, max_people)
+        wanted = int((people.scores >= min_score).sum())
+        cells = self._search(maps[1][0], people, wanted)
+        scores = self._keypoint_scores(maps[1][0], cells, people)
+        return self._rows(cells + self._offsets(maps[3][0], cells), scores, people)[None]
+
+    def _people(self, maps: Sequence[NDArray[Any]], min_score: float, max_people: int) -> _People:
+        ys, xs, scores = self._peaks(maps[0], min_score, max_people)
+        cells = np.stack([ys, xs], axis=1).astype(np.float32)  # (P, [y, x])
+        seeds = cells[:, None] + self._read(2, maps[2][ys, xs]).reshape(-1, KEYPOINTS, 2)
+        if self.spec.has_boxes:
+            middle = cells + self._read(5, maps[5][ys, xs])
+            half = np.maximum(self._read(4, maps[4][ys, xs]), 0) / 2
+        else:
+            low, high = seeds.min(axis=1), seeds.max(axis=1)
+            middle, half = (low + high) / 2, (high - low) / 2
+            half = half + np.maximum(SEED_MARGIN * 2 * half, MIN_SEED_MARGIN)
+        corners = np.concatenate([middle - half, middle + half], axis=1)
+        return _People(scores, seeds, np.clip(corners, 0, self._limits()))
+
+    def _limits(self) -> Floats:
+        width, height = self.spec.size
+        return np.array([height, width, height, width], np.float32)
+
+    def _peaks(
+        self, center: NDArray[Any], min_score: float, max_people: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+        """Return y, x and score, each (P,), of the best centers, best first."""
+        self._to_scores(0, center[..., 0], self._centers)
+        cv2.dilate(self._centers, self._kernel, dst=self._highest)
+        np.subtract(self._highest, self._centers, out=self._highest)
+        peaks = np.flatnonzero(self._highest < PEAK_TOLERANCE)
+        scores = self._centers.ravel()[peaks]
+        # Empty regions are full of peaks; a few more than are wanted, since plateaus are still to be thinned.
+        order = np.argsort(-scores, kind="stable")[: 2 * max_people]
+        ys, xs = np.divmod(peaks[order], self.spec.size[0])
+        scores = scores[order]
+        if self._tables[0] is not None:
+            keep = _first_of_each_plateau(ys, xs, scores)
+            ys, xs, scores = ys[keep], xs[keep], scores[keep]
+        count = min(max(int((scores >= min_score).sum()), GRAPH_PEOPLE), max_people)
+        return ys[:count], xs[:count], scores[:count]
+
+    def _search(self, heatmap: NDArray[Any], people: _People, wanted: int) -> Floats:
+        """Return the cells of the best keypoints of the first people, (W, 17, [y, x])."""
+        cells = np.zeros((wanted, KEYPOINTS, 2), np.float32)
+        # Whole numbers v with low <= v < high are ceil(low) <= v < ceil(high).
+        for index, (top, left, bottom, right) in enumerate(np.ceil(people.boxes[:wanted]).astype(int).tolist()):
+            if top >= bottom or left >= right:
+                continue  # the graph takes the first cell then
+            crop = heatmap[top:bottom, left:right]  # (h, w, 17)
+            heat = self._heat[: crop.size].reshape(crop.shape)
+            self._to_scores(1, crop, heat)
+            np.multiply(heat, self._weights(top, bottom, people.seeds[index, :, 0])[:, None], out=heat)
+            np.multiply(heat, self._weights(left, right, people.seeds[index, :, 1])[None], out=heat)
+            best = heat.reshape(-1, KEYPOINTS).argmax(axis=0)
+            cells[index, :, 0], cells[index, :, 1] = np.divmod(best, right - left)
+            cells[index] += top, left
+        return cells
+
+    def _weights(self, first: int, end: int, seeds: Floats) -> Floats:
+        """Return the Gaussian along one axis, (end - first, 17): that of both axes is their product."""
+        away = self._grid[first:end, None] - seeds
+        return np.asarray(np.exp(np.square(away, out=away) / -self._spread))
+
+    def _keypoint_scores(self, heatmap: NDArray[Any], cells: Floats, people: _People) -> Floats:
+        """Return (W, 17): heat at the cell, weighted by the person's seed or by that of anyone else it suits better."""
+        away = cells[:, None] - people.seeds  # (W, P, 17, [y, x])
+        weights = np.exp(np.einsum("wpkc,wpkc->wpk", away, away) / -self._spread)
+        low, high = people.boxes[:, None, :2], people.boxes[:, None, 2:]
+        inside = ((cells[:, None] >= low) & (cells[:, None] < high)).all(axis=-1)  # (W, P, 17)
+        return np.asarray((weights * inside).max(axis=1, initial=0) * self._heat_at(heatmap, cells))
+
+    def _heat_at(self, heatmap: NDArray[Any], cells: Floats) -> Floats:
+        ys, xs = cells.astype(np.intp).transpose(2, 0, 1)  # (W, 17) each
+        values = self._read(1, heatmap[ys, xs, np.arange(KEYPOINTS)])
+        return _sigmoid(values, values) if self.spec.logits else values
+
+    def _offsets(self, offset: NDArray[Any], cells: Floats) -> Floats:
+        ys, xs = cells.astype(np.intp).transpose(2, 0, 1)
+        pairs = offset.reshape(*offset.shape[:2], KEYPOINTS, 2)
+        values = pairs[ys, xs, np.arange(KEYPOINTS)]  # (W, 17, [dy, dx])
+        return self._read(3, values.reshape(-1, 2 * KEYPOINTS)).reshape(values.shape)
+
+    def _read(self, head: int, values: NDArray[Any]) -> Floats:
+        """Return what values (..., C) of a map stand for."""
+        spec = self.spec.maps[head]
+        return np.asarray(values.astype(np.float32) * spec.scale + spec.shift)
+
+    def _to_scores(self, head: int, values: NDArray[Any], out: Floats) -> None:
+        """Write the scores 0..1 of a part of center or heatmap, (h, w) or (h, w, C), into `out`."""
+        table = self._tables[head]
+        if table is not None:
+            cv2.LUT(values.view(np.uint8), table, dst=out)
+            return
+        np.multiply(values, self.spec.maps[head].scale, out=out)
+        np.add(out, self.spec.maps[head].shift, out=out)
+        if self.spec.logits:
+            _sigmoid(out, out)
+
+    def _rows(self, keypoints: Floats, scores: Floats, people: _People) -> Floats:
+        wanted, limits = len(keypoints), self._limits()
+        trio = np.empty((wanted, KEYPOINTS, 3), np.float32)  # [y, x, score]
+        np.divide(keypoints, limits[:2], out=trio[..., :2])
+        trio[..., 2] = scores
+        boxes = people.boxes[:wanted] if self.spec.has_boxes else _bounds(keypoints, scores)
+        counts = scores > MIN_KEYPOINT_SCORE
+        mean = (scores * counts).sum(axis=1) / np.maximum(counts.sum(axis=1), 1)
+        parts = (
+            trio.reshape(wanted, 3 * KEYPOINTS),
+            np.clip(boxes / limits, 0, 1),
+            people.scores[:wanted, None] * mean[:, None],
+        )
+        return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def _table(spec: HeadsSpec, head: int) -> Floats | None:
+    """Return the score of every code of a quantized map, float32 (1, 256, C) by the code's byte; None for floats."""
+    meant = spec.maps[head]
+    if meant.dtype == "float32":
+        return None
+    codes = np.arange(256, dtype=np.uint8).view(meant.dtype).astype(np.float32)
+    values = codes[:, None] * meant.scale + meant.shift  # (256, C)
+    scores = _sigmoid(values, values) if spec.logits else values
+    return np.ascontiguousarray(scores[None], np.float32)
+
+
+def _sigmoid(values: Floats, out: Floats) -> Floats:
+    """Return 1 / (1 + exp(-values)), written into `out`."""
+    np.negative(values, out=out)
+    np.minimum(out, 80, out=out)  # exp(80) is a float32 still
+    np.exp(out, out=out)
+    np.add(out, 1, out=out)
+    return np.reciprocal(out, out=out)
+
+
+def _first_of_each_plateau(ys: NDArray[np.intp], xs: NDArray[np.intp], scores: Floats) -> NDArray[np.bool_]:
+    """Return (P,) which peaks to keep: neighbours of the same code are one center, not several.
+
+    Only quantized maps have such plateaus; the whole graph, in float, has none to thin.
+    """
+    apart = np.maximum(np.abs(ys[:, None] - ys), np.abs(xs[:, None] - xs))
+    same = (apart <= PEAK_SIDE // 2) & (scores[:, None] == scores)
+    return np.asarray(~np.tril(same, -1).any(axis=1))
+
+
+def _bounds(keypoints: Floats, scores: Floats) -> Floats:
+    """Return the boxes (P, [y0, x0, y1, x1]) of the trusted keypoints (P, 17, [y, x]); of all where none is."""
+    trusted = scores >= MIN_BOX_KEYPOINT_SCORE
+    trusted |= ~trusted.any(axis=1, keepdims=True)
+    low = np.where(trusted[..., None], keypoints, np.inf).min(axis=1)
+    high = np.where(trusted[..., None], keypoints, -np.inf).max(axis=1)
+    return np.concatenate([low, high], axis=1, dtype=np.float32)
