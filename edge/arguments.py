@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edge import __version__, commands
+from edge.config_schema import parse_size
 from edge.errors import UsageError
 
 __all__ = ["parser"]
@@ -101,7 +102,7 @@ def _add_watch(group: Any) -> None:
 
 
 def _add_models(group: Any) -> None:
-    models = _add(group, "models", None, "list, fetch, verify or show the models that can be asked for by name")
+    models = _add(group, "models", None, "list, fetch, verify, show or derive the models that can be asked for by name")
     actions = models.add_subparsers(title="actions", required=True, metavar="ACTION")
     _add(actions, "list", commands.models_list, "every model of the manifest, and whether its file is here")
     fetch = _add(
@@ -116,6 +117,12 @@ def _add_models(group: Any) -> None:
     verify.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all that are here)")
     show = _add(actions, "show", commands.models_show, "everything that is known about a model")
     show.add_argument("name", nargs="?", metavar="NAME", help="default: the manifest's default")
+    derive = _add(
+        actions, "derive", commands.models_derive, "make a model for many people of an int8 singlepose MoveNet"
+    )
+    derive.add_argument("source", metavar="SOURCE", help="a .tflite file, or a name of `models list`")
+    derive.add_argument("--size", metavar="HxW", type=_size, help="of its input, multiples of 32 (default: as SOURCE)")
+    derive.add_argument("--output", metavar="FILE", type=Path, required=True, help="the .tflite file to write")
 
 
 def _add_bench(group: Any) -> None:
@@ -160,3 +167,13 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got '{text}'")
     return seconds
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if size is None:
+        raise argparse.ArgumentTypeError("expected HxW such as 256x448, height first")
+    return size

@@ -8,6 +8,7 @@ Each imports what it needs: `config check` must not wait for OpenCV.
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from edge.errors import UsageError
@@ -75,6 +76,26 @@ def demo(options: argparse.Namespace, signals: Signals) -> int:
     demo = Demo(seconds=options.seconds, model=options.model, picture=options.picture)
     signals.hand_over(demo.stop)
     return demo.run()
+
+
+def models_derive(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
+    """Make a model for many people of a singlepose one."""
+    from edge.models.derive_file import derive_file
+    from edge.models.fetch import Fetcher
+    from edge.models.files import is_path, resolve, resolve_file
+    from edge.models.mirror import known_models
+    from edge.models.places import places
+    from edge.models.progress import ConsoleProgress
+
+    if is_path(options.source):
+        source = resolve_file(Path(options.source))
+    else:
+        where = places(os.environ)
+        fetch = Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch
+        source = resolve(options.source, known_models(where), where, fetch=fetch)
+    for line in derive_file(source.path, options.output, options.size):
+        print(line)
+    return 0
 
 
 def models_fetch(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
@@ -179,6 +200,8 @@ def models_show(options: argparse.Namespace, signals: Signals) -> int:  # noqa: 
         "member": row.entry.member,
         "delegate": row.entry.delegate,
         "cpu twin": row.entry.cpu_twin,
+        "made of": row.entry.derived_from,
+        "size": row.entry.size,
         "licence": row.entry.licence,
     }
     for key, value in facts.items():

@@ -49,6 +49,14 @@ def test_every_input_dtype_gets_the_real_values_that_the_graph_expects(
     np.testing.assert_allclose(fed(path, ramp()), expected, atol=tolerance)
 
 
+@pytest.mark.parametrize("quantization", [None, (1.0, 0), (1 / 127.5, 127), (1 / 127.5, 128)])
+def test_pixels_go_in_as_they_are_where_no_code_is_nearer(
+    tmp_path: Path, quantization: tuple[float, int] | None
+) -> None:
+    engine = LiteRtEngine(echo_model(tmp_path / "m.tflite", quantization=quantization), name="m")
+    assert engine.spec.input_codes is None
+
+
 def test_an_int8_input_without_scale_keeps_all_values_apart(tmp_path: Path) -> None:
     path = echo_model(tmp_path / "m.tflite", dtype="int8")
     np.testing.assert_array_equal(fed(path, ramp()), ramp().image.ravel()[:336].astype(int) - 128)

@@ -41,9 +41,9 @@ def test_an_edge_tpu_model_names_its_twin_for_the_processor() -> None:
     assert manifest.entry(entry.cpu_twin).delegate == ""
 
 
-def test_every_published_model_has_a_url_a_licence_and_unless_it_is_not_to_be_run_a_digest() -> None:
+def test_every_model_has_a_url_or_a_source_a_licence_and_unless_it_is_not_to_be_run_a_digest() -> None:
     for entry in load_manifest().entries.values():
-        assert entry.url.startswith("https://")
+        assert entry.source or entry.url.startswith("https://")
         assert entry.licence == "Apache-2.0"
         assert len(entry.digest) > len("git_blob:") or entry.kind == "savedmodel"
 
@@ -202,3 +202,51 @@ def test_a_manifest_that_is_not_a_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "models.toml").mkdir()
     with pytest.raises(UnavailableError, match=r"models\.toml: cannot read the model manifest"):
         load_manifest(tmp_path)
+
+
+EDGETPU = "movenet-singlepose-lightning-int8-edgetpu"
+DERIVED = f"""
+[many]
+file = "many.tflite"
+sha256 = "{"b2" * 32}"
+kind = "heads"
+licence = "MIT"
+derived_from = "own"
+size = "96x160"
+"""
+
+
+def test_a_derived_model_knows_the_entry_that_it_is_made_of(tmp_path: Path) -> None:
+    text = GOOD.replace("multipose", "singlepose") + DERIVED
+    manifest = load_manifest(mirror(tmp_path, text))
+    assert manifest.entry("many").source == manifest.entry("own")
+    assert manifest.entry("own").source is None
+
+
+def test_a_source_that_the_mirror_replaces_is_the_one_that_is_used(tmp_path: Path) -> None:
+    text = GOOD.replace("[own]", "[movenet-singlepose-lightning-int8]").replace("multipose", "singlepose")
+    source = load_manifest(mirror(tmp_path, text)).entry("movenet-lightning-heads-int8").source
+    assert source is not None
+    assert source.file == "own.tflite"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (DERIVED, 'many.derived_from: "own" is not a singlepose model for the processor'),
+        (DERIVED.replace('"own"', '"many"'), 'many.derived_from: "many" is not a singlepose model for the processor'),
+        (DERIVED.replace('"own"', '"far"'), 'many.derived_from: "far" is not a singlepose model for the processor'),
+        (
+            DERIVED.replace('"own"', f'"{EDGETPU}"'),
+            f'many.derived_from: "{EDGETPU}" is not a singlepose model for the processor',
+        ),
+        (DERIVED.replace('"heads"', '"multipose"'), 'many.derived_from: needs size, sha256 and kind = "heads"'),
+        (DERIVED.replace("derived_from", "# "), "many.derived_from: goes with size, and not with url"),
+        (DERIVED + 'url = "https://a.example"', "many.derived_from: goes with size, and not with url"),
+        (DERIVED.replace("96x160", "97x160"), "many.size: '97x160' is not a multiple of 32 (nearest: 96x160)"),
+        (DERIVED.replace("96x160", "auto"), "many.size: must be HxW, height first"),
+    ],
+)
+def test_a_derived_model_that_cannot_be_made_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+    (line,) = problems(tmp_path, GOOD + text)
+    assert line == f"{tmp_path}/models.toml: {complaint}"

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class LiteRtEngine:
         threads: CPU threads per inference.
         input_size: (width, height) to use instead of the camera's aspect; a model of fixed size refuses another.
         longer_side_px: longer side of the input when it follows the camera's aspect.
+        delegates: loaded by `edge.engine.delegate.load`.
 
     Raises:
         InputError: no such file, or no TFLite file at all.
@@ -68,12 +70,13 @@ class LiteRtEngine:
         threads: int = 1,
         input_size: tuple[int, int] | None = None,
         longer_side_px: int = 256,
+        delegates: Sequence[Any] = (),
     ) -> None:
         _check_magic(path)
         self._path = path
         self._longer_side_px = longer_side_px
         self.name = name
-        self._interpreter = _construct(path, threads)
+        self._interpreter = _construct(path, threads, delegates)
         self._contract = contract.inspect(
             str(path), self._interpreter.get_input_details(), self._interpreter.get_output_details(), read_notes(path)
         )
@@ -155,11 +158,11 @@ def _check_magic(path: Path) -> None:
         raise InputError(f"{path}: not a TFLite model (no {MAGIC.decode()} mark at its start)")
 
 
-def _construct(path: Path, threads: int) -> Any:
+def _construct(path: Path, threads: int, delegates: Sequence[Any]) -> Any:
     try:
         # NumPy prints a page about a runtime that was built for another NumPy; the line below says it all.
         with contextlib.redirect_stderr(io.StringIO()):
-            return Interpreter(model_path=str(path), num_threads=threads)
+            return Interpreter(model_path=str(path), num_threads=threads, experimental_delegates=list(delegates))
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: the model file is damaged or truncated ({_one_line(error)})") from error
     except (SystemError, AttributeError, ImportError, TypeError) as error:

@@ -103,7 +103,5 @@ def _uint32(data: Data, place: int) -> int:
 
 
 def _number(form: str, data: Data, place: int) -> int:
-    if place < 0:
-        raise IndexError(place)  # struct would count from the end
     number: int = struct.unpack_from(form, data, place)[0]
     return number

@@ -3,16 +3,16 @@
 import contextlib
 import fcntl
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge.errors import UnavailableError, UsageError
+from edge.errors import EdgeError, UnavailableError, UsageError
 from edge.models.archive import ArchiveError, extract_member
 from edge.models.files import accept_digest, expected_digest, find
+from edge.models.install import install, write_whole
 from edge.models.manifest import SOURCE_KIND, Manifest, ModelEntry
 from edge.models.part import Part
 from edge.models.places import MIRROR_VARIABLE, Places
@@ -85,7 +85,7 @@ class Fetcher:
                 path = find(entry, self._where, digest)
                 if path is None:
                     _set_aside(final, digest)
-                    path = self._bring(entry, final, digest)
+                    path = self._make(entry, final) if entry.source else self._bring(entry, final, digest)
                 if accept:
                     accept_digest(entry, self._where, digest)
                 return path
@@ -137,7 +137,7 @@ class Fetcher:
             except TransferError as error:
                 problems.append(str(error))
             else:
-                _install(candidate, final)
+                install(candidate, final)
                 _part(final).discard()
                 log.info("model %s: verified, kept as %s", entry.name, final)
                 return final
@@ -148,6 +148,18 @@ class Fetcher:
             f"{entry.name}), put {entry.file} into {final.parent}, name a folder or address that has it in "
             f"{MIRROR_VARIABLE}{by_path}"
         )
+
+    def _make(self, entry: ModelEntry, final: Path) -> Path:
+        """Put a derived model's file under its name, made of its source, which is fetched if need be."""
+        from edge.models.derive import derive_entry  # noqa: PLC0415 - 0.2 s for TFLite's tables, seldom needed
+
+        assert entry.source is not None
+        try:
+            write_whole(final, derive_entry(entry, self.fetch(entry.source)))
+        except EdgeError as error:
+            raise UnavailableError(f"model '{entry.name}' is made of '{entry.source.name}': {error}") from error
+        log.info("model %s: made of '%s', kept as %s", entry.name, entry.source.name, final)
+        return final
 
     def _sources(self, entry: ModelEntry) -> Iterator[_Source]:
         if self._where.mirror_url:
@@ -217,18 +229,6 @@ def _set_aside(path: Path, digest: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         path.replace(path.with_name(f"{path.name}.bad"))
         log.warning("%s: is not the file that it should be: renamed to %s.bad", path, path.name)
-
-
-def _install(candidate: Path, final: Path) -> None:
-    """Give a file its name in such an order that after a power cut it is there whole, or not at all."""
-    with candidate.open("rb") as file:
-        os.fsync(file.fileno())
-    candidate.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @contextlib.contextmanager

@@ -112,7 +112,7 @@ def resolve(
             return ResolvedModel(entry.name, finding.path, finding.source, entry)
         found.append(finding)
         _report(finding, entry)
-    if fetch is not None and (entry.url or where.mirror_url):
+    if fetch is not None and (entry.url or entry.source or where.mirror_url):
         return ResolvedModel(entry.name, fetch(entry), "cache", entry)
     looked = ", ".join(f"{finding.source} {finding.path.parent}: {finding.state}" for finding in found)
     raise UnavailableError(

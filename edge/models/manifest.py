@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from edge.config_check import check_table, parse_toml, printable, read_toml, shown, suggestion
+from edge.config_schema import parse_size
 from edge.errors import ConfigError, UnavailableError
 
 __all__ = ["MANIFEST_NAME", "SOURCE_KIND", "Manifest", "ModelEntry", "check_url", "lay_over", "load_manifest"]
@@ -61,6 +62,11 @@ def _check_git_blob(digest: str) -> None:
         raise ValueError("must be 40 hexadecimal digits")
 
 
+def _check_derived_size(size: str) -> None:
+    if parse_size(size) is None:
+        raise ValueError("must be HxW, height first")
+
+
 class EntryTable(Struct, frozen=True, kw_only=True):
     """The keys of one model's table in the manifest."""
 
@@ -73,6 +79,8 @@ class EntryTable(Struct, frozen=True, kw_only=True):
     git_blob: Annotated[str, Meta(extra={"check": _check_git_blob})] = ""
     delegate: Literal["edgetpu", ""] = ""
     cpu_twin: str = ""
+    derived_from: str = ""
+    size: Annotated[str, Meta(extra={"check": _check_derived_size})] = ""
 
 
 class ModelEntry(EntryTable, frozen=True, kw_only=True):
@@ -91,9 +99,13 @@ class ModelEntry(EntryTable, frozen=True, kw_only=True):
             and the content. One of the two digests is always there, but for a `savedmodel`.
         delegate: the accelerator it was compiled for; empty: none.
         cpu_twin: name of the same model for the processor; empty: none.
+        derived_from: name of the singlepose model that it is made of on this machine; empty: it is published.
+        size: `HxW` of a derived model's input.
+        source: the entry that `derived_from` names.
     """
 
     name: str
+    source: "ModelEntry | None" = None
 
     @property
     def digest(self) -> str:
@@ -187,7 +199,8 @@ def _lay_over(under: Manifest, tables: Mapping[str, Any], origin: str) -> Manife
     problems = problems or list(_dangling(default, entries))  # a bad entry would look like a missing one
     if problems:
         raise ConfigError(*(f"{origin}: {problem}" for problem in problems))
-    return Manifest(default, entries)
+    linked = {name: replace(entry, source=entries.get(entry.derived_from)) for name, entry in entries.items()}
+    return Manifest(default, linked)
 
 
 def _entry(name: str, table: object) -> tuple[ModelEntry | None, list[str]]:
@@ -202,6 +215,10 @@ def _entry(name: str, table: object) -> tuple[ModelEntry | None, list[str]]:
         complaints.append(": no sha256 or git_blob: a file without a known digest is never loaded by name")
     if {"sha256", "git_blob"} <= table.keys():
         complaints.append(": give sha256 or git_blob, not both")
+    if table.get("derived_from") and not (table.get("size") and table.get("sha256") and table.get("kind") == "heads"):
+        complaints.append('.derived_from: needs size, sha256 and kind = "heads"')
+    if bool(table.get("derived_from")) != bool(table.get("size")) or {"derived_from", "url"} <= table.keys():
+        complaints.append(".derived_from: goes with size, and not with url")
     return (None, complaints) if complaints else (ModelEntry(name=name, **asdict(EntryTable(**good))), [])
 
 
@@ -214,7 +231,13 @@ def _dangling(default: object, entries: Mapping[str, ModelEntry]) -> Iterator[st
     for entry in entries.values():
         if entry.cpu_twin and (entry.cpu_twin not in entries or not _for_processor(entries[entry.cpu_twin])):
             yield f"{entry.name}.cpu_twin: {shown(entry.cpu_twin)} is not a model for the processor"
+        if entry.derived_from and not _derivable(entries.get(entry.derived_from)):
+            yield f"{entry.name}.derived_from: {shown(entry.derived_from)} is not a singlepose model for the processor"
 
 
 def _for_processor(entry: ModelEntry) -> bool:
     return not entry.delegate and entry.kind != SOURCE_KIND
+
+
+def _derivable(entry: ModelEntry | None) -> bool:
+    return entry is not None and entry.kind == "singlepose" and not entry.delegate

@@ -1,0 +1,45 @@
+"""Gives files their names in such an order that after a power cut each is there whole, or not at all."""
+
+import os
+import stat
+from pathlib import Path
+
+from edge.errors import UnavailableError
+
+__all__ = ["install", "write_whole"]
+
+
+def install(candidate: Path, final: Path) -> None:
+    """Give a finished file, in the same folder, its name; one that has it is replaced. Raises OSError."""
+    with candidate.open("rb") as file:
+        os.fsync(file.fileno())
+    candidate.replace(final)
+    folder = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole, or not at all, in place of one that is there; through a link, as `cp` does.
+
+    Raises:
+        UnavailableError: it cannot be written: no such folder, no room, no right to, or no ordinary file there.
+    """
+    try:
+        final = path.resolve()
+        if final.exists() and not stat.S_ISREG(final.stat().st_mode):
+            raise UnavailableError(f"{path}: is no ordinary file: name another output")
+        candidate = final.with_name(f".{final.name}.{os.getpid()}.new")
+        try:
+            candidate.write_bytes(content)
+            install(candidate, final)
+        finally:
+            candidate.unlink(missing_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"{path}: cannot be written: {error.strerror}: {_advice(path)}") from error
+
+
+def _advice(path: Path) -> str:
+    return "make room or give rights, or name another output" if path.parent.is_dir() else "make that folder first"

@@ -1,0 +1,58 @@
+"""Gives a fully convolutional TFLite graph another input size."""
+
+from typing import Any
+
+import numpy as np
+
+from edge.errors import ModelError
+from edge.models.packing import schema
+from edge.models.tflite import TfliteModel
+
+__all__ = ["resize"]
+
+OPERATORS = ("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "QUANTIZE", "RESIZE_BILINEAR")
+"""Each works at any size, and an Edge TPU takes it (coral.ai/docs/edgetpu/models-intro, "Supported operations")."""
+
+
+def resize(model: TfliteModel, old_size: tuple[int, int], new_size: tuple[int, int]) -> None:
+    """Change the shapes of all maps, and the sizes that resizes aim at, in proportion to the input's.
+
+    Args:
+        model: is changed; only convolutions with padding SAME, sums of maps, and resizes to a constant size.
+        old_size: (width, height) of its input.
+        new_size: what that shall be; multiples of the deepest map's stride.
+
+    Raises:
+        ModelError: it has other operators, or a map whose size is not a whole fraction of the input's.
+    """
+    foreign = sorted(set(model.op_names()) - set(OPERATORS))
+    if foreign:
+        raise ModelError(f"{model.origin}: cannot be cut so that only operators for an Edge TPU are left: {foreign}")
+    maps = {int(tensor) for op in model.graph.operators for tensor in (op.inputs[0], *op.outputs)}
+    for tensor in sorted(maps):
+        _scale_shape(model, tensor, old_size, new_size)
+    for op in model.graph.operators:
+        _check_padding(model, op)
+        if model.op_name(op) == "ADD" and int(op.inputs[1]) not in maps:
+            raise ModelError(f"{model.origin}: adds a constant map, which has one size only")
+        if model.op_name(op) == "RESIZE_BILINEAR":
+            model.set_constant(int(op.inputs[1]), np.array(model.shape(int(op.outputs[0]))[1:3], np.int32))
+
+
+def _scale_shape(model: TfliteModel, tensor: int, old_size: tuple[int, int], new_size: tuple[int, int]) -> None:
+    batch, height, width, channels = model.shape(tensor)
+    (old_width, old_height), (new_width, new_height) = old_size, new_size
+    if height * new_height % old_height or width * new_width % old_width:
+        raise ModelError(
+            f"{model.origin}: a map of {height}x{width} does not fit an input of {new_height}x{new_width} (HxW)"
+        )
+    shape = (batch, height * new_height // old_height, width * new_width // old_width, channels)
+    model.graph.tensors[tensor].shape = np.array(shape, np.int32)
+    model.graph.tensors[tensor].shapeSignature = None
+
+
+def _check_padding(model: TfliteModel, op: Any) -> None:
+    """Refuse a convolution that loses cells at the borders: its maps are no whole fraction of the input."""
+    padding = getattr(op.builtinOptions, "padding", schema.Padding.SAME)
+    if padding != schema.Padding.SAME and model.shape(int(op.inputs[1]))[1:3] != (1, 1):
+        raise ModelError(f"{model.origin}: has a convolution without SAME padding: its size cannot be changed")
