@@ -1,8 +1,10 @@
 # make demo   show the whole way with no hardware        make setup   build .venv with .venv/bin/edge-pose
 # make test   every test that needs no root               make check   format, lint, types, imports
+# make workstation   build .venv-workstation with TensorFlow, for tools/convert.py and tools/evaluate.py
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
+WORKSTATION ?= .venv-workstation
 LOCK ?= tools/locks/default.txt
 BIN := $(VENV)/bin
 
@@ -28,15 +30,28 @@ $(VENV)/.installed: pyproject.toml $(LOCK)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[dev]'
 	@touch $@
 
+# Converting models needs TensorFlow, 2 GB of it: apart from what goes onto a device.
+workstation: $(WORKSTATION)/.installed
+
+$(WORKSTATION)/.installed: pyproject.toml tools/locks/workstation.txt
+	@echo "installing into $(WORKSTATION), a few minutes ..."
+	@$(PYTHON) -m venv $(WORKSTATION)
+	@$(WORKSTATION)/bin/pip install --quiet --disable-pip-version-check -c tools/locks/workstation.txt -e '.[workstation]'
+	@touch $@
+
 demo: setup
 	@$(BIN)/edge-pose demo --picture demo.png $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(MODEL),--model $(MODEL))
 
 test: setup
-	$(BIN)/python -m pytest --ignore tests/system $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest --ignore tests/system --ignore tests/workstation $(PYTEST_FLAGS)
 
 # Environments of their own: other TFLite runtimes from the package index.
 system-test: setup
 	$(BIN)/python -m pytest tests/system $(PYTEST_FLAGS)
+
+# What needs TensorFlow: models are converted, checked and run.
+workstation-test: workstation
+	$(WORKSTATION)/bin/python -m pytest tests/workstation $(PYTEST_FLAGS)
 
 check: setup
 	$(BIN)/ruff format --check .

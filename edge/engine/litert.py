@@ -134,6 +134,8 @@ class LiteRtEngine:
             if self._contract.fixed_size is None:
                 self._interpreter.resize_tensor_input(self._contract.input_index, [1, height, width, 3])
             self._interpreter.allocate_tensors()
+            if self._contract.kind == "heads" and self._contract.fixed_size is None:
+                self._interpreter.invoke()  # maps of an open size get their shapes only now
         except (RuntimeError, ValueError) as error:
             raise _cannot_prepare(self._path, size, error) from error
 

@@ -1,0 +1,127 @@
+"""The converter's verdict: what counts as the same pose, what is lost, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from converter.check import Parity, parity, rows_of
+from converter.pictures import Picture, scene_pictures
+from converter.report import Findings, format_table, judge
+from converter.runs import Rows
+from converter.speed import Speed
+
+from edge.errors import ModelError
+from edge.geometry import fit
+
+SIZE = (256, 160)
+LETTERBOX = fit((1280, 720), SIZE)
+PICTURE = Picture(0, np.zeros((1, 160, 256, 3), np.uint8), LETTERBOX)
+
+
+def person(x: float, score: float = 0.6) -> Rows:
+    """Return a row: a person 0.1 wide and 0.5 high around `x`, a keypoint every 0.03."""
+    steps = np.arange(17)
+    keypoints = np.stack([0.2 + 0.03 * steps, x + 0.05 * np.sin(steps), np.full(17, 0.7)], axis=1)
+    return np.concatenate([keypoints.ravel(), [0.2, x - 0.05, 0.7, x + 0.05, score]]).astype(np.float32)
+
+
+def rows(*people: Rows) -> Rows:
+    return np.stack(people) if people else np.empty((0, 56), np.float32)
+
+
+def moved(row: Rows, keypoints: int, by: float) -> Rows:
+    """Return a row whose first keypoints lie `by` further right."""
+    other = row.copy()
+    other[1 : 3 * keypoints : 3] += by
+    return other
+
+
+def test_the_same_people_in_another_order_are_the_same() -> None:
+    told = parity([PICTURE], [rows(person(0.2), person(0.7))], [rows(person(0.7), person(0.2))])
+    assert told == Parity(pictures=1, poses=2, keypoints=34, within=1.0, published=2, mean_oks=1.0)
+
+
+def test_duplicates_of_one_person_count_each() -> None:
+    told = parity([PICTURE], [rows(person(0.2), person(0.2))], [rows(person(0.2), person(0.9))])
+    assert (told.poses, told.within) == (2, 1.0)
+
+
+def test_keypoints_further_than_a_thousandth_of_the_frame_are_counted_one_by_one() -> None:
+    told = parity([PICTURE], [rows(person(0.2))], [rows(moved(moved(person(0.2), 17, 0.0009), 3, 0.0002))])
+    assert told.within == pytest.approx(14 / 17)
+
+
+def test_a_score_that_differs_by_more_than_a_thousandth_is_no_parity() -> None:
+    other = person(0.2)
+    other[2] += 0.002
+    assert parity([PICTURE], [rows(person(0.2))], [rows(other)]).within == pytest.approx(16 / 17)
+
+
+def test_people_below_a_score_of_a_tenth_are_not_looked_for() -> None:
+    told = parity([PICTURE], [rows(person(0.2, 0.09), person(0.7, 0.15))], [rows(person(0.7, 0.15))])
+    assert (told.poses, told.within, told.published) == (1, 1.0, 0)
+
+
+def test_a_person_who_is_lost_costs_the_mean_oks() -> None:
+    told = parity([PICTURE], [rows(person(0.2), person(0.7))], [rows(person(0.2), person(0.7, 0.05))])
+    assert told.mean_oks == pytest.approx(0.5, abs=0.01)
+    assert parity([PICTURE], [rows(person(0.2))], [rows()]).mean_oks == 0
+
+
+def test_oks_falls_gently_where_a_pose_shifts_a_little() -> None:
+    values = [
+        parity([PICTURE], [rows(person(0.4))], [rows(moved(person(0.4), 17, by))]).mean_oks for by in (0, 0.01, 0.1)
+    ]
+    assert values[0] == 1
+    assert 0.7 < values[1] < 0.99
+    assert values[2] < 0.1
+
+
+def test_pictures_without_anybody_are_no_loss() -> None:
+    assert parity([PICTURE], [rows()], [rows()]) == Parity(1, 0, 0, 1.0, 0, 1.0)
+
+
+def test_every_picture_is_run_and_told() -> None:
+    pictures = list(scene_pictures(SIZE, 3))
+    told: list[tuple[int, int]] = []
+    found = rows_of(lambda pixels: rows(person(float(pixels.mean()) / 256)), pictures, lambda *done: told.append(done))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert len(found) == 3
+    assert {picture.pixels.shape for picture in pictures} == {(1, 160, 256, 3)}
+
+
+def findings(same: float | None = 1.0, oks: float | None = 1.0) -> Findings:
+    return Findings(
+        output=Path("m.tflite"),
+        size_bytes=4_760_000,
+        input="uint8 160x256",
+        ops=("CONV_2D",) * 54 + ("ADD",) * 14,
+        pictures="71 pictures of there",
+        same=None if same is None else Parity(71, 20, 340, same, 8, 1.0),
+        rounding=None if oks is None else Parity(71, 20, 340, 0.4, 8, oks),
+        ap=19.104,
+        speed=Speed(ms=6.5, whole_ms=9.0, ratio=0.72),
+        min_oks=0.9,
+    )
+
+
+def test_a_file_within_the_limits_is_accepted() -> None:
+    judge(findings(0.99, 0.9))
+    judge(findings(None, None))
+
+
+def test_a_file_whose_cut_changed_keypoints_is_refused_with_the_figures() -> None:
+    with pytest.raises(ModelError, match=r"m\.tflite: not written: only 98\.9% of 340 keypoints .* 99% are needed"):
+        judge(findings(0.989))
+
+
+def test_a_file_that_lost_too_much_oks_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ModelError, match=r"mean OKS with the float graph is 0\.899; 0\.9 is needed \(--min-oks\)"):
+        judge(findings(1.0, 0.8994))
+
+
+def test_the_table_tells_size_operators_parity_accuracy_and_time() -> None:
+    text = format_table(findings())
+    for words in ("4.76 MB", "160x256", "68: 54 CONV_2D, 14 ADD", "100.00% of 340", "19.10", "0.72 of the whole graph"):
+        assert words in text
+    assert "parity" not in format_table(findings(None))

@@ -1,0 +1,96 @@
+"""The frozen graph as the converter's stages hand it on, and what every stage asks of a GraphDef."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["INPUT", "FrozenGraph", "FrozenHeads", "Links", "Quantization", "node_of"]
+
+INPUT = "input"
+"""Name of the input of every graph and file of ours."""
+Quantization = Literal["none", "fp16", "dynamic", "int8"]
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenGraph:
+    """A whole model without variables.
+
+    Attributes:
+        graph: GraphDef; its only placeholder is `input`, int32 [1, H, W, 3] with H and W open.
+        output: name of the tensor float32 [1, P, 56].
+        name: how messages name the model.
+    """
+
+    graph: Any
+    output: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenHeads:
+    """The network from its normalized input to the raw maps; no variables, no decode.
+
+    Attributes:
+        graph: GraphDef. Its only placeholder is `input`: float32 [1, H, W, 3], real = scale * pixel + shift. Each head
+            is an Identity node named like the head: center and heatmap as logits, all in cells, float32 [1, h, w, C].
+        heads: names of the heads in their canonical order.
+        size: (width, height) of the input in pixels; None: both sides are open.
+        scale: per colour channel (R, G, B), by which pixels 0..255 are multiplied.
+        shift: per colour channel, what is added then.
+        decode: GraphDef of what lies below the heads: placeholders named like the heads, and the whole graph's output
+            as an Identity node named `poses`.
+    """
+
+    graph: Any
+    heads: tuple[str, ...]
+    size: tuple[int, int] | None
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+    decode: Any
+
+
+class Links:
+    """Who feeds whom in a GraphDef; control edges do not count.
+
+    Args:
+        graph: GraphDef.
+    """
+
+    def __init__(self, graph: Any) -> None:
+        self.nodes: Mapping[str, Any] = {node.name: node for node in graph.node}
+        self._consumers: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for node in graph.node:
+            for name in self.inputs(node.name):
+                self._consumers[name].append(node.name)
+
+    def inputs(self, name: str) -> list[str]:
+        """Return the nodes that a node takes values from, in order."""
+        return [node_of(entry) for entry in self.nodes[name].input if not entry.startswith("^")]
+
+    def consumers(self, name: str) -> list[str]:
+        """Return the nodes that take a node's values."""
+        return self._consumers[name]
+
+    def above(self, name: str) -> set[str]:
+        """Return every node that a node's value depends on."""
+        return _reach([name], self.inputs)
+
+    def below(self, name: str) -> set[str]:
+        """Return every node whose value depends on a node."""
+        return _reach([name], self.consumers)
+
+
+def node_of(entry: str) -> str:
+    """Return the node of an entry of `NodeDef.input`: `name`, `name:1` or `^name`."""
+    return entry.removeprefix("^").split(":")[0]
+
+
+def _reach(start: Iterable[str], step: Callable[[str], Iterable[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        for name in step(waiting.pop()):
+            if name not in seen:
+                seen.add(name)
+                waiting.append(name)
+    return seen

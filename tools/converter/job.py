@@ -1,0 +1,130 @@
+"""From a frozen graph to one checked file under its name."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from converter.arguments import Asked
+from converter.build import build_decode, build_heads, build_whole
+from converter.calibration import calibrate
+from converter.cut import cut_heads
+from converter.graph import FrozenGraph
+from converter.join import join_decode
+from converter.label import label_heads, label_whole, signature_outputs
+from converter.quantize import quantize_int8
+from converter.report import Findings, judge
+from converter.verify import Progress, Verifier
+from edge.engine.notes import Source
+from edge.errors import UnavailableError
+from edge.models.install import install
+from edge.models.tflite import load
+
+__all__ = ["Job", "describe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that is the same for all sizes.
+
+    Attributes:
+        asked: the command line.
+        frozen: the whole graph.
+        source: for the notes.
+        verifier: checks the files.
+        say: told what begins, in a few words.
+        progress: told (done, total, what) as a step goes on.
+    """
+
+    asked: Asked
+    frozen: FrozenGraph
+    source: Source
+    verifier: Verifier
+    say: Callable[[str], None]
+    progress: Progress
+
+    def make(self, size: tuple[int, int] | None, output: Path) -> Findings:
+        """Make, check and write one file.
+
+        Args:
+            size: (width, height) of the input in pixels; None for open sides.
+            output: its name; a file that has it is replaced.
+
+        Raises:
+            ModelError: the graph cannot be converted, or the result failed its check.
+            UnavailableError: the file cannot be written.
+            InputError: the pictures to check on, or to calibrate with, cannot be read.
+        """
+        with _candidate(output) as part:
+            self._convert(size, part)
+            found = self.verifier.verify(part, size, output)
+            judge(found)
+            try:
+                install(part, output)
+            except OSError as error:
+                raise _cannot_write(output, error) from error
+        return found
+
+    def _convert(self, size: tuple[int, int] | None, part: Path) -> None:
+        quantization = self.asked.quantization
+        self.say(f"converting for {describe(size)}")
+        if quantization == "int8" and size is not None:
+            self._convert_int8(size, part)
+            return
+        if not self.asked.heads:
+            _write(part, build_whole(self.frozen, size, quantization))
+            label_whole(part, quantization=quantization, source=self.source)
+            return
+        heads = cut_heads(self.frozen, size=size)
+        _write(part, build_heads(heads, quantization))
+        names = signature_outputs(part)
+        outputs = {head: names[f"output_{place}"] for place, head in enumerate(heads.heads)}
+        label_heads(part, outputs, quantization=quantization, source=self.source)
+
+    def _convert_int8(self, size: tuple[int, int], part: Path) -> None:
+        heads = cut_heads(self.frozen, size=size)
+        calibration = calibrate(self.asked.calibration, size=size, on_progress=self.progress)
+        made = quantize_int8(heads, calibration, on_progress=self.progress)
+        _write(part, made.content)
+        model = load(part)
+        tensors = {model.name(tensor): tensor for tensor in map(int, model.graph.outputs)}
+        outputs = {head: tensors[made.output_names[head]] for head in heads.heads}
+        if self.asked.heads:
+            label_heads(part, outputs, quantization="int8", source=self.source, affine=made.affine)
+            return
+        _write(part, build_decode(heads, [model.shape(tensor) for tensor in outputs.values()]))
+        poses = join_decode(model, outputs, made.affine, load(part))
+        model.graph.outputs = np.array([poses], np.int32)
+        model.save(part)
+        label_whole(part, quantization="int8", source=self.source)
+
+
+def describe(size: tuple[int, int] | None) -> str:
+    """Return a size as `HxW`, or `dynamic`."""
+    return "dynamic" if size is None else f"{size[1]}x{size[0]}"
+
+
+@contextlib.contextmanager
+def _candidate(output: Path) -> Iterator[Path]:
+    """Provide a name in the output's folder that is gone at the end, whatever happens."""
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise _cannot_write(path.parent, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"{path}: cannot be written: {error.strerror}: make room or give rights, or name another --output"
+    )

@@ -1,0 +1,83 @@
+"""Takes a SavedModel out of a .tar.gz: its own files only, under names that we choose."""
+
+import gzip
+import re
+import shutil
+import tarfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from edge.errors import InputError, ModelError
+
+__all__ = ["is_archive", "unpack_saved_model"]
+
+GZIP_MAGIC = b"\x1f\x8b"
+WANTED = re.compile(r"(?:.*/)?(saved_model\.pb|variables/variables\.(?:index|data-\d{5}-of-\d{5}))")
+MAX_UNPACKED_BYTES = 1 << 30
+SHOWN_MEMBERS = 5
+
+
+def is_archive(head: bytes) -> bool:
+    """Tell a gzip file by its first bytes."""
+    return head.startswith(GZIP_MAGIC)
+
+
+def unpack_saved_model(archive: Path, folder: Path, *, max_bytes: int = MAX_UNPACKED_BYTES) -> None:
+    """Write the files of the one SavedModel in a .tar.gz into `folder`.
+
+    Nothing else of the archive is written, whatever it holds and however its members are called.
+
+    Args:
+        archive: the .tar.gz.
+        folder: an empty one.
+        max_bytes: what may be unpacked in all.
+
+    Raises:
+        ModelError: truncated, damaged, too large, or without exactly one SavedModel.
+        InputError: it cannot be read, or there is no room.
+    """
+    try:
+        with gzip.open(archive) as unpacked:
+            stream: Any = _Limited(unpacked, max_bytes)
+            with tarfile.open(fileobj=stream, mode="r|") as tar:
+                seen = [member.name for member in tar if not _write(tar, member, folder)]
+    except (EOFError, zlib.error, tarfile.TarError, gzip.BadGzipFile) as error:
+        raise ModelError(
+            f"{archive}: the archive is truncated or damaged ({' '.join(str(error).split())}): fetch it again"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{archive}: cannot be unpacked: {error.strerror or error}") from error
+    if not (folder / "saved_model.pb").is_file():
+        shown = ", ".join(map(ascii, seen[:SHOWN_MEMBERS])) + (", …" if len(seen) > SHOWN_MEMBERS else "")
+        raise ModelError(f"{archive}: no SavedModel in the archive: no saved_model.pb, only {shown or 'nothing'}")
+
+
+class _Limited:
+    """Reads up to a size: a small file can unpack to any amount."""
+
+    def __init__(self, file: gzip.GzipFile, max_bytes: int) -> None:
+        self._file = file
+        self._left_bytes = max_bytes
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self._left_bytes -= len(data)
+        if self._left_bytes < 0:
+            raise tarfile.ReadError("it unpacks to far more than a model")
+        return data
+
+
+def _write(tar: Any, member: tarfile.TarInfo, folder: Path) -> bool:
+    """Write a member if it is a file of a SavedModel; its name chooses only among the names that are known."""
+    name = WANTED.fullmatch(member.name)
+    if name is None or not member.isreg():
+        return False
+    target = folder / name[1]
+    if target.exists():
+        raise tarfile.ReadError("there are two SavedModels in it")
+    target.parent.mkdir(exist_ok=True)
+    source = tar.extractfile(member)
+    with target.open("wb") as sink:
+        shutil.copyfileobj(source, sink)
+    return True
