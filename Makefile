@@ -15,7 +15,7 @@ export EDGE_POSE_MODEL_MIRROR ?= $(abspath $(SHARED)/models)
 export EDGE_POSE_TEST_DATA ?= $(abspath $(SHARED))
 endif
 
-.PHONY: demo setup test system-test check format bench scene-score picture locks schemas clean
+.PHONY: demo setup test system-test workstation workstation-test check format bench scene-score picture window-picture locks schemas clean
 
 setup: $(VENV)/.installed
 
@@ -73,6 +73,10 @@ scene-score: setup
 # The README's picture: one frame of the scene, as the model sees it.
 picture: setup
 	$(BIN)/python tools/picture.py tools/pictures/scene.jpg
+
+# The README's picture of the window, on an X server without a screen; needs xvfb and imagemagick.
+window-picture: setup
+	$(BIN)/python tools/window_picture.py tools/pictures/window.jpg
 
 schemas: setup
 	$(BIN)/python -m edge.payload

@@ -9,10 +9,11 @@ import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import Literal
 
 from edge.capture import CameraThread
 from edge.config import Config
-from edge.errors import ConfigError, EdgeError, StuckError
+from edge.errors import ConfigError, EdgeError, StuckError, UnavailableError
 from edge.health import Health, StateTopic
 from edge.mailbox import Mailbox
 from edge.outputs import open_outlets
@@ -24,13 +25,16 @@ from edge.parts import (
     make_mqtt,
     make_recorder,
     make_tracker,
+    make_vitals,
+    make_window,
 )
-from edge.payload import DropCounts, Message, Origin
+from edge.payload import DropCounts, Message, Origin, StatusMessage
 from edge.pipeline import Flow
 from edge.ports import PoseFrame, Sink
 from edge.preprocess import InputMaker, ModelInput
 from edge.smooth import Smoother
 from edge.source import parse_source
+from edge.systemd import Notifier, Watchdog
 
 __all__ = ["Run", "RunOptions"]
 
@@ -69,13 +73,18 @@ class Run:
     """
 
     def __init__(self, config: Config, options: RunOptions) -> None:
-        if not (config.mqtt.url or config.output.jsonl or config.output.record):
-            raise ConfigError("no output: give --mqtt URL, --jsonl FILE or --record FILE (or set them in a config)")
+        output = config.output
+        if not (config.mqtt.url or output.jsonl or output.record or output.display):
+            raise ConfigError(
+                "no output: give --mqtt URL, --jsonl FILE, --record FILE or --display (or set them in a config)"
+            )
         self._options = options
         self._over: SimpleQueue[str] = SimpleQueue()  # safe to fill from a signal handler
+        self._notifier = Notifier()
+        self._watchdog = Watchdog(self._notifier)
         source = parse_source(config.camera.source)
         calm_opencv()
-        self._engine = load_engine(config)
+        self._engine = load_engine(config, self._on_engine)
         self._camera = make_camera(source, config, paced=options.paced, loop=options.loop)
         self._origin = Origin(
             device=config.device.name,
@@ -87,15 +96,19 @@ class Run:
         sinks: list[Sink] = [] if self._mqtt is None else [self._mqtt]
         sinks += make_jsonl(config, self._origin, on_closed=lambda: self.stop("stdout closed"))
         sinks += make_recorder(config, self._origin)
+        self._window = make_window(config, self._origin, on_quit=lambda: self.stop("window closed"))
+        sinks += [] if self._window is None else [self._window]
         self._outlets = open_outlets(sinks, paced=options.paced or self._camera.live)
         self._inputs: Mailbox[ModelInput] = Mailbox(waits=not options.paced and not self._camera.live)
         self._tracker = make_tracker(config)
+        self._vitals = make_vitals(config)
         self._health = Health(
             self._origin,
             self._publish_state,
             self._drops,
             interval_s=config.health.interval_s,
             max_silence_s=MAX_SILENCE_S if self._camera.live else None,
+            vitals=self._vitals.latest,
         )
         self._flow = Flow(
             engine=self._engine,
@@ -105,6 +118,7 @@ class Run:
             max_people=config.poses.max_people,
             max_frames=options.max_frames,
             on_result=self._on_result,
+            lossless=not options.paced and not self._camera.live,
         )
         self._camera_thread = CameraThread(
             self._camera,
@@ -127,7 +141,9 @@ class Run:
             EdgeError: the camera or the model failed for good.
             StuckError: a thread hangs in a driver.
         """
+        self._notifier.ready()  # whatever may be missing from here on is waited for
         self._health.start()
+        self._vitals.start()
         for outlet in self._outlets:
             outlet.start()
         self._flow_thread.start()
@@ -145,8 +161,13 @@ class Run:
                 return self._over.get(timeout=TICK_S)
             except Empty:
                 self._health.tick()
+                self._feed_watchdog()
                 self._raise_if_stuck()
                 self._raise_if_mute()
+
+    def _feed_watchdog(self) -> None:
+        done = self._flow.frames + self._flow.dropped
+        self._watchdog.look(done, time.monotonic(), is_excused=self._health.is_camera_away)
 
     def _raise_if_stuck(self) -> None:
         now_s = time.monotonic()
@@ -157,16 +178,22 @@ class Run:
             raise StuckError(f"model {self._origin.model}: inference hangs for {MAX_BUSY_S:g} s")
 
     def _raise_if_mute(self) -> None:
-        if all(outlet.failed for outlet in self._outlets):
+        failures = [outlet.failure for outlet in self._outlets]
+        if all(isinstance(failure, UnavailableError) for failure in failures):
+            raise UnavailableError("no output is left; see above")
+        if all(failures):
             raise EdgeError("every output has failed; see above")
 
     def _tear_down(self, reason: str) -> None:
         """Stop in reverse order; whoever hangs is left behind, the others still end cleanly."""
+        self._notifier.stopping()
         failed = self._camera_thread.error or self._flow_error
         self._camera_thread.stop()
+        self._flow.stopping = True
         self._flow_thread.join(FLOW_JOIN_S)
         self._drain(reason)
         self._health.end(str(failed) if isinstance(failed, EdgeError) else reason, is_told=failed is None)
+        self._vitals.stop()
         for outlet in self._outlets:
             outlet.close()
         self._camera_thread.join(LAST_JOIN_S)
@@ -204,12 +231,18 @@ class Run:
     def _on_result(self, result: PoseFrame) -> None:
         self._health.result(result, None if self._tracker is None else self._tracker.present_ids)
 
+    def _on_engine(self, accelerator: Literal["cpu", "edgetpu"] | None, trouble: str) -> None:
+        self._health.engine_state(accelerator, trouble)
+
     def _publish_state(self, topic: StateTopic, message: Message) -> None:
-        if self._mqtt is not None:
-            self._mqtt.set_state(topic, message)
+        if isinstance(message, StatusMessage):
+            self._notifier.status(f"{message.state}: {message.reason}" if message.reason else message.state)
+        for sink in (self._mqtt, self._window):
+            if sink is not None:
+                sink.set_state(topic, message)
 
     def _drops(self) -> DropCounts:
         lost = {outlet.sink.name: outlet.dropped for outlet in self._outlets}
         if self._mqtt is not None:
             lost["mqtt"] = lost.get("mqtt", 0) + self._mqtt.dropped
-        return DropCounts(camera=self._inputs.dropped + self._camera_thread.skipped, outputs=lost)
+        return DropCounts(camera=self._inputs.dropped + self._camera_thread.skipped + self._flow.dropped, outputs=lost)

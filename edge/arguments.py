@@ -15,11 +15,14 @@ RUN_EXAMPLES = """\
 examples:
   edge-pose run --camera scene --mqtt mqtt://localhost
   edge-pose run --camera street.mp4 --no-pace --jsonl poses.jsonl
+  edge-pose run --camera street.mp4 --display
   edge-pose run --config /etc/edge-pose/edge-pose.toml --set camera.rotate=180
 
 SRC is one of
   scene                    synthetic people with known keypoints, endless
   file.mp4|avi|gif         a video; plays by its own clock, or as fast as possible with --no-pace
+  pi, pi:1                 a camera of the Raspberry Pi's own, through picamera2
+  /dev/video0, /dev/v4l/…  a USB camera; opened again when it is unplugged and plugged in
   folder, picture.jpg      pictures, sorted by name
   rtsp://…, http://…       a live stream; opened again whenever it breaks off
 
@@ -37,6 +40,15 @@ exit codes: 0 ended as asked; 69 no broker at the start, or it refuses the login
 """
 
 
+DOCTOR_NOTES = """\
+looks at everything a run needs, and changes nothing: board, operating system, Python, clock, power supply, heat,
+memory, disk, config, model, TFLite runtime, Coral, cameras, groups, broker, service
+after each arrow: the command that mends it; as root it also sees what belongs to others
+
+exit codes: 0 no problem (there may be warnings); 69 at least one problem; 64 usage; 66 no such --config file
+"""
+
+
 class Parser(argparse.ArgumentParser):
     """Ends with 64 on a usage error, in one line."""
 
@@ -50,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"edge-pose {__version__}")
     whole.set_defaults(debug=False, command=commands.begin, parser=whole)
     group = whole.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_add_run, _add_demo, _add_watch, _add_models, _add_bench, _add_config):
+    for add in (_add_run, _add_demo, _add_watch, _add_models, _add_bench, _add_doctor, _add_config):
         add(group)
     return whole
 
@@ -73,7 +85,8 @@ def _add_run(group: Any) -> None:
     run.add_argument("--mqtt", metavar="URL", help="mqtt://host[:1883] or mqtts://host[:8883]")
     run.add_argument("--jsonl", metavar="FILE|-", help="append every pose message as a line; - is stdout")
     run.add_argument("--record", metavar="FILE", help="record annotated frames: .mp4, .mkv, .avi, .webm")
-    run.add_argument("--private", action="store_true", help="record skeletons on black instead of the picture")
+    run.add_argument("--display", action="store_true", help="show it all in a window; h in it tells its keys")
+    run.add_argument("--private", action="store_true", help="record and show skeletons on black, not the picture")
     run.add_argument("--max-frames", metavar="N", type=_positive, help="end after N frames")
     run.add_argument("--no-pace", action="store_true", help="every frame of a file once, as fast as possible")
     run.add_argument("--loop", action="store_true", help="begin a file or folder again at its end")
@@ -132,6 +145,16 @@ def _add_bench(group: Any) -> None:
     bench.add_argument("--quick", action="store_true", help="one short round, half a minute per model: a glance only")
     bench.add_argument("--rounds", metavar="N", type=_positive, help="medians of so many rounds (default: 3)")
     bench.add_argument("--json", action="store_true", help="print every figure as JSON")
+
+
+def _add_doctor(group: Any) -> None:
+    doctor = _add(
+        group, "doctor", commands.doctor, "find what is wrong with this machine, and say what to do", DOCTOR_NOTES
+    )
+    doctor.add_argument(
+        "--config", metavar="FILE", type=Path, help="TOML file (default: the service's, if there is one)"
+    )
+    doctor.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def _add_config(group: Any) -> None:

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 30.0
+LOOK_S = 0.2
+"""So often a camera is asked whether it is back: it has to be open again within a second."""
 
 
 class CameraWatcher(Protocol):
@@ -38,6 +40,7 @@ class CameraThread:
         prepare: called once with the size of the camera's frames: returns what makes inputs of them.
         watcher: told when the camera is lost and back.
         keep_images: False when no output looks at images: their buffers are let go of at once.
+        retry_s: wait so long before a lost camera is tried again, and at most so long after many failures.
     """
 
     def __init__(
@@ -48,12 +51,14 @@ class CameraThread:
         watcher: CameraWatcher,
         *,
         keep_images: bool,
+        retry_s: tuple[float, float] = (FIRST_RETRY_S, LAST_RETRY_S),
     ) -> None:
         self._camera = camera
         self._inputs = inputs
         self._prepare = prepare
         self._watcher = watcher
         self._keep_images = keep_images
+        self._first_retry_s, self._last_retry_s = retry_s
         self._maker: InputMaker | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
@@ -87,16 +92,16 @@ class CameraThread:
             self._camera.close()
 
     def _read_until_end(self) -> None:
-        retry_s = FIRST_RETRY_S
+        retry_s = self._first_retry_s
         while not self._stopping.is_set():
             try:
                 self._open()
                 while self._read_one():
-                    retry_s = FIRST_RETRY_S
+                    retry_s = self._first_retry_s
             except CameraLostError as error:
                 self._lost(str(error), retry_s)
-                self._stopping.wait(retry_s)
-                retry_s = min(retry_s * 2, LAST_RETRY_S)
+                is_back = self._wait_until_back(retry_s)
+                retry_s = self._first_retry_s if is_back else min(retry_s * 2, self._last_retry_s)
             else:
                 return
 
@@ -121,9 +126,18 @@ class CameraThread:
             item = item.without_image()
         return self._inputs.put(item)
 
+    def _wait_until_back(self, retry_s: float) -> bool:
+        """Wait for the next try; True, and early, when the camera says that it is back."""
+        deadline_s = time.monotonic() + retry_s
+        while (left_s := deadline_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, LOOK_S)):
+            if self._camera.is_back():
+                return True
+        return False
+
     def _lost(self, reason: str, retry_s: float) -> None:
-        self.reading_since_s = None
+        self.reading_since_s = time.monotonic()  # a driver may hang in this, too
         self._camera.close()
+        self.reading_since_s = None
         if not self._stopping.is_set():
             self._watcher.camera_lost(reason)
             log.debug("camera: %s, next try in %g s", reason, retry_s)

@@ -21,6 +21,8 @@ __all__ = [
     "config_init",
     "config_show",
     "demo",
+    "doctor",
+    "models_derive",
     "models_fetch",
     "models_list",
     "models_show",
@@ -65,6 +67,7 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
         "mqtt.url": options.mqtt,
         "output.jsonl": options.jsonl,
         "output.record": options.record,
+        "output.display": options.display or None,
         "output.private": options.private or None,
     }
 
@@ -128,6 +131,22 @@ def bench(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
     figures = run_bench(asked)
     print(json.dumps(figures, indent=2) if options.json else format_table(figures))
     return 0
+
+
+def doctor(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
+    """Examine this machine."""
+    import json
+
+    from edge.doctor.checkup import examine
+    from edge.doctor.host import this_host
+    from edge.doctor.report import as_json, as_text
+    from edge.errors import UnavailableError
+
+    checkup = examine(this_host(), options.config)
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    print(json.dumps(as_json(checkup), indent=2) if options.json else as_text(checkup, colour=colour, plain=plain))
+    return UnavailableError.exit_code if checkup.count("problem") else 0
 
 
 def watch(options: argparse.Namespace, signals: Signals) -> int:

@@ -21,6 +21,7 @@ FLAGS = {
     "model.name": "--model",
     "mqtt.base_topic": "--base-topic",
     "mqtt.url": "--mqtt",
+    "output.display": "--display",
     "output.jsonl": "--jsonl",
     "output.private": "--private",
     "output.record": "--record",

@@ -5,6 +5,7 @@
 
 import difflib
 import json
+import math
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -160,7 +161,16 @@ def _fits(info: mi.Type, value: object) -> bool:
             return isinstance(value, str)
         case mi.LiteralType():
             return any(type(value) is type(known) and value == known for known in info.values)
+        case mi.DictType():
+            return isinstance(value, dict) and all(map(_is_plain, value.values()))
     raise TypeError(f"no check for keys of type {info}")
+
+
+def _is_plain(value: object) -> bool:
+    """True for what a table of free keys may hold: numbers, texts, switches, and lists of numbers."""
+    if isinstance(value, list):
+        return all(_is_plain(item) and not isinstance(item, list | str | bool) for item in value)
+    return isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _in_range(info: mi.IntType | mi.FloatType, value: float) -> bool:
@@ -181,6 +191,8 @@ def _expected(info: mi.Type) -> str:
         case mi.LiteralType():
             *others, last = map(shown, info.values)
             return f"{', '.join(others)} or {last}" if others else last
+        case mi.DictType():
+            return "a table of numbers, texts, true or false, and lists of numbers"
     return "text in quotes"
 
 

@@ -4,11 +4,12 @@ import os
 import re
 import socket
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 from edge.address import parse_broker
+from edge.camera.pi_controls import ControlValue, check_controls
 
 __all__ = [
     "CameraConfig",
@@ -28,6 +29,8 @@ SIZE_STEP_PX = 32
 SIZE_MAX_PX = 2048
 MAX_THREADS = 4
 NAME_MAX_CHARACTERS = 64
+INSTANCE_VARIABLE = "EDGE_POSE_INSTANCE"
+"""Set by the unit `edge-pose@.service`, of which there is one for each camera."""
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
@@ -87,9 +90,12 @@ def _check_topic(topic: str) -> None:
 
 
 def _host_name() -> str:
-    """Return the machine's name; only what a topic cannot hold is replaced."""
-    name = re.sub(r"[/+#\s]", "-", socket.gethostname()).strip()[:NAME_MAX_CHARACTERS]
-    return name if name and name.isprintable() else "edge-pose"
+    """Return the machine's name, and the camera's where each has a service; what a topic cannot hold is replaced."""
+    names = [socket.gethostname(), os.environ.get(INSTANCE_VARIABLE, "")]
+    host, instance = (re.sub(r"[/+#\s]", "-", name).strip() if name.isprintable() else "" for name in names)
+    instance = instance[: NAME_MAX_CHARACTERS // 2]
+    room = NAME_MAX_CHARACTERS - len(instance) - 1 if instance else NAME_MAX_CHARACTERS
+    return "-".join(name for name in (host[:room] or "edge-pose", instance) if name)
 
 
 def _threads() -> int:
@@ -102,7 +108,7 @@ def _about(
     high: float | None = None,
     *,
     example: object = None,
-    check: Callable[[str], None] | None = None,
+    check: Callable[[Any], None] | None = None,
 ) -> Meta:
     """Describe a key: its line of help, its range, what to show where there is no default, its own check."""
     return Meta(
@@ -127,21 +133,55 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
 
     source: Annotated[
         str,
-        _about("scene (synthetic people), a video file, a folder of images, or rtsp://…", check=_check_source),
+        _about(
+            "scene (synthetic people), pi, /dev/video0 or better /dev/v4l/by-id/…, a video file, a folder, or rtsp://…",
+            check=_check_source,
+        ),
     ] = "scene"
     name: Annotated[str, _about("name in messages; empty: after the source")] = ""
     width: (
-        Annotated[int, _about("pixels, before rotation (default: the source's own)", 16, 8192, example=1280)] | None
+        Annotated[
+            int,
+            _about(
+                "pixels, before rotation (default: pi 1280x720, USB 640x360, else the source's own)",
+                16,
+                8192,
+                example=1280,
+            ),
+        ]
+        | None
     ) = None
     height: (
-        Annotated[int, _about("pixels, before rotation (default: the source's own)", 16, 8192, example=720)] | None
+        Annotated[
+            int,
+            _about(
+                "pixels, before rotation (default: pi 1280x720, USB 640x360, else the source's own)",
+                16,
+                8192,
+                example=720,
+            ),
+        ]
+        | None
     ) = None
-    fps: Annotated[float, _about("frames per second (default: the source's own)", 0.1, 1000, example=30.0)] | None = (
-        None
-    )
+    fps: (
+        Annotated[
+            float, _about("frames per second (default: cameras 30, else the source's own)", 0.1, 1000, example=30.0)
+        ]
+        | None
+    ) = None
     rotate: Annotated[
         Literal[0, 90, 180, 270], _about("degrees clockwise that make the image upright: 0, 90, 180 or 270")
     ] = 0
+    hflip: Annotated[bool, _about("pi: mirror left to right, before rotation")] = False
+    vflip: Annotated[bool, _about("pi: mirror top to bottom, before rotation")] = False
+    controls: Annotated[
+        dict[str, ControlValue],
+        _about(
+            "pi: libcamera's controls by name, choices by theirs; also as a table [camera.controls]",
+            example={"AfMode": "Continuous", "ExposureValue": 0.5},
+            check=check_controls,
+        ),
+    ] = field(default_factory=dict)
 
 
 class ModelConfig(Struct, frozen=True, kw_only=True):
@@ -159,6 +199,10 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     threads: Annotated[
         int, _about("processor threads for inference (default: all cores, at most 4)", 1, 64, example=4)
     ] = field(default_factory=_threads)
+    delegate: Annotated[
+        Literal["auto", "cpu", "edgetpu"],
+        _about('"auto": the Edge TPU where there is one and a model for it; "cpu"; "edgetpu": nothing else will do'),
+    ] = "auto"
 
 
 class PosesConfig(Struct, frozen=True, kw_only=True):
@@ -222,7 +266,10 @@ class OutputConfig(Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    private: Annotated[bool, _about("record skeletons on black: no pixel of the camera image is kept")] = False
+    display: Annotated[bool, _about("show the picture, skeletons and state in a window; needs a screen")] = False
+    private: Annotated[
+        bool, _about("record and show skeletons on black: no pixel of the camera image is kept or seen")
+    ] = False
 
 
 class HealthConfig(Struct, frozen=True, kw_only=True):

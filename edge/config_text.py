@@ -1,6 +1,7 @@
 """The config as TOML text: what a run would use, and the commented file that a new machine starts from."""
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -44,9 +45,17 @@ def _line(key: str, value: object) -> str:
 
 
 def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return (
+            "{ " + ", ".join(f"{_key(key)} = {_toml(inner)}" for key, inner in value.items()) + " }" if value else "{}"
+        )
     # JSON's strings, numbers and booleans are TOML's, but for DEL, which TOML wants escaped.
     text = mask(value) if isinstance(value, str) else value
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _toml(name)
 
 
 def _explained(kind: type[Struct]) -> Iterator[str]:

@@ -8,6 +8,7 @@ __all__ = [
     "CameraLostError",
     "ConfigError",
     "EdgeError",
+    "EngineLostError",
     "InputError",
     "ModelError",
     "StuckError",
@@ -64,5 +65,11 @@ class ModelError(EdgeError, ValueError):
 
 class CameraLostError(EdgeError, OSError):
     """A live camera cannot be opened or stopped delivering; it is reopened, the run goes on."""
+
+    exit_code = 75
+
+
+class EngineLostError(EdgeError, RuntimeError):
+    """The model's process crashed, hangs or has no device; it is started again, the run goes on."""
 
     exit_code = 75

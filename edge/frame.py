@@ -24,7 +24,8 @@ class Frame:
         wall_time_s: the same instant as seconds since the epoch, UTC.
         media_time_s: capture time on the camera's own clock, by which motion is measured. A live camera's is
             `time_s`; a file read as fast as it goes keeps the pace of its recording.
-        image_size: (width, height) of an image that was let go of; None while `image` tells.
+        image_size: (width, height) of the camera image where `image` is a smaller picture of it, or was let go of;
+            None while `image` tells.
     """
 
     image: Image

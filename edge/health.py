@@ -4,22 +4,25 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Literal
 
 from edge import __version__
-from edge.machine import clock_synced, cpu_temperature_c, rss_bytes, throttled
+from edge.machine import clock_synced, rss_bytes
 from edge.payload import (
     DropCounts,
     HealthMessage,
     Message,
     Origin,
     State,
+    ThrottlingReport,
     people_message,
     status_message,
     utc,
 )
 from edge.ports import PoseFrame
 from edge.stats import Rolling
+from edge.vitals import Vitals
 
 __all__ = ["Health", "StateTopic"]
 
@@ -39,6 +42,7 @@ class Health:
         max_silence_s: a camera that delivers nothing for longer is reported, whatever its driver says; None for
             sources that may take their time.
         accelerator: what the engine runs on.
+        vitals: tells what the machine said last; must not block (`VitalsWatch.latest`).
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Health:
         interval_s: float,
         max_silence_s: float | None = None,
         accelerator: Literal["cpu", "edgetpu"] = "cpu",
+        vitals: Callable[[], Vitals] = Vitals,
     ) -> None:
         self._origin = origin
         self._publish = publish
@@ -57,6 +62,7 @@ class Health:
         self._interval_s = interval_s
         self._max_silence_s = max_silence_s
         self._accelerator = accelerator
+        self._vitals = vitals
         self._lock = threading.Lock()
         self._started_s = time.monotonic()
         self._latency_ms = Rolling(300)
@@ -64,6 +70,8 @@ class Health:
         self._frames = 0
         self._last_frame_s: float | None = None
         self._lost_reason: str | None = None
+        self._engine_trouble = ""
+        self._engine_away = False
         self._state: tuple[State, str] | None = None
         self._since_s = time.time()
         self._ids: list[int] | None = None
@@ -86,6 +94,7 @@ class Health:
                 log.warning("camera: open again")
             self._lost_reason = None
             self._last_frame_s = time.monotonic()  # its silence counts from here
+            self._tell_engine()
 
     def camera_lost(self, reason: str) -> None:
         """The camera is away until `camera_up`."""
@@ -94,6 +103,26 @@ class Health:
                 log.warning("camera: %s; it will be tried again", reason)
             self._lost_reason = reason
             self._set_state("degraded", f"camera: {reason}")
+            self._set_people(None, None)
+
+    @property
+    def is_camera_away(self) -> bool:
+        """The camera is known to be away, so that nobody can expect frames."""
+        with self._lock:
+            return self._lost_reason is not None
+
+    def engine_state(self, accelerator: Literal["cpu", "edgetpu"] | None, trouble: str) -> None:
+        """The engine changed: what it runs on, None while nothing can infer; what is wrong, "" when nothing is."""
+        with self._lock:
+            self._engine_away, self._engine_trouble = accelerator is None, trouble
+            self._accelerator = accelerator or self._accelerator
+            self._last_frame_s = time.monotonic()  # the camera was not to blame
+            self._tell_engine()
+
+    def _tell_engine(self) -> None:
+        """Nobody knows who is there while nothing infers; anything less shows with the next result."""
+        if self._engine_away and self._lost_reason is None and not self._ended:
+            self._set_state("degraded", f"engine: {self._engine_trouble}")
             self._set_people(None, None)
 
     def result(self, result: PoseFrame, ids: tuple[int, ...] | None) -> None:
@@ -107,7 +136,8 @@ class Health:
             self._latency_ms.add((now_s - result.frame.time_s) * 1e3)
             self._inference_ms.add(result.inference_ms)
             if self._lost_reason is None:
-                self._set_state("online", "")
+                trouble = self._engine_trouble
+                self._set_state("degraded" if trouble else "online", f"engine: {trouble}" if trouble else "")
                 count = len(result.poses) if ids is None else len(ids)
                 self._set_people(count, [] if ids is None else sorted(ids))
 
@@ -125,7 +155,8 @@ class Health:
 
     def _is_silent(self, now_s: float) -> bool:
         silent_s = now_s - (self._last_frame_s or self._started_s)
-        return self._max_silence_s is not None and self._lost_reason is None and silent_s > self._max_silence_s
+        known_away = self._lost_reason is not None or self._engine_away
+        return self._max_silence_s is not None and not known_away and silent_s > self._max_silence_s
 
     def end(self, reason: str, *, is_told: bool = True) -> None:
         """The run ends: the last status and people messages; `is_told` False leaves the log to whoever raises."""
@@ -155,6 +186,8 @@ class Health:
         seconds = now_s - self._told_s
         fps = (self._frames - self._told_frames) / seconds
         self._told_s, self._told_frames = now_s, self._frames
+        vitals = self._vitals()
+        throttling = vitals.throttling
         message = HealthMessage(
             device=self._origin.device,
             run=self._origin.run,
@@ -167,11 +200,16 @@ class Health:
             model=self._origin.model,
             people=self._count,
             rss_bytes=rss_bytes(),
-            cpu_temperature_c=cpu_temperature_c(),
-            throttled=throttled(),
+            cpu_temperature_c=vitals.cpu_temperature_c,
+            throttled=None if throttling is None else throttling.is_slowed,
             clock_synced=clock_synced(),
             uptime_s=round(now_s - self._started_s, 1),
             version=__version__,
+            throttling=None if throttling is None else ThrottlingReport(**asdict(throttling)),
+            memory_available_bytes=vitals.memory_available_bytes,
+            unit_memory_bytes=vitals.unit_memory_bytes,
+            unit_memory_max_bytes=vitals.unit_memory_max_bytes,
+            disk_free_bytes=dict(vitals.disk_free_bytes),
         )
         self._publish("health", message)
 

@@ -1,37 +1,55 @@
-"""What Linux and the Raspberry Pi firmware tell about this machine; None where they do not."""
+"""What Linux tells about this machine and this process; None where it does not, whatever its files hold.
+
+Every reader takes the folder that /proc and /sys are in, which is another one for somebody else's machine.
+"""
 
 import ctypes
 import os
+import re
 from pathlib import Path
 
-__all__ = ["clock_synced", "cpu_temperature_c", "rss_bytes", "throttled"]
+from edge.power import THROTTLED_NOW, firmware_flags
 
-STATM = Path("/proc/self/statm")
-THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
-THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-THROTTLED_NOW = 0xF
-"""Bits 0..3, each now: under-voltage, frequency capped, throttled, soft temperature limit (raspberrypi.com)."""
+__all__ = [
+    "available_memory_bytes",
+    "clock_synced",
+    "cpu_temperature_c",
+    "free_disk_bytes",
+    "read_text",
+    "rss_bytes",
+    "throttled",
+    "total_memory_bytes",
+    "unit_memory_bytes",
+    "unit_memory_max_bytes",
+]
 
+ROOT = Path("/")
+CGROUPS = "sys/fs/cgroup"
 TIME_ERROR = 5
 TIMEX_BYTES = 512  # struct timex has 208 bytes on 64-bit Linux; all zero means: only read
+MAX_TEMPERATURE_C = 200.0
+"""Beyond it a sensor talks nonsense."""
 
 
-def rss_bytes() -> int | None:
+def rss_bytes(root: Path = ROOT) -> int | None:
     """Return the resident memory of this process."""
-    text = _read(STATM)
-    return None if text is None else int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    words = read_text(root / "proc/self/statm").split()
+    return int(words[1]) * os.sysconf("SC_PAGE_SIZE") if len(words) > 1 and _is_number(words[1]) else None
 
 
-def cpu_temperature_c() -> float | None:
+def cpu_temperature_c(root: Path = ROOT) -> float | None:
     """Return the CPU's temperature in degrees Celsius."""
-    text = _read(THERMAL)
-    return None if text is None else round(int(text) / 1e3, 1)
+    text = read_text(root / "sys/class/thermal/thermal_zone0/temp")
+    if not _is_number(text.removeprefix("-")):
+        return None
+    celsius = round(int(text) / 1e3, 1)
+    return celsius if abs(celsius) < MAX_TEMPERATURE_C else None
 
 
-def throttled() -> bool | None:
+def throttled(root: Path = ROOT) -> bool | None:
     """Return whether the Raspberry Pi is slowed down now, by heat or a weak power supply."""
-    text = _read(THROTTLED)
-    return None if text is None else bool(int(text, 16) & THROTTLED_NOW)
+    flags = firmware_flags(root)
+    return None if flags is None else bool(flags & THROTTLED_NOW)
 
 
 def clock_synced() -> bool | None:
@@ -44,8 +62,69 @@ def clock_synced() -> bool | None:
     return None if state < 0 else state != TIME_ERROR
 
 
-def _read(path: Path) -> str | None:
+def available_memory_bytes(root: Path = ROOT) -> int | None:
+    """Return how much memory programs can still get without swapping (MemAvailable of proc(5))."""
+    return _memory(root, "MemAvailable")
+
+
+def total_memory_bytes(root: Path = ROOT) -> int | None:
+    """Return how much memory the machine has."""
+    return _memory(root, "MemTotal")
+
+
+def unit_memory_bytes(root: Path = ROOT) -> int | None:
+    """Return what the control group of this process uses; None at the top, which has no such figure."""
+    folders = _own_groups(root)
+    return _bytes(folders[0] / "memory.current") if folders else None
+
+
+def unit_memory_max_bytes(root: Path = ROOT) -> int | None:
+    """Return what that group may use at most: the tightest limit on the way up; None for no limit."""
+    limits = [_bytes(folder / "memory.max") for folder in _own_groups(root)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def free_disk_bytes(path: Path) -> int | None:
+    """Return how much can still be written where `path` is or will be. May wait for a file system that hangs."""
+    for folder in (path, *path.parents):
+        try:
+            found = os.statvfs(folder)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize
+    return None
+
+
+def read_text(path: Path) -> str:
+    """Return what a file says, without space at its ends; empty where it is missing or cannot be read."""
     try:
-        return path.read_text().strip() or None
+        return path.read_text(encoding="utf-8", errors="replace").strip(" \t\r\n\0")
     except OSError:
-        return None
+        return ""
+
+
+def _memory(root: Path, key: str) -> int | None:
+    match = re.search(rf"^{key}:\s+([0-9]{{1,15}}) kB", read_text(root / "proc/meminfo"), re.MULTILINE)
+    return int(match[1]) * 1024 if match else None
+
+
+def _own_groups(root: Path) -> list[Path]:
+    """Return the folder of this process's control group (version 2), then those above it, but for the top."""
+    match = re.search(r"^0::/(.+)$", read_text(root / "proc/self/cgroup"), re.MULTILINE)
+    if match is None:
+        return []
+    parts = match[1].split("/")
+    if ".." in parts:  # a group outside of this container
+        return []
+    return [root.joinpath(CGROUPS, *parts[:depth]) for depth in range(len(parts), 0, -1)]
+
+
+def _bytes(path: Path) -> int | None:
+    text = read_text(path)
+    return int(text) if _is_number(text) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19

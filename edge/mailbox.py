@@ -37,10 +37,10 @@ class Mailbox(Generic[T]):
             self._changed.notify_all()
             return True
 
-    def get(self) -> T | None:
-        """Wait for an item; None once the mailbox is closed and empty."""
+    def get(self, timeout_s: float | None = None) -> T | None:
+        """Wait for an item; None once the mailbox is closed and empty, or without one after `timeout_s`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._item is not None or self._closed)
+            self._changed.wait_for(lambda: self._item is not None or self._closed, timeout_s)
             item, self._item = self._item, None
             self._changed.notify_all()
             return item

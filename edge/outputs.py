@@ -25,7 +25,7 @@ class Outlet:
         self.waits = waits
         self._results: Mailbox[PoseFrame] = Mailbox(waits=waits)
         self._thread = threading.Thread(target=self._run, name=sink.name, daemon=True)
-        self.failed = False
+        self.failure: Exception | None = None
 
     def start(self) -> None:
         """Begin in the background."""
@@ -34,6 +34,11 @@ class Outlet:
     def offer(self, result: PoseFrame) -> None:
         """Leave a result; the sink takes the newest when it is free."""
         self._results.put(result)
+
+    @property
+    def failed(self) -> bool:
+        """True once the sink takes nothing more."""
+        return self.failure is not None
 
     @property
     def dropped(self) -> int:
@@ -58,11 +63,17 @@ class Outlet:
             for result in self._results:
                 self.sink.write(result)
                 del result
-        except Exception:
+        except UnavailableError as error:
+            self._fail(error)
+            log.warning("%s; the run goes on without it", error)
+        except Exception as error:
             # A sink keeps its own faults to itself; what comes here is our bug, and costs this output only.
-            self.failed = True
-            self._results.close()
+            self._fail(error)
             log.exception("output %s failed and is closed; the run goes on", self.sink.name)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = error
+        self._results.close()
 
 
 def open_outlets(sinks: list[Sink], *, paced: bool) -> list[Outlet]:

@@ -8,7 +8,6 @@ config does not ask for is never loaded.
 
 import logging
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,19 +15,20 @@ from typing import TYPE_CHECKING
 from edge.address import parse_broker
 from edge.config import Config, parse_size
 from edge.credentials import mqtt_password, warn_if_exposed
+from edge.errors import UnavailableError
+from edge.loading import is_dynamic, load_engine
 from edge.machine import clock_synced
-from edge.models.files import ResolvedModel, is_path, resolve, resolve_file
-from edge.models.manifest import Manifest, ModelEntry, load_manifest
-from edge.models.places import Places, places
+from edge.models.places import places
 from edge.payload import Origin
 from edge.ports import Camera, Sink
 from edge.source import Source
 from edge.track import Tracker
+from edge.vitals import VitalsWatch, read_vitals, written_paths
 
 if TYPE_CHECKING:
-    from edge.engine.litert import LiteRtEngine
     from edge.publish.mqtt import MqttSink
     from edge.publish.settings import MqttSettings
+    from edge.show.window import WindowScreen, WindowSink
 
 __all__ = [
     "calm_opencv",
@@ -39,60 +39,15 @@ __all__ = [
     "make_mqtt",
     "make_recorder",
     "make_tracker",
+    "make_vitals",
+    "make_window",
     "mqtt_settings",
 ]
 
 log = logging.getLogger(__name__)
 
-
-def load_engine(config: Config) -> "LiteRtEngine":
-    """Find, verify and load the model of a config, fetching it if need be. Raises EdgeError."""
-    from edge.engine.litert import LiteRtEngine
-
-    model = _locate_model(config.model.file, config.model.name)
-    engine = LiteRtEngine(
-        model.path,
-        name=model.name,
-        threads=config.model.threads,
-        input_size=parse_size(config.model.size),
-    )
-    log.info("model %s from %s", model.name, model.path)
-    return engine
-
-
-def is_dynamic(model: str | None) -> bool:
-    """Return whether the input size of a model, by name, path or default, can be chosen.
-
-    Raises:
-        EdgeError: it is not there or cannot be used, as a run would say.
-    """
-    from edge.engine.litert import LiteRtEngine
-
-    by_path = model is not None and is_path(model)
-    found = _locate_model(model or "", "") if by_path else _locate_model("", model or "")
-    return LiteRtEngine(found.path, name=found.name).is_dynamic
-
-
-def _locate_model(file: str, name: str) -> ResolvedModel:
-    if file:
-        return resolve_file(Path(file))
-    where = places(os.environ)
-    return resolve(name, _manifest(where), where, fetch=lambda entry: _fetch(entry, where))
-
-
-def _manifest(where: Places) -> Manifest:
-    if not where.mirror_url:
-        return load_manifest(where.mirror)
-    from edge.models.mirror import known_models
-
-    return known_models(where)
-
-
-def _fetch(entry: ModelEntry, where: Places) -> Path:
-    from edge.models.fetch import Fetcher
-    from edge.models.progress import ConsoleProgress
-
-    return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)
+MODEL_PX = 256
+"""The longer side of a model's input, unless the config says otherwise."""
 
 
 def calm_opencv() -> None:
@@ -105,6 +60,8 @@ def calm_opencv() -> None:
 def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> Camera:
     """Return the driver of a source; it is not open yet."""
     camera, rotate = config.camera, config.camera.rotate
+    if source.kind != "pi" and (camera.hflip or camera.vflip or camera.controls):
+        log.warning("camera.hflip, vflip and controls are for the source pi only; left out")
     name = camera.name or source.name
     match source.kind:
         case "scene":
@@ -121,10 +78,44 @@ def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> C
             from edge.camera.stream import StreamCamera
 
             return StreamCamera(source.text, name=name, rotate=rotate)
+        case "v4l2":
+            from edge.camera.v4l2 import DEFAULT_FPS, DEFAULT_SIZE, V4l2Camera
+
+            size = (camera.width or DEFAULT_SIZE[0], camera.height or DEFAULT_SIZE[1])
+            return V4l2Camera(source.text, name=name, size=size, fps=camera.fps or DEFAULT_FPS, rotate=rotate)
         case "video":
             from edge.camera.video import VideoCamera
 
             return VideoCamera(Path(source.text), paced=paced, loop=loop, rotate=rotate)
+        case "pi":
+            return _make_pi(int(source.text), name, config)
+
+
+def _make_pi(number: int, name: str, config: Config) -> Camera:
+    """Return a camera of the Pi's port; a small picture is enough where no output looks at it.
+
+    Raises:
+        UnavailableError: picamera2 is not there.
+    """
+    from edge.camera.pi import DEFAULT_FPS, DEFAULT_SIZE, PiCamera
+    from edge.camera.pi_import import calm, unavailable
+    from edge.camera.pi_stream import Wish
+
+    calm(debug=log.isEnabledFor(logging.DEBUG))
+    try:
+        from edge.camera.pi_library import Picamera2Library
+    except (ImportError, ValueError, OSError, RuntimeError) as error:  # ValueError: built for another NumPy
+        raise unavailable(error) from error
+    camera, output = config.camera, config.output
+    shows_picture = not output.private and (output.display or bool(output.record))
+    wish = Wish(
+        size=(camera.width or DEFAULT_SIZE[0], camera.height or DEFAULT_SIZE[1]),
+        fps=camera.fps or DEFAULT_FPS,
+        hflip=camera.hflip,
+        vflip=camera.vflip,
+        small_px=None if shows_picture else 2 * max(parse_size(config.model.size) or (MODEL_PX,)),
+    )
+    return PiCamera(number, Picamera2Library(), name=name, wish=wish, rotate=camera.rotate, controls=camera.controls)
 
 
 def mqtt_settings(config: Config) -> "MqttSettings":
@@ -184,7 +175,34 @@ def make_recorder(config: Config, origin: Origin) -> list[Sink]:
     return [RecorderSink(Path(output.record), origin, private=output.private, max_bytes=output.record_max_bytes)]
 
 
+def make_window(config: Config, origin: Origin, on_quit: Callable[[], None]) -> "WindowSink | None":
+    """Return the window, None without `output.display`; `on_quit` is called when somebody closes it."""
+    output = config.output
+    if not output.display:
+        return None
+    from edge.show.window import WindowSink
+
+    folder = Path(output.record).parent if output.record else Path()
+    return WindowSink(origin, _make_screen, on_quit, private=output.private, folder=folder)
+
+
+def _make_screen() -> "WindowScreen":
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would go to stdout, among the poses
+    try:
+        from edge.show.window_screen import Screen
+    except ImportError as error:
+        text = f"display: the package pygame-ce is missing ({error}): pip install 'edge-pose[display]'"
+        raise UnavailableError(text) from error
+    return Screen()
+
+
 def make_tracker(config: Config) -> Tracker | None:
     """Return the tracker, None while tracking is off."""
     track = config.track
     return Tracker(metric=track.metric, max_age_s=track.max_age_s) if track.enabled else None
+
+
+def make_vitals(config: Config) -> VitalsWatch:
+    """Return what reads the machine's figures, on a thread of its own once it is started."""
+    folders = written_paths(config.output, places(os.environ).cache)
+    return VitalsWatch(lambda: read_vitals(folders))

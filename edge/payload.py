@@ -26,6 +26,7 @@ __all__ = [
     "PoseMessage",
     "State",
     "StatusMessage",
+    "ThrottlingReport",
     "encode",
     "people_message",
     "pose_message",
@@ -110,6 +111,22 @@ class DropCounts(Struct, kw_only=True):
     outputs: Annotated[dict[str, int], Meta(description="per output: results it had no time for")]
 
 
+Flag = bool | None
+
+
+class ThrottlingReport(Struct, kw_only=True):
+    """What slows a Raspberry Pi down, now and since boot; null where that cannot be known."""
+
+    under_voltage: Annotated[Flag, Meta(description="the power supply gives too little voltage now")] = None
+    frequency_capped: Annotated[Flag, Meta(description="the clock is limited now")] = None
+    throttled: Annotated[Flag, Meta(description="the clock is reduced now")] = None
+    soft_temperature_limit: Annotated[Flag, Meta(description="the chip is above its soft limit now")] = None
+    under_voltage_since_boot: Flag = None
+    frequency_capped_since_boot: Flag = None
+    throttled_since_boot: Flag = None
+    soft_temperature_limit_since_boot: Flag = None
+
+
 class HealthMessage(Message, kw_only=True):
     """Topic `health`, retained, every `health.interval_s`; null where the machine does not tell."""
 
@@ -127,6 +144,15 @@ class HealthMessage(Message, kw_only=True):
     clock_synced: bool | None
     uptime_s: float
     version: str
+    throttling: ThrottlingReport | None = None
+    memory_available_bytes: Annotated[int | None, Meta(description="what programs can still get on this machine")] = (
+        None
+    )
+    unit_memory_bytes: Annotated[int | None, Meta(description="used by the service's control group")] = None
+    unit_memory_max_bytes: Annotated[int | None, Meta(description="what that group may use; null: no limit")] = None
+    disk_free_bytes: Annotated[
+        dict[str, int | None], Meta(description="where each of record, jsonl and cache is written")
+    ] = {}
 
 
 def utc(seconds: float) -> str:

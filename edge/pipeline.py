@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from edge.decode import Decoder
+from edge.errors import EngineLostError
 from edge.mailbox import Mailbox
 from edge.matching import keep_unique
 from edge.outputs import Outlet
@@ -28,6 +29,9 @@ class Flow:
         max_people: at most so many, the best ones; None for all that the model finds.
         max_frames: end after so many; None for all.
         on_result: told of every result after the outlets have it.
+        lossless: an input that comes while the engine is away waits for it, instead of being dropped.
+        stopping: set by whoever does not want to wait for an engine any more.
+        dropped: inputs that came while the engine was away.
     """
 
     engine: Engine
@@ -37,6 +41,9 @@ class Flow:
     max_people: int | None
     max_frames: int | None
     on_result: Callable[[PoseFrame], None]
+    lossless: bool = False
+    stopping: bool = False
+    dropped: int = 0
     busy_since_s: float | None = None
     frames: int = 0
     _decoder: Decoder = field(default_factory=Decoder)
@@ -44,9 +51,11 @@ class Flow:
     def run(self, inputs: Mailbox[ModelInput], outlets: Sequence[Outlet]) -> None:
         """Work until the mailbox is closed or `max_frames` are through."""
         for item in inputs:
-            self.busy_since_s = time.monotonic()
-            result = self.step(item)
-            self.busy_since_s = None
+            result = self._try(item)
+            if result is None:
+                self.dropped += 1
+                del item
+                continue
             for outlet in outlets:
                 outlet.offer(result)
             self.on_result(result)
@@ -54,6 +63,18 @@ class Flow:
             del item, result  # else their buffers were held until the next frame comes
             if self.frames == self.max_frames:
                 return
+
+    def _try(self, item: ModelInput) -> PoseFrame | None:
+        """Return the result of one input; None when the engine is away."""
+        while True:
+            self.busy_since_s = time.monotonic()
+            try:
+                return self.step(item)
+            except EngineLostError:
+                if self.stopping or not self.lossless:
+                    return None
+            finally:
+                self.busy_since_s = None
 
     def step(self, item: ModelInput) -> PoseFrame:
         """Infer, decode, track and smooth one input."""

@@ -44,6 +44,13 @@ class Camera(Protocol):
         """End a wait in `read`, which then returns None until the next `open`. The one call for other threads."""
         ...
 
+    def is_back(self) -> bool:
+        """Return whether a lost camera has appeared again since `open`, so that the next try need not wait.
+
+        Cheap, asked several times a second; False wherever that cannot be told.
+        """
+        ...
+
     def close(self) -> None:
         """Release the device or file; harmless when it is not open."""
         ...
@@ -79,7 +86,11 @@ class Engine(Protocol):
     spec: ModelSpec
 
     def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        """Infer one input (1, H, W, 3) of `spec.input_dtype`; the outputs are valid until the next call."""
+        """Infer one input (1, H, W, 3) of `spec.input_dtype`; the outputs are valid until the next call.
+
+        Raises:
+            EngineLostError: nothing can infer at the moment; the next call may.
+        """
         ...
 
     def close(self) -> None:
@@ -114,7 +125,11 @@ class Sink(Protocol):
         ...
 
     def write(self, result: PoseFrame) -> None:
-        """Take one result. Never raises for a fault that may pass: warns once and goes on."""
+        """Take one result. Never raises for a fault that may pass: warns once and goes on.
+
+        Raises:
+            UnavailableError: it is gone for good.
+        """
         ...
 
     def close(self) -> None:

@@ -7,13 +7,18 @@ from typing import Literal
 
 from edge.address import mask
 from edge.camera import PICTURE_SUFFIXES, require_file
-from edge.errors import UnavailableError, UsageError
+from edge.errors import UsageError
 
 __all__ = ["Source", "parse_source"]
 
-SourceKind = Literal["scene", "video", "images", "stream"]
-CAMERA = re.compile(r"pi(:\d+)?|/dev/.*|\d+|video\d+|usb|webcam|camera|picam(era)?2?|libcamera", re.IGNORECASE)
-"""What people try for a camera of their own."""
+SourceKind = Literal["scene", "video", "images", "stream", "v4l2", "pi"]
+PI_CAMERA = re.compile(r"pi(?::(\d{1,2}))?")
+PI_WORDS = re.compile(r"pi[: _-]?\d*|(?:rpi|pi)-?cam(?:era)?2?(?::\d+)?|csi|libcamera", re.IGNORECASE)
+"""What people try for the Pi's camera port."""
+USB_CAMERA = re.compile(
+    r"(?:/?(?:dev/)?video|cam(?:era)?)?(\d*)|usb(?:[ _-]?cam(?:era)?)?|web-?cam|v4l2?", re.IGNORECASE
+)
+"""What people try for a USB camera; a device is meant by its path."""
 STREAM = re.compile(r"(rtsps?|https?)://[^/]", re.IGNORECASE)
 
 
@@ -23,7 +28,7 @@ class Source:
 
     Attributes:
         kind: which driver reads it.
-        text: the SRC itself, credentials included: not for logs.
+        text: the SRC itself, credentials included: not for logs; of `pi` the number.
         name: how messages name it, without credentials.
     """
 
@@ -33,27 +38,36 @@ class Source:
 
 
 def parse_source(text: str) -> Source:
-    """Parse `scene`, a path, or an rtsp/http URL.
+    """Parse `scene`, `pi[:N]`, a path, a device below /dev, or an rtsp/http URL.
+
+    A device need not be there: a camera may be plugged in later.
 
     Raises:
         UsageError: it is none of them.
-        UnavailableError: a kind of camera that this version does not read.
         InputError: there is no such file or folder.
     """
     if text == "scene":
         return Source("scene", text, "scene")
-    if CAMERA.fullmatch(text):
-        raise UnavailableError(
-            f"camera '{text}': this version reads files, folders, rtsp/http streams and 'scene', no camera "
-            "directly yet; a streaming server such as mediamtx can make an rtsp:// stream of it"
-        )
+    if pi := PI_CAMERA.fullmatch(text):
+        return Source("pi", pi[1] or "0", text)
     if "://" in text:
         if not STREAM.match(text):
             raise UsageError(f"camera '{mask(text)}': unknown kind of URL; rtsp://, rtsps://, http://, https://")
         return Source("stream", text, mask(text))
     if not text or text.startswith("-") or "\0" in text:
-        raise UsageError(f"camera '{text}': not a SRC; one of: scene, file.mp4, folder, rtsp://host/path")
+        raise UsageError(
+            f"camera '{text}': not a SRC; one of: pi, /dev/video0, scene, file.mp4, folder, rtsp://host/path"
+        )
+    if text.startswith("/dev/") and not Path(text).is_file() and not Path(text).is_dir():
+        return Source("v4l2", text, Path(text).name)  # absent or not: it may be plugged in later
     path = Path(text).expanduser()
+    if PI_WORDS.fullmatch(text) and not path.exists():
+        raise UsageError(f"camera '{text}': the Pi's camera port is pi, a second camera on it pi:1")
+    if (usb := USB_CAMERA.fullmatch(text)) and not path.exists():
+        raise UsageError(
+            f"camera '{text}': a USB camera goes by its path: /dev/video{usb[1] or 0}, or better one of "
+            "/dev/v4l/by-id; `edge-pose doctor` lists them"
+        )
     is_folder = require_file(path, or_folder=True)
     kind: SourceKind = "images" if is_folder or path.suffix.lower() in PICTURE_SUFFIXES else "video"
     return Source(kind, str(path), path.name or text)

@@ -67,6 +67,7 @@ class ScriptedCamera:
     def __init__(self, script: list[Frame | Exception | None], failing_opens: Sequence[Exception] = ()) -> None:
         self._script = list(script)
         self._failing_opens = list(failing_opens)
+        self.back = threading.Event()  # set: the device is there again
         self.opened = 0
         self.closed = 0
 
@@ -87,6 +88,9 @@ class ScriptedCamera:
 
     def interrupt(self) -> None:
         self._script.clear()
+
+    def is_back(self) -> bool:
+        return self.back.is_set()
 
     def close(self) -> None:
         self.closed += 1

@@ -11,16 +11,18 @@ import pytest
 
 from edge.camera.images import ImagesCamera
 from edge.camera.scene import SceneCamera
+from edge.camera.v4l2 import V4l2Camera
 from edge.camera.video import VideoCamera
 from edge.frame import Frame
 from edge.ports import Camera
+from fake_v4l2 import Opener, QueueCapture, RealClock, SetClock
 from videos import write_pictures, write_video
 
 Maker = Callable[..., Camera]
 """Makes a closed camera of 96x64; takes `paced` and `rotate`."""
 
 
-@pytest.fixture(params=["scene", "video", "images"])
+@pytest.fixture(params=["scene", "video", "images", "v4l2"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
     def scene(**options: Any) -> Camera:
         return SceneCamera(size=(96, 64), fps=25, **options)
@@ -31,7 +33,11 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
     def images(**options: Any) -> Camera:
         return ImagesCamera(write_pictures(tmp_path / "pictures"), **options)
 
-    makers: dict[str, Maker] = {"scene": scene, "video": video, "images": images}
+    def v4l2(*, paced: bool = True, rotate: int = 0) -> Camera:
+        clock = RealClock() if paced else SetClock()
+        return V4l2Camera("/dev/video7", rotate=rotate, opener=Opener(again=lambda: QueueCapture(clock)), clock=clock)
+
+    makers: dict[str, Maker] = {"scene": scene, "video": video, "images": images, "v4l2": v4l2}
     return makers[request.param]
 
 
@@ -136,3 +142,11 @@ def test_the_index_counts_on_over_a_reopen(make: Maker) -> None:
     before = first(camera, 2)
     after = first(camera, 2)
     assert [frame.index for frame in before + after] == [0, 1, 2, 3]
+
+
+def test_a_camera_that_was_not_away_is_not_back(make: Maker) -> None:
+    camera = make(paced=False)
+    camera.open()
+    assert not camera.is_back()
+    camera.close()
+    assert not camera.is_back()

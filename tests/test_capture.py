@@ -22,10 +22,14 @@ class Watcher:
         self.lost.set()
 
 
-def start(camera: ScriptedCamera, *, waits: bool = True) -> tuple[CameraThread, Mailbox[ModelInput], Watcher]:
-    inputs: Mailbox[ModelInput] = Mailbox(waits=waits)
+def start(
+    camera: ScriptedCamera, *, retry_s: tuple[float, float] = (0.5, 30.0)
+) -> tuple[CameraThread, Mailbox[ModelInput], Watcher]:
+    inputs: Mailbox[ModelInput] = Mailbox(waits=True)
     watcher = Watcher()
-    thread = CameraThread(camera, inputs, lambda _: InputMaker((64, 32), "uint8", None), watcher, keep_images=True)
+    thread = CameraThread(
+        camera, inputs, lambda _: InputMaker((64, 32), "uint8", None), watcher, keep_images=True, retry_s=retry_s
+    )
     thread.start()
     return thread, inputs, watcher
 
@@ -61,6 +65,38 @@ def test_stopping_ends_the_wait_for_the_next_try() -> None:
     assert watcher.lost.wait(2)
     thread.stop()
     assert thread.join(0.4)  # the next try would be later
+
+
+def test_a_camera_that_is_back_is_opened_before_the_next_try_is_due() -> None:
+    camera = ScriptedCamera([frame(0), None], failing_opens=[CameraLostError("absent")] * 3)
+    thread, inputs, watcher = start(camera, retry_s=(60, 60))
+    assert watcher.lost.wait(2)
+    camera.back.set()
+    assert [item.frame.index for item in inputs] == [0]
+    assert thread.join(2)
+    assert watcher.events == ["absent", "absent", "absent", "up"]
+
+
+def test_a_driver_that_hangs_while_it_closes_is_seen_to_hang() -> None:
+    camera = HangingCamera()
+    thread, _, _ = start(camera)
+    assert camera.closing.wait(2)
+    assert thread.reading_since_s is not None
+    thread.stop()
+    camera.hanging.set()
+    assert thread.join(2)
+
+
+class HangingCamera(ScriptedCamera):
+    """A camera whose driver does not come back from closing it."""
+
+    def __init__(self) -> None:
+        super().__init__([CameraLostError("unplugged")])
+        self.closing, self.hanging = threading.Event(), threading.Event()
+
+    def close(self) -> None:
+        self.closing.set()
+        assert self.hanging.wait(5)
 
 
 def test_frames_that_the_camera_skipped_are_counted() -> None:

@@ -434,6 +434,7 @@ def test_the_values_in_the_default_file_are_the_defaults() -> None:
         "camera.width",
         "camera.height",
         "camera.fps",
+        "camera.controls",
         "model.threads",
         "poses.max_people",
         "output.record_max_bytes",

@@ -6,6 +6,8 @@ import msgspec
 from builders import ORIGIN, pose, result
 from edge.health import Health
 from edge.payload import DropCounts, Message, PeopleMessage, StatusMessage, schemas
+from edge.power import Throttling
+from edge.vitals import Vitals
 
 
 class Told:
@@ -118,3 +120,40 @@ def test_health_says_what_the_schema_promises() -> None:
     assert body["inference_ms"] == 12.5
     assert body["rss_bytes"] > 10_000_000
     assert body["people"] == 1
+
+
+def told_with(vitals: Vitals) -> dict[str, Any]:
+    told = Told()
+    health = Health(ORIGIN, told, lambda: DropCounts(camera=0, outputs={}), interval_s=0.0, vitals=lambda: vitals)
+    health.tick()
+    body: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told.messages[-1][1]))
+    jsonschema.validate(body, schemas()["health"])
+    return body
+
+
+def test_health_passes_on_what_the_machine_says() -> None:
+    body = told_with(
+        Vitals(
+            cpu_temperature_c=61.8,
+            throttling=Throttling.of(0x50001),
+            memory_available_bytes=514_000_000,
+            unit_memory_bytes=131_000_000,
+            unit_memory_max_bytes=805_306_368,
+            disk_free_bytes={"record": 2_000_000_000, "jsonl": None},
+        )
+    )
+    assert body["cpu_temperature_c"] == 61.8
+    assert body["throttled"] is True
+    assert body["throttling"]["under_voltage"] is True
+    assert body["throttling"]["throttled"] is False
+    assert body["throttling"]["throttled_since_boot"] is True
+    assert body["memory_available_bytes"] == 514_000_000
+    assert (body["unit_memory_bytes"], body["unit_memory_max_bytes"]) == (131_000_000, 805_306_368)
+    assert body["disk_free_bytes"] == {"record": 2_000_000_000, "jsonl": None}
+
+
+def test_a_machine_that_says_nothing_is_null_in_health() -> None:
+    body = told_with(Vitals())
+    silent = ("cpu_temperature_c", "throttled", "throttling", "memory_available_bytes", "unit_memory_bytes")
+    assert [body[key] for key in silent] == [None] * 5
+    assert body["disk_free_bytes"] == {}

@@ -54,3 +54,10 @@ def test_closing_wakes_whoever_waits_to_get() -> None:
     box.close()
     reader.join(2)
     assert taken == [None]
+
+
+def test_whoever_cannot_wait_for_ever_goes_on_without_an_item() -> None:
+    box: Mailbox[int] = Mailbox()
+    assert box.get(0.01) is None
+    box.put(7)
+    assert box.get(0.01) == 7

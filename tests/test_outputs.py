@@ -14,6 +14,11 @@ class BrokenSink(ListSink):
         raise UnavailableError("/nowhere: cannot be written")
 
 
+class LostSink(ListSink):
+    def write(self, result: PoseFrame) -> None:  # noqa: ARG002 - the port's form
+        raise UnavailableError("screen: gone")
+
+
 class BuggySink(ListSink):
     def write(self, result: PoseFrame) -> None:
         raise ZeroDivisionError(result.frame.index)
@@ -66,3 +71,14 @@ def test_a_bug_in_a_sink_costs_this_output_only(caplog: pytest.LogCaptureFixture
     outlet.offer(result(index=2))  # nobody takes it, nobody waits
     assert outlet.failed
     assert "the run goes on" in caplog.text
+
+
+def test_an_output_that_is_gone_for_good_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    outlet = Outlet(LostSink(), waits=False)
+    outlet.start()
+    outlet.offer(result(index=1))
+    assert outlet.drain(2)
+    assert outlet.failed
+    (record,) = caplog.records
+    assert record.getMessage() == "screen: gone; the run goes on without it"
+    assert record.exc_info is None

@@ -1,9 +1,19 @@
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from edge.errors import InputError, UnavailableError, UsageError
+from edge.errors import InputError, UsageError
 from edge.source import parse_source
+
+
+@pytest.fixture
+def shared_memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        (Path(folder) / "street.mp4").touch()
+        yield Path(folder)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +51,48 @@ def test_what_is_no_source_is_a_usage_error(text: str) -> None:
         parse_source(text)
 
 
-@pytest.mark.parametrize("text", ["pi", "pi:1", "/dev/video0", "/dev/v4l/by-id/usb-cam", "0", "usb"])
-def test_cameras_that_this_version_lacks_are_named(text: str) -> None:
-    with pytest.raises(UnavailableError, match=text):
+def test_the_cameras_of_a_pi_are_numbered_and_named_as_they_were_written() -> None:
+    assert [(source.kind, source.text, source.name) for source in map(parse_source, ("pi", "pi:0", "pi:12"))] == [
+        ("pi", "0", "pi"),
+        ("pi", "0", "pi:0"),
+        ("pi", "12", "pi:12"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["pi1", "PI", "picamera2", "libcamera", "rpicam", "csi", "pi:"])
+def test_other_words_for_the_camera_of_a_pi_lead_to_it(text: str) -> None:
+    with pytest.raises(UsageError, match=f"'{text}': the Pi's camera port is pi, a second camera on it pi:1"):
         parse_source(text)
+
+
+@pytest.mark.parametrize("text", ["/dev/video99", "/dev/v4l/by-id/usb-Acme_Cam_7-video-index0", "/dev/null"])
+def test_a_device_is_a_camera_even_while_it_is_not_there(text: str) -> None:
+    source = parse_source(text)
+    assert (source.kind, source.text, source.name) == ("v4l2", text, Path(text).name)
+
+
+def test_a_file_below_dev_is_a_file(shared_memory: Path) -> None:
+    assert parse_source(str(shared_memory / "street.mp4")).kind == "video"
+    assert parse_source(str(shared_memory)).kind == "images"
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [
+        ("0", "video0"),
+        ("3", "video3"),
+        ("video2", "video2"),
+        ("usb", "video0"),
+        ("webcam", "video0"),
+        ("cam1", "video1"),
+    ],
+)
+def test_other_words_for_a_usb_camera_lead_to_its_path(text: str, device: str) -> None:
+    with pytest.raises(UsageError, match=f"'{text}'.*/dev/{device},.*edge-pose doctor"):
+        parse_source(text)
+
+
+def test_a_folder_that_is_named_like_a_camera_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "usb").mkdir()
+    with contextlib.chdir(tmp_path):
+        assert parse_source("usb").kind == "images"

@@ -109,6 +109,24 @@ def test_everything_is_said_in_one_line_for_a_pipe() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [
+        ({"under_voltage": True, "throttled": True}, "52 °C · under-voltage · throttled · clock"),
+        (
+            {"under_voltage": False, "under_voltage_since_boot": True},
+            "52 °C · throttled · under-voltage since boot · clock",
+        ),
+        ({"soft_temperature_limit": True, "frequency_capped": None}, "52 °C · at its temperature limit · clock"),
+        ([{"under_voltage": True}], "52 °C · throttled · clock"),
+    ],
+)
+def test_what_slows_a_device_down_is_named(report: object, words: str) -> None:
+    devices = watched(fleet("hall"), "hall")
+    devices.take("edge-pose/hall/health", other(health(), throttling=report), NOW_S)
+    assert words in "\n".join(shown(devices, rows=22))
+
+
 def test_a_device_whose_camera_is_away_says_why_and_knows_no_people() -> None:
     devices = fleet("hall")
     reason = "camera: no frame for 5.0 s"

@@ -33,7 +33,7 @@ from evaluation.sizes import by_height
 from evaluation.table import table
 
 from edge.config import Config, load
-from edge.engine.litert import LiteRtEngine
+from edge.loading import LoadedEngine
 from edge.models.files import is_path
 from edge.parts import load_engine
 
@@ -74,7 +74,7 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _on_images(
-    engine: LiteRtEngine, config: Config, annotations: Annotations, options: argparse.Namespace
+    engine: LoadedEngine, config: Config, annotations: Annotations, options: argparse.Namespace
 ) -> dict[str, Any]:
     engine.size_for(IMAGES_SIZE)
     prediction = predict(

@@ -47,7 +47,7 @@ def check_aarch64(lock: Path, python: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "-d", folder]
         command += ["--only-binary=:all:", f"--python-version={python}", *platforms, "--platform=manylinux2014_aarch64"]
-        subprocess.run([*command, "-c", str(lock), *names, "amqtt"], check=True)
+        subprocess.run([*command, "-c", str(lock), *names, "amqtt", "pygame-ce"], check=True)
         print(f"{lock.name}: {len(list(Path(folder).iterdir()))} wheels for aarch64, Python {python}")
 
 

@@ -83,6 +83,10 @@ class ImagesCamera:
         """End a wait in `read`, from another thread."""
         self._pacer.stop()
 
+    def is_back(self) -> bool:
+        """A picture is always there."""
+        return False
+
     def close(self) -> None:
         """Nothing is held open between two pictures."""
 

@@ -162,6 +162,10 @@ class SceneCamera:
         """End a wait in `read`, from another thread."""
         self._pacer.stop()
 
+    def is_back(self) -> bool:
+        """The scene is never away."""
+        return False
+
     def close(self) -> None:
         """Nothing is held open between two frames."""
 

@@ -111,6 +111,10 @@ class StreamCamera:
     def interrupt(self) -> None:
         """A read ends by itself: with the next picture, or at its deadline."""
 
+    def is_back(self) -> bool:
+        """Only opening it tells."""
+        return False
+
     def close(self) -> None:
         """Hang up."""
         if self._capture is not None:

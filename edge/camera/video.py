@@ -124,6 +124,10 @@ class VideoCamera:
         """End a wait in `read`, from another thread."""
         self._pacer.stop()
 
+    def is_back(self) -> bool:
+        """A file is never away."""
+        return False
+
     def close(self) -> None:
         """Release the file."""
         if self._capture is not None:

@@ -95,7 +95,7 @@ def _inference(device: Device) -> str:
 def _machine(device: Device) -> list[str]:
     figures = device.figures
     found = [] if figures.temperature_c is None else [f"{figures.temperature_c:.0f} °C"]
-    found += ["throttled"] if figures.throttled else []
+    found += figures.slowdowns
     found += ["clock not set"] if figures.clock_unset else []
     return found if figures.uptime_s is None else [*found, f"up {duration(figures.uptime_s)}"]
 

@@ -21,6 +21,14 @@ MAX_BYTES = 262_144
 MAX_NUMBER = 1e15
 MAX_OUTPUTS = 8
 
+SLOWDOWNS = {
+    "under_voltage": "under-voltage",
+    "throttled": "throttled",
+    "frequency_capped": "frequency capped",
+    "soft_temperature_limit": "at its temperature limit",
+}
+"""Words for what slows a machine down."""
+
 Fields = Mapping[str, Any]
 
 
@@ -42,6 +50,7 @@ class Figures:
     Attributes:
         drops: per place, frames dropped since the start.
         temperature_c: of the processor.
+        slowdowns: in words, what slows the machine down, or has since it was switched on.
     """
 
     fps: float | None = None
@@ -51,7 +60,7 @@ class Figures:
     engine: str = ""
     drops: Mapping[str, int] = field(default_factory=dict)
     temperature_c: float | None = None
-    throttled: bool = False
+    slowdowns: tuple[str, ...] = ()
     clock_unset: bool = False
     uptime_s: float | None = None
     version: str = ""
@@ -70,7 +79,7 @@ class Figures:
             engine=text(fields, "engine"),
             drops=_drops(fields.get("drops")),
             temperature_c=number(fields, "cpu_temperature_c"),
-            throttled=fields.get("throttled") is True,
+            slowdowns=_slowdowns(fields),
             clock_unset=fields.get("clock_synced") is False,
             uptime_s=number(fields, "uptime_s"),
             version=text(fields, "version"),
@@ -137,3 +146,14 @@ def _drops(value: object) -> dict[str, int]:
     places = {"camera": value.get("camera"), **(outputs if isinstance(outputs, dict) else {})}
     counted = {clean(str(place)): integer(places, place) for place in list(places)[:MAX_OUTPUTS]}
     return {place: count for place, count in counted.items() if count is not None}
+
+
+def _slowdowns(fields: Fields) -> tuple[str, ...]:
+    """Return what slows the machine down; a weak power supply is told for as long as the machine is on."""
+    report = fields.get("throttling")
+    report = report if isinstance(report, dict) else {}
+    found = [word for key, word in SLOWDOWNS.items() if report.get(key) is True]
+    if not found and fields.get("throttled") is True:  # an older agent says no more than that
+        found = ["throttled"]
+    past = report.get("under_voltage_since_boot") is True and report.get("under_voltage") is not True
+    return (*found, "under-voltage since boot") if past else tuple(found)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from edge.camera.scene import Scene, TruePerson
 from edge.decode import Decoder
-from edge.engine.litert import LiteRtEngine
 from edge.frame import Frame
+from edge.loading import LoadedEngine
 from edge.matching import areas_px, assign, keep_unique, oks
 from edge.pose import Pose
 from edge.preprocess import InputMaker
@@ -44,7 +44,7 @@ class _Measured:
 
 
 def pck_on_scene(
-    engine: LiteRtEngine,
+    engine: LoadedEngine,
     *,
     frames: int,
     min_score: float,

@@ -1,0 +1,60 @@
+"""Who has a device open: from /proc, as far as this user may look."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Holder", "holders"]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has a device open."""
+
+    pid: int
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.pid} ({self.command})"
+
+
+def holders(node: str, *, proc: Path = Path("/proc"), own_pid: int | None = None) -> tuple[Holder, ...]:
+    """Return the processes other than this one that have a device open, by pid.
+
+    Args:
+        node: the device itself, not a link to it.
+        proc: where the process file system is mounted.
+        own_pid: who is left out; None for this process.
+    """
+    own = os.getpid() if own_pid is None else own_pid
+    found = [pid for pid in _pids(proc) if pid != own and _has_open(proc / str(pid), node)]
+    return tuple(Holder(pid, _command(proc / str(pid))) for pid in sorted(found))
+
+
+def _pids(proc: Path) -> Iterator[int]:
+    try:
+        yield from (int(entry.name) for entry in proc.iterdir() if entry.name.isdecimal())
+    except OSError:
+        return  # mounted nowhere, or hidden
+
+
+def _has_open(process: Path, node: str) -> bool:
+    try:
+        return any(_target(link) == node for link in (process / "fd").iterdir())
+    except OSError:  # it has ended, or belongs to somebody else
+        return False
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:  # closed in the meantime
+        return ""
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "comm").read_text(errors="replace").strip() or "?"
+    except OSError:
+        return "?"

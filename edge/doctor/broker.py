@@ -1,0 +1,111 @@
+"""Is the broker there, and does it let this device in: by a real login, under another client's name."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from edge.address import parse_broker
+from edge.credentials import mqtt_password
+from edge.doctor.finding import Finding, ok, problem, unknown
+from edge.doctor.host import Host
+from edge.doctor.setup import Setup
+from edge.errors import ConfigError, UnavailableError
+from edge.parts import mqtt_settings
+from edge.publish.settings import MqttSettings
+from edge.publish.subscriber import Subscriber
+from edge.publish.trouble import (
+    ClockError,
+    LinkError,
+    OldProtocolError,
+    RefusedError,
+    RejectedError,
+    UntrustedError,
+    WrongPortError,
+)
+
+__all__ = ["check_broker", "log_in"]
+
+CREDENTIALS = "/etc/edge-pose"
+"""Where the service's LoadCredential takes the password from, in a file called as the credential is."""
+
+
+def check_broker(host: Host, setup: Setup, log_in: Callable[[MqttSettings], None]) -> Finding:
+    """Log in to the broker of the config.
+
+    Args:
+        host: the machine.
+        setup: the config.
+        log_in: connects, logs in and leaves; raises UnavailableError.
+    """
+    url = setup.config.mqtt.url
+    if not setup.is_known:
+        return unknown("broker", "not tried: which one it is stands in the config")
+    if not url:
+        return unknown("broker", "no mqtt.url in the config: nothing is published")
+    broker = parse_broker(url)
+    address = str(broker)
+    try:
+        settings = _settings(host, setup)
+        log_in(settings)
+    except ConfigError as error:
+        return problem("broker", str(error), "sudo edge-pose doctor, or correct mqtt.password_file", address)
+    except UnavailableError as error:
+        text = str(error).removeprefix(f"broker {broker.host}:{broker.port} ")
+        return problem("broker", text, _fix(error, setup), address)
+    user = f"as {settings.username}" if settings.username else "without a name"
+    return ok("broker", f"lets this device in {user}", address)
+
+
+def log_in(settings: MqttSettings) -> None:
+    """Log in as nobody's namesake, so that an agent that runs keeps its connection. Raises UnavailableError."""
+    client = Subscriber(settings.host, settings.port, (), lambda _topic, _payload: None, login=settings)
+    client.start()
+    client.stop()
+
+
+def _settings(host: Host, setup: Setup) -> MqttSettings:
+    settings = mqtt_settings(setup.config)
+    if not settings.username or settings.password is not None:
+        return settings
+    environ: Mapping[str, str] = {"CREDENTIALS_DIRECTORY": str(host.path(CREDENTIALS))}
+    return replace(settings, password=mqtt_password(settings.username, "", environ))
+
+
+def _fix(error: UnavailableError, setup: Setup) -> str:
+    """Return what to do about an error of the login, by what is behind it."""
+    where = setup.path or Path("the config")
+    match error.__cause__:
+        case RefusedError() as refusal:
+            fix = _fix_refusal(str(refusal), where)
+        case ClockError():
+            fix = "sudo timedatectl set-ntp true"
+        case WrongPortError():
+            fix = f"set mqtt.url in {where}: mqtt://HOST:1883, or mqtts://HOST:8883 for TLS"
+        case UntrustedError() | RejectedError():
+            fix = f"set mqtt.ca_file, mqtt.cert_file and mqtt.key_file in {where}, as the line says"
+        case OldProtocolError():
+            fix = f'set mqtt.version = "auto" in {where}'
+        case LinkError():
+            fix = _fix_absence(setup)
+        case _:
+            fix = f"correct the file named in {where}"
+    return fix
+
+
+def _fix_refusal(reason: str, where: Path) -> str:
+    lowered = reason.lower()
+    if any(word in lowered for word in ("not authorized", "user name", "password", "authentication")):
+        return f"set mqtt.username and mqtt.password_file in {where} as the broker knows them (mosquitto_passwd there)"
+    if "banned" in lowered:
+        return "ask whoever runs the broker: it has banned this client"
+    if "identifier" in lowered:
+        return "allow client ids that begin with edge-pose- on the broker"
+    return "look into the broker's log: it does not take more clients now"
+
+
+def _fix_absence(setup: Setup) -> str:
+    address = parse_broker(setup.config.mqtt.url)
+    if address.host in ("localhost", "127.0.0.1", "::1", os.uname().nodename):
+        return "sudo apt install mosquitto && sudo systemctl enable --now mosquitto"
+    return f"start the broker, open its port {address.port}, and see whether it is there: ping {address.host}"

@@ -1,0 +1,131 @@
+"""Every camera of this machine, with the SRC to give to `--camera`."""
+
+import errno
+import re
+from pathlib import PurePosixPath
+
+from edge.doctor.finding import Finding, ok, problem, unknown, warning
+from edge.doctor.host import Host
+
+__all__ = ["check_configured_camera", "check_pi_cameras", "check_video_nodes"]
+
+NOT_CAMERAS = ("bcm2835-codec", "bcm2835-isp", "pispbe", "rpi-hevc-dec", "rpivid", "unicam", "rp1-cfe")
+"""Parts of a Raspberry Pi whose nodes say that they capture; its own cameras are read through libcamera."""
+OURS = "edge-pose"
+SOMEBODY = "a program that this user cannot see"
+LIST_CAMERAS = ("rpicam-hello", "libcamera-hello")
+"""Raspberry Pi OS's command, and its name until 2023."""
+LISTED = re.compile(r"^\s*(\d+) : (\S+) \[([^\]]*)\]", re.MULTILINE)
+
+
+def check_video_nodes(host: Host) -> list[Finding]:
+    """Look at every V4L2 camera: what it is, which SRC names it for good, and who holds it."""
+    found = [_check_node(host, name) for name in sorted(_video_nodes(host), key=_number)]
+    return [finding for finding in found if finding is not None]
+
+
+def _check_node(host: Host, name: str) -> Finding | None:
+    """Return what is to be said of a node; None for one that is no camera."""
+    label = host.text(f"/sys/class/video4linux/{name}/name")
+    if label.startswith(NOT_CAMERAS):
+        return None
+    node, source = f"/dev/{name}", _source(host, name)
+    try:
+        said = host.ask_node(host.path(node))
+    except OSError as error:
+        # Most cameras have a second node, for what they say about their pictures.
+        is_first = host.text(f"/sys/class/video4linux/{name}/index") in ("", "0")
+        return _explain(host, node, label, source, error) if is_first else None
+    if not said.captures or said.driver.startswith(NOT_CAMERAS):
+        return None
+    text = f"{said.card or label} ({said.driver}, {node})"
+    return _judge_use(host, node, text, source, is_busy=said.is_busy)
+
+
+def _judge_use(host: Host, node: str, text: str, source: str, *, is_busy: bool) -> Finding:
+    """Tell who takes a camera's pictures: this program may, and others may have it open without."""
+    users = host.holders(node)
+    strangers = [str(holder.pid) for holder in users if holder.command != OURS]
+    named = ", ".join(map(str, users))
+    if not is_busy:
+        return ok("camera", f"{text}, open and idle in {named}" if users else text, source)
+    if not users:
+        return warning("camera", f"{text}, in use by {SOMEBODY}", "sudo edge-pose doctor", source)
+    if strangers:
+        return warning("camera", f"{text}, in use by {named}", f"sudo kill {' '.join(strangers)}", source)
+    return ok("camera", f"{text}, in use by {named}", source)
+
+
+def _explain(host: Host, node: str, label: str, source: str, error: OSError) -> Finding:
+    text = f"{label or 'a video device'} ({node})"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        fix = f"sudo usermod -aG video {host.user.name}, then log in again"
+        return problem("camera", f"{text} may not be opened by {host.user.name}", fix, source)
+    if error.errno == errno.EBUSY:
+        return _judge_use(host, node, text, source, is_busy=True)
+    if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        return warning("camera", f"{text} is known to the kernel and not there", "plug it in again", source)
+    return unknown("camera", f"{text} cannot be asked: {error.strerror or error}", subject=source)
+
+
+def _video_nodes(host: Host) -> set[str]:
+    names = {*host.names("/sys/class/video4linux"), *host.names("/dev")}
+    return {name for name in names if re.fullmatch(r"video[0-9]+", name)}
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix("video"))
+
+
+def _source(host: Host, name: str) -> str:
+    """Return the name that stays when cables are moved, else that of the port, else that of the node."""
+    for folder in ("/dev/v4l/by-id", "/dev/v4l/by-path"):
+        for link in host.names(folder):
+            if PurePosixPath(host.link(f"{folder}/{link}")).name == name:
+                return f"{folder}/{link}"
+    return f"/dev/{name}"
+
+
+def check_pi_cameras(host: Host, *, wanted: bool) -> list[Finding]:
+    """Ask libcamera for the cameras on a Raspberry Pi's ribbon cables.
+
+    Args:
+        host: the machine.
+        wanted: whether the config asks for one.
+    """
+    for command in LIST_CAMERAS:
+        ran = host.run((command, "--list-cameras"))
+        if ran.code is not None:
+            break
+    else:
+        return _no_command(host, wanted=wanted)
+    listed = LISTED.findall(f"{ran.out}\n{ran.err}")
+    if listed:
+        return [ok("pi-camera", f"{model} [{modes}]", f"pi:{number}") for number, model, modes in listed]
+    if ran.code != 0:
+        last = (ran.err.strip().splitlines() or ["no word"])[-1]
+        return [unknown("pi-camera", f"{command} failed: {last}", f"{command} --list-cameras")]
+    return [_no_camera(wanted=wanted)] if host.is_pi or wanted else []
+
+
+def _no_command(host: Host, *, wanted: bool) -> list[Finding]:
+    if not host.is_pi and not wanted:
+        return []
+    fix = "sudo apt install --no-install-recommends rpicam-apps-lite && rpicam-hello --list-cameras"
+    judge = warning if wanted else unknown
+    return [judge("pi-camera", "the Pi's own cameras cannot be listed: rpicam-hello is not installed", fix)]
+
+
+def _no_camera(*, wanted: bool) -> Finding:
+    if not wanted:
+        return unknown("pi-camera", "none on the ribbon cable")
+    fix = "switch off, seat the ribbon cable again at both ends, then: rpicam-hello --list-cameras"
+    return problem("pi-camera", "no camera on the ribbon cable, and camera.source asks for one", fix)
+
+
+def check_configured_camera(host: Host, source: str) -> list[Finding]:
+    """See whether the V4L2 camera of the config is there."""
+    if not source.startswith("/dev/") or host.exists(source):
+        return []
+    fix = "plug it in, or take the SRC of another one from this list: camera.source"
+    return [problem("camera", "camera.source is not there", fix, source)]

@@ -1,0 +1,158 @@
+"""The whole examination, in order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.doctor.access import check_groups
+from edge.doctor.broker import check_broker, log_in
+from edge.doctor.cameras import check_configured_camera, check_pi_cameras, check_video_nodes
+from edge.doctor.coral import check_coral, check_libedgetpu, check_pages, check_pycoral
+from edge.doctor.finding import Finding, State, unknown
+from edge.doctor.host import Host
+from edge.doctor.service import Unit, check_service, read_units
+from edge.doctor.setup import Setup, check_model, check_setup, read_setup, where_models_are
+from edge.doctor.software import check_opencv, check_picamera2, check_runtime
+from edge.doctor.supply import (
+    check_disks,
+    check_memory,
+    check_memory_cgroup,
+    check_power,
+    check_temperature,
+    check_throttling,
+)
+from edge.doctor.system import check_architecture, check_board, check_clock, check_os, check_python
+from edge.engine.coral import list_tpus
+from edge.errors import EdgeError
+from edge.publish.settings import MqttSettings
+from edge.vitals import written_paths
+
+__all__ = ["Checkup", "Section", "examine"]
+
+Check = Callable[[], Finding | Sequence[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Findings that belong together."""
+
+    title: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """Everything that was found."""
+
+    sections: tuple[Section, ...]
+
+    def count(self, state: State) -> int:
+        """Return how many findings have a state."""
+        return sum(finding.state == state for section in self.sections for finding in section.findings)
+
+
+def examine(host: Host, config: Path | None = None, login: Callable[[MqttSettings], None] = log_in) -> Checkup:
+    """Look at everything.
+
+    Args:
+        host: the machine.
+        config: a config file; None for the service's.
+        login: tries the broker.
+
+    Raises:
+        InputError: `config` cannot be read.
+    """
+    setup = read_setup(host, config)
+    units = read_units(host)
+    sections = (
+        _section("machine", *_machine(host, setup)),
+        _section("power and room", *_supply(host, setup)),
+        _section("program", *_program(host, setup)),
+        _section("edge tpu", *_coral(host, setup)),
+        _section("cameras", *_cameras(host, setup, _unit_of(units))),
+        _section("broker", lambda: check_broker(host, setup, login)),
+        _section("service", lambda: check_service(units)),
+    )
+    return Checkup(tuple(section for section in sections if section.findings))
+
+
+def _machine(host: Host, setup: Setup) -> tuple[Check, ...]:
+    return (
+        lambda: check_board(host),
+        lambda: check_os(host),
+        lambda: check_architecture(host),
+        lambda: check_python(host),
+        lambda: check_clock(host, uses_tls=setup.config.mqtt.url.startswith("mqtts:")),
+    )
+
+
+def _supply(host: Host, setup: Setup) -> tuple[Check, ...]:
+    return (
+        lambda: check_power(host),
+        lambda: check_throttling(host),
+        lambda: check_temperature(host),
+        lambda: check_memory(host),
+        lambda: check_memory_cgroup(host),
+        lambda: check_disks(host, _written(host, setup)),
+    )
+
+
+def _program(host: Host, setup: Setup) -> tuple[Check, ...]:
+    return (
+        lambda: check_setup(setup),
+        lambda: check_model(host, setup),
+        lambda: check_runtime(host),
+        lambda: check_opencv(host),
+    )
+
+
+def _coral(host: Host, setup: Setup) -> tuple[Check, ...]:
+    wanted = setup.config.model.delegate == "edgetpu"
+    return (
+        lambda: check_coral(host, wanted=wanted),
+        lambda: check_pages(host),
+        lambda: check_libedgetpu(host, wanted=wanted),
+        lambda: check_pycoral(host),
+    )
+
+
+def _cameras(host: Host, setup: Setup, unit: Unit | None) -> tuple[Check, ...]:
+    source = setup.config.camera.source
+    wants_pi = source == "pi" or source.startswith("pi:")
+    nodes = _attempt(lambda: check_video_nodes(host))
+    own = _attempt(lambda: check_pi_cameras(host, wanted=wants_pi))
+    has_own = any(finding.subject.startswith("pi:") for finding in own)
+    return (
+        lambda: nodes or ([] if has_own else [unknown("camera", "none on USB")]),
+        lambda: own,
+        lambda: check_configured_camera(host, source),
+        lambda: check_picamera2(host, wanted=wants_pi or has_own),
+        lambda: check_groups(host, unit, has_cameras=bool(nodes) or has_own, has_coral=bool(list_tpus(host.root, []))),
+    )
+
+
+def _written(host: Host, setup: Setup) -> dict[str, Path]:
+    """Return what is written, and where."""
+    try:
+        cache = where_models_are(host, setup).cache
+    except EdgeError:  # which the model's check tells
+        cache = Path("/var/cache")
+    return {"system": host.path("/"), **written_paths(setup.config.output, cache)}
+
+
+def _unit_of(units: list[Unit] | None) -> Unit | None:
+    return units[0] if units else None
+
+
+def _section(title: str, *checks: Check) -> Section:
+    return Section(title, tuple(finding for check in checks for finding in _attempt(check)))
+
+
+def _attempt(check: Check) -> list[Finding]:
+    """Return what a check finds; one that fails itself must not take the others with it."""
+    try:
+        found = check()
+    except Exception as error:  # noqa: BLE001 - told as a finding, with its name
+        text = " ".join(str(error).split())
+        return [unknown("doctor", f"a check failed itself: {type(error).__name__}: {text}")]
+    return [found] if isinstance(found, Finding) else list(found)

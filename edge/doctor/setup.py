@@ -1,0 +1,130 @@
+"""The config that this machine has, and the model that it asks for."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.config import Config, load
+from edge.doctor.finding import Finding, ok, problem, unknown, warning
+from edge.doctor.host import Host
+from edge.errors import ConfigError, EdgeError, InputError
+from edge.models.files import model_row, resolve_file
+from edge.models.manifest import load_manifest
+from edge.models.places import Places, places
+
+__all__ = ["SYSTEM_CACHE", "SYSTEM_CONFIG", "Setup", "check_model", "check_setup", "read_setup", "where_models_are"]
+
+SYSTEM_CONFIG = "/etc/edge-pose/edge-pose.toml"
+SYSTEM_CACHE = "/var/cache/edge-pose"
+"""Where systemd's CacheDirectory of the service is."""
+FETCH_VARIABLES = ("CACHE_DIRECTORY", "EDGE_POSE_CACHE", "EDGE_POSE_MODEL_MIRROR")
+SYSTEM_ENVIRONMENT = "/etc/edge-pose/environment"
+"""The service's EnvironmentFile: variables, one a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The config under examination.
+
+    Attributes:
+        config: what a run would have; the defaults where it cannot be read.
+        path: the file, None where there is none.
+        problems: what is wrong with it, line by line.
+        is_unreadable: whether this user may not read it.
+        is_system: whether it is a service's, so that its cache, mirror and password count.
+    """
+
+    config: Config
+    path: Path | None = None
+    problems: tuple[str, ...] = ()
+    is_unreadable: bool = False
+    is_system: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether `config` is what a run would have."""
+        return not self.problems and not self.is_unreadable
+
+
+def read_setup(host: Host, path: Path | None) -> Setup:
+    """Read a config file, or the service's where none is named.
+
+    Raises:
+        InputError: the named file cannot be read.
+    """
+    system = host.path(SYSTEM_CONFIG)
+    file = path or (system if host.exists(SYSTEM_CONFIG) else None)
+    is_system = file is not None and file.parent == system.parent
+    try:
+        return Setup(load(file), file, is_system=is_system)
+    except InputError:
+        if path is not None:
+            raise
+        return Setup(load(), file, is_unreadable=True, is_system=True)
+    except ConfigError as error:
+        return Setup(load(), file, error.problems, is_system=is_system)
+
+
+def check_setup(setup: Setup) -> Finding:
+    """Tell which config was examined, and what is wrong with it."""
+    if setup.path is None:
+        return ok("config", f"none at {SYSTEM_CONFIG}: the defaults are examined; --config FILE names another")
+    if setup.is_unreadable:
+        return unknown("config", f"{setup.path} cannot be read by this user", "sudo edge-pose doctor")
+    if setup.problems:
+        more = f" (and {len(setup.problems) - 1} more)" if setup.problems[1:] else ""
+        fix = f"edge-pose config check {shlex.quote(str(setup.path))}"
+        return problem("config", f"{setup.problems[0]}{more}", fix)
+    return ok("config", f"{setup.path}: no mistakes found")
+
+
+def where_models_are(host: Host, setup: Setup) -> Places:
+    """Return where a run with this config looks for models. Raises UnavailableError."""
+    return places(_environ(host, setup))
+
+
+def _environ(host: Host, setup: Setup) -> Mapping[str, str]:
+    """Return the variables that a run with this config has; the service gets its own from systemd and a file."""
+    if not setup.is_system:
+        return host.environ
+    lines = [line.strip() for line in host.text(SYSTEM_ENVIRONMENT).splitlines()]
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith(("#", ";")))
+    told = {key.strip(): value.strip().strip("\"'") for key, value in pairs}
+    return {"CACHE_DIRECTORY": str(host.path(SYSTEM_CACHE)), **told}
+
+
+def check_model(host: Host, setup: Setup) -> Finding:
+    """See whether the model's file is here, and whether it is what it should be."""
+    if not setup.is_known:
+        return unknown("model", "not looked for: which one it is stands in the config")
+    file, name = setup.config.model.file, setup.config.model.name
+    try:
+        if file:
+            return ok("model", str(resolve_file(Path(file)).path), file)
+        return _check_named(host, setup, name)
+    except EdgeError as error:
+        return problem("model", str(error).splitlines()[0], "edge-pose models list", file or name)
+
+
+def _check_named(host: Host, setup: Setup, name: str) -> Finding:
+    where = where_models_are(host, setup)
+    row = model_row(name, load_manifest(where.mirror), where)
+    fetch = _fetch_command(host, setup, row.entry.name)
+    if row.state == "missing":
+        return problem("model", f"not on this machine: {where.cache}", fetch, row.entry.name)
+    if row.state == "no digest":
+        found = f"{row.path}: nobody knows which content it should have, so it is not loaded"
+        return problem("model", found, f"{fetch} --accept-digest {row.digest or 'SHA256'}", row.entry.name)
+    if row.state != "ok":
+        return warning("model", f"{row.path}: {row.state}", fetch, row.entry.name)
+    return ok("model", f"{row.path}, verified", row.entry.name)
+
+
+def _fetch_command(host: Host, setup: Setup, name: str) -> str:
+    command = f"edge-pose models fetch {name}"
+    if not setup.is_system:
+        return command
+    variables = {key: value for key, value in _environ(host, setup).items() if key in FETCH_VARIABLES}
+    words = " ".join(f"{key}={shlex.quote(value)}" for key, value in sorted(variables.items()))
+    return f"sudo -u edge-pose env -C / {words} {command}"

@@ -1,0 +1,143 @@
+"""Power, heat, memory and disk: what makes a machine slow, or end in the middle of the night."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge.doctor.finding import Finding, ok, problem, unknown, warning
+from edge.doctor.host import Host
+from edge.machine import available_memory_bytes, cpu_temperature_c, total_memory_bytes
+from edge.power import Throttling, firmware_flags, read_throttling
+
+__all__ = ["check_disks", "check_memory", "check_memory_cgroup", "check_power", "check_temperature", "check_throttling"]
+
+HOT_C = 80.0
+"""A Raspberry Pi slows down from here on."""
+WARM_C = 70.0
+SCARCE_MEMORY_BYTES = 150 << 20
+"""The program takes as much."""
+FULL_DISK_BYTES = 100 << 20
+SCARCE_DISK_BYTES = 1 << 30
+NEW_SUPPLY = (
+    "use the official power supply (Pi 4: 5.1 V 3 A, Pi 5: 5.1 V 5 A), a short cable, and a powered hub for cameras"
+)
+COOL = "give it a heat sink or a fan, and its case holes; vcgencmd measure_temp"
+COMMAND_LINE = ("/boot/firmware/cmdline.txt", "/boot/cmdline.txt")
+
+
+def check_power(host: Host) -> Finding:
+    """See whether the power supply is strong enough, now and since the machine was switched on."""
+    report = throttling_of(host)
+    if report is None or report.under_voltage is None:
+        return unknown("power", "this machine does not tell about its power supply")
+    if report.under_voltage:
+        return problem("power", "under-voltage now: the power supply is too weak", NEW_SUPPLY)
+    if report.under_voltage_since_boot:
+        return warning("power", "under-voltage since the machine was switched on", NEW_SUPPLY)
+    return ok("power", "no under-voltage")
+
+
+def check_throttling(host: Host) -> Finding:
+    """See whether the firmware has slowed the processor down."""
+    report = throttling_of(host)
+    if report is None or report.throttled is None:
+        return unknown("throttling", "this machine does not tell whether it is slowed down")
+    now = _slowdowns(report, "")
+    past = _slowdowns(report, "_since_boot")
+    if now:
+        return warning("throttling", f"slowed down now: {', '.join(now)}", COOL)
+    if past:
+        return warning("throttling", f"was slowed down since it was switched on: {', '.join(past)}", COOL)
+    return ok("throttling", "not slowed down since it was switched on")
+
+
+def throttling_of(host: Host) -> Throttling | None:
+    """Return what slows the machine down, asking the firmware as well: only it remembers everything since boot."""
+    told, asked = firmware_flags(host.root), host.firmware()
+    if told is None and asked is None:
+        return read_throttling(host.root)
+    return Throttling.of((told or 0) | (asked or 0))
+
+
+def check_temperature(host: Host) -> Finding:
+    """See whether the processor is too hot."""
+    celsius = cpu_temperature_c(host.root)
+    if celsius is None:
+        return unknown("temperature", "this machine does not tell its temperature")
+    if celsius >= WARM_C:
+        found = f"{celsius:.0f} °C; a Raspberry Pi slows down from {HOT_C:.0f} °C on"
+        return warning("temperature", found, COOL)
+    return ok("temperature", f"{celsius:.0f} °C")
+
+
+def check_memory(host: Host) -> Finding:
+    """See whether there is memory for the program."""
+    free, total = available_memory_bytes(host.root), total_memory_bytes(host.root)
+    if free is None or total is None:
+        return unknown("memory", "this machine does not tell its memory")
+    found = f"{amount(free)} of {amount(total)} available"
+    if free < SCARCE_MEMORY_BYTES:
+        return warning("memory", found, "end what takes it: ps -eo rss,pid,args --sort=-rss | head")
+    return ok("memory", found)
+
+
+def check_memory_cgroup(host: Host) -> Finding:
+    """See whether the kernel can limit a service's memory: Raspberry Pi OS has that switched off."""
+    controllers = host.text("/sys/fs/cgroup/cgroup.controllers").split()
+    if "memory" in controllers or host.exists("/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        return ok("memory-cgroup", "on: the service's MemoryMax holds")
+    is_off = "cgroup_disable=memory" in host.text("/proc/cmdline").split()
+    if not controllers and not is_off:
+        return unknown("memory-cgroup", "this machine does not tell (/sys/fs/cgroup/cgroup.controllers)")
+    return warning(
+        "memory-cgroup",
+        f"off{' (cgroup_disable=memory)' if is_off else ''}: the service's MemoryMax has no effect",
+        _enable_memory_cgroup(host),
+    )
+
+
+def _enable_memory_cgroup(host: Host) -> str:
+    file = next((name for name in COMMAND_LINE if host.exists(name)), COMMAND_LINE[0])
+    return f"sudo sed -i '1 s/$/ cgroup_enable=memory/' {file} && sudo reboot"
+
+
+def check_disks(host: Host, folders: Mapping[str, Path]) -> list[Finding]:
+    """See whether there is room where the program writes.
+
+    Args:
+        host: the machine.
+        folders: what is written there, to the file or folder.
+    """
+    free = {kind: host.free_bytes(path) for kind, path in folders.items()}
+    found = []
+    for alike in dict.fromkeys(map(_shown, free.values())):  # most of them are on one disk
+        kinds = [kind for kind in folders if _shown(free[kind]) == alike]
+        paths = ", ".join(str(folders[kind]) for kind in kinds)
+        found.append(_check_disk(", ".join(kinds), paths, free[kinds[0]]))
+    return found
+
+
+def _shown(free: int | None) -> str:
+    return "" if free is None else amount(free)
+
+
+def _check_disk(kind: str, paths: str, free: int | None) -> Finding:
+    if free is None:
+        return unknown("disk", f"{paths}: cannot tell how much room there is", subject=kind)
+    found = f"{amount(free)} free for {paths}"
+    fix = "sudo apt clean; sudo journalctl --vacuum-size=50M; sudo du -xh --max-depth=3 / | sort -h | tail"
+    if free < FULL_DISK_BYTES:
+        return problem("disk", f"{found}: full", fix, kind)
+    if free < SCARCE_DISK_BYTES:
+        return warning("disk", f"{found}: nearly full", fix, kind)
+    return ok("disk", found, kind)
+
+
+def amount(size_bytes: int) -> str:
+    """Return a size in MB or GB."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"
+
+
+def _slowdowns(report: Throttling, suffix: str) -> list[str]:
+    names = ("throttled", "frequency_capped", "soft_temperature_limit")
+    return [re.sub("_", " ", name) for name in names if getattr(report, name + suffix)]

@@ -1,0 +1,61 @@
+"""The Edge TPU's delegate: libedgetpu, loaded through the TFLite runtime. To be called in an engine's own process."""
+
+from pathlib import Path
+from typing import Any
+
+from edge.engine import contract
+from edge.engine.coral import ADVICE
+from edge.engine.notes import read_notes
+from edge.errors import EngineLostError, ModelError, UnavailableError
+from edge.ports import ModelSpec
+
+try:
+    from ai_edge_litert.interpreter import Interpreter, load_delegate
+except ImportError:
+    from tflite_runtime.interpreter import Interpreter, load_delegate
+
+__all__ = ["describe", "load"]
+
+
+def load(library: str) -> Any:
+    """Load a delegate, and keep what it returns for as long as the interpreter that gets it.
+
+    A library that is too old for the runtime kills the process here or later.
+
+    Raises:
+        UnavailableError: there is no such library, or it is no delegate.
+        EngineLostError: the delegate does not want to: no device, or another program has it.
+    """
+    try:
+        return load_delegate(library)
+    except OSError as error:
+        raise UnavailableError(f"no Edge TPU runtime ({error}): {ADVICE}") from error
+    except AttributeError as error:
+        raise UnavailableError(f"{library} is no TFLite delegate ({error}): {ADVICE}") from error
+    except ValueError as error:
+        words = " ".join(str(error).split())
+        raise EngineLostError(
+            f"the Edge TPU cannot be used ({words}): is it plugged in, does another program hold it, "
+            "is this user in the group plugdev?"
+        ) from error
+
+
+def describe(path: Path, name: str) -> ModelSpec:
+    """Return what a compiled model is, without a delegate: its size is fixed, so nothing needs to be prepared.
+
+    Raises:
+        ModelError: it is damaged, or of a kind that cannot be decoded.
+    """
+    try:
+        interpreter = Interpreter(model_path=str(path))
+    except (ValueError, RuntimeError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path}: the model file is damaged or truncated ({text})") from error
+    outputs = interpreter.get_output_details()
+    found = contract.inspect(str(path), interpreter.get_input_details(), outputs, read_notes(path))
+    if found.fixed_size is None:
+        raise ModelError(f"{path}: the size of its input is not fixed, which a delegate needs")
+    shapes = {detail["index"]: detail["shape"] for detail in outputs}
+    _, height, width, *_ = shapes[found.output_indices[0]] if found.heads else (1, 0, 0)
+    heads = found.heads.spec((int(width), int(height))) if found.heads else None
+    return ModelSpec(name, found.kind, found.fixed_size, found.input_dtype, found.input_codes, "edgetpu", heads)

@@ -1,0 +1,147 @@
+"""Engine `isolated`: a model in a process of its own, so that what crashes or hangs in there is not the agent."""
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import errors
+from edge.engine.child import Child
+from edge.engine.coral import ADVICE
+from edge.engine.shared import map_memory
+from edge.engine.wire import RUN, Described, Failed, Job, Ready
+from edge.errors import EdgeError, EngineLostError, ModelError, UnavailableError
+from edge.ports import ModelSpec
+
+__all__ = ["Deadlines", "IsolatedEngine"]
+
+NATIVE_CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """After how long a silent process counts as hung.
+
+    Attributes:
+        start_s: from its start to the end of its first inference, for which the model goes to the device.
+        inference_s: each one after that.
+    """
+
+    start_s: float = 30.0
+    inference_s: float = 3.0
+
+
+class IsolatedEngine:
+    """A model that runs in a child process; `start` comes first, and the thread that calls it has to live on.
+
+    Args:
+        job: what to load, and with which delegate.
+        deadlines: after which the process is killed.
+
+    Attributes:
+        spec: what the model is; None until it is known, which is before the delegate is touched.
+    """
+
+    def __init__(self, job: Job, *, deadlines: Deadlines = Deadlines()) -> None:
+        self._job = job
+        self._deadlines = deadlines
+        self._child: Child | None = None
+        self._tensor: NDArray[Any] = np.empty(0)
+        self._outputs: tuple[NDArray[Any], ...] = ()
+        self.spec: ModelSpec | None = None
+
+    @property
+    def pid(self) -> int:
+        """The id of its process; 0 while there is none."""
+        return 0 if self._child is None else self._child.pid
+
+    def start(self) -> ModelSpec:
+        """Start the process, and wait for its first inference.
+
+        Raises:
+            ModelError: the file is damaged or of a kind that cannot be decoded.
+            UnavailableError: a library is missing, or too old for the runtime.
+            EngineLostError: the device does not want to; another time it may.
+        """
+        deadline_s = time.monotonic() + self._deadlines.start_s
+        self._child = Child(self._job)
+        try:
+            while not self._is_ready(self._child, deadline_s):
+                pass
+        except EdgeError:
+            self.close()
+            raise
+        assert self.spec is not None
+        return self.spec
+
+    def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """Infer `tensor` (1, H, W, 3) of the spec's size and dtype; the outputs are written over by the next call.
+
+        Raises:
+            EngineLostError: the process crashed, hung or could not infer; it is gone.
+        """
+        if self._child is None:
+            raise EngineLostError("it is not running")
+        np.copyto(self._tensor, tensor, casting="no")
+        self._child.send(RUN)
+        try:
+            reply, _ = self._child.receive(time.monotonic() + self._deadlines.inference_s)
+        except EngineLostError:
+            self.close()
+            raise
+        if isinstance(reply, Failed):
+            self.close()
+            raise EngineLostError(reply.text)
+        return self._outputs
+
+    def abort(self) -> None:
+        """Kill the process, so that `start` or `run` fail at once; the one call for other threads."""
+        child = self._child
+        if child is not None:
+            child.kill()
+
+    def close(self) -> None:
+        """End the process; harmless when it has ended."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
+
+    def _is_ready(self, child: Child, deadline_s: float) -> bool:
+        try:
+            reply, descriptors = child.receive(deadline_s)
+        except EngineLostError as error:
+            raise self._explained(error) from error
+        if isinstance(reply, Failed):
+            raise _error(reply)
+        if isinstance(reply, Described | Ready):
+            self.spec = reply.spec
+        if not isinstance(reply, Ready):
+            return False
+        try:
+            self._tensor, *outputs = map_memory(descriptors[0], (reply.input, *reply.outputs))
+            self._outputs = tuple(outputs)
+        finally:
+            os.close(descriptors[0])
+        return True
+
+    def _explained(self, error: EngineLostError) -> EdgeError:
+        """Say what a process that ended on its way up died of."""
+        crashed = any(name in str(error) for name in NATIVE_CRASHES)
+        if not crashed:
+            return EngineLostError(f"the engine did not start: {error}")
+        if self.spec is None:
+            return ModelError(f"{self._job.path}: the TFLite runtime crashes over it ({error}): is the file damaged?")
+        if self._job.library:
+            return UnavailableError(
+                f"{self._job.library} crashed as it started ({error}): unless the device was just unplugged, {ADVICE}"
+            )
+        return EngineLostError(f"the engine did not start: {error}")
+
+
+def _error(reply: Failed) -> EdgeError:
+    kind = getattr(errors, reply.error, EngineLostError)
+    error: EdgeError = kind(reply.text)
+    return error

@@ -1,0 +1,94 @@
+"""Starts isolated engines on a thread of its own, so that nobody waits for a device that does not come."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from edge.engine.isolated import IsolatedEngine
+from edge.errors import EdgeError, EngineLostError
+
+__all__ = ["Outcome", "Spawner"]
+
+LOOK_S = 0.5
+JOIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An attempt to start an engine: it runs when `error` is None, and is closed otherwise."""
+
+    engine: IsolatedEngine
+    error: EdgeError | None = None
+
+
+class Spawner:
+    """Makes engines when asked to, one at a time.
+
+    The thread lasts as long as this object, and with it the processes that it starts (see `Child`).
+
+    Args:
+        make: returns an engine that is not started yet.
+        devices: what is plugged in; a change since the last attempt ends the wait before the next.
+    """
+
+    def __init__(self, make: Callable[[], IsolatedEngine], devices: Callable[[], object]) -> None:
+        self._make = make
+        self._devices = devices
+        self._requests: SimpleQueue[float | None] = SimpleQueue()
+        self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._current: IsolatedEngine | None = None
+        self._tried_with: object = None
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
+
+    def want(self, delay_s: float = 0.0) -> None:
+        """Ask for one attempt, after a while."""
+        self._requests.put(delay_s)
+
+    def take(self, wait_s: float | None = None) -> Outcome | None:
+        """Return how the attempt went; None when it is not over within `wait_s`."""
+        try:
+            return self._outcomes.get(timeout=wait_s) if wait_s != 0 else self._outcomes.get_nowait()
+        except Empty:
+            return None
+
+    def close(self) -> None:
+        """Give up; an engine that nobody took is ended."""
+        self._stopping.set()
+        self._requests.put(None)
+        current = self._current
+        if current is not None:
+            current.abort()
+        self._thread.join(JOIN_S)
+        while (outcome := self.take(0)) is not None:
+            outcome.engine.close()
+
+    def _work(self) -> None:
+        while (delay_s := self._requests.get()) is not None:
+            self._pause(delay_s)
+            if self._stopping.is_set():
+                return
+            self._tried_with = self._devices()
+            self._outcomes.put(self._attempt())
+
+    def _pause(self, delay_s: float) -> None:
+        end_s = time.monotonic() + delay_s
+        while (left_s := end_s - time.monotonic()) > 0 and self._devices() == self._tried_with:
+            if self._stopping.wait(min(left_s, LOOK_S)):
+                return
+
+    def _attempt(self) -> Outcome:
+        engine = self._current = self._make()
+        try:
+            engine.start()
+        except EdgeError as error:
+            return Outcome(engine, error)
+        except Exception as error:  # noqa: BLE001 - no memory, no descriptors: it may pass, and the agent lives on
+            engine.close()
+            return Outcome(engine, EngineLostError(f"{type(error).__name__}: {error}"))
+        finally:
+            self._current = None
+        return Outcome(engine)

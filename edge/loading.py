@@ -1,0 +1,174 @@
+"""The engine of a run: its model is found, verified, and put where it can run.
+
+Imports of drivers stand inside the functions: what a config does not ask for is never loaded.
+"""
+
+# ruff: noqa: PLC0415
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from edge.config import Config, parse_size
+from edge.errors import EdgeError
+from edge.models.files import ResolvedModel, is_path, resolve, resolve_file
+from edge.models.manifest import Manifest, ModelEntry, load_manifest
+from edge.models.places import Places, places
+from edge.placement import Placement, place
+from edge.ports import Engine, ModelSpec
+
+if TYPE_CHECKING:
+    from edge.engine.fallback import FallbackEngine
+    from edge.engine.litert import LiteRtEngine
+
+__all__ = ["LoadedEngine", "is_dynamic", "load_engine"]
+
+log = logging.getLogger(__name__)
+
+
+class LoadedEngine(Engine, Protocol):
+    """An engine that still has to be told for which camera; `size_for` comes before the first `run`.
+
+    Attributes:
+        name: how messages name the model.
+    """
+
+    name: str
+
+    @property
+    def is_dynamic(self) -> bool:
+        """True when the model takes an input of any size."""
+        ...
+
+    def size_for(self, image_size: tuple[int, int]) -> ModelSpec:
+        """Fix the input size for a camera of `image_size` (width, height), and return what inputs are made for."""
+        ...
+
+
+def load_engine(
+    config: Config, watcher: Callable[[Literal["cpu", "edgetpu"] | None, str], None] = lambda *_: None
+) -> LoadedEngine:
+    """Find, verify and load the model of a config, fetching it if need be. Raises EdgeError.
+
+    Args:
+        config: of the run.
+        watcher: told when an engine that can be lost is lost and back (see `edge.engine.fallback.EngineWatcher`).
+    """
+    where = places(os.environ)
+    manifest = Manifest("", {}) if config.model.file else _manifest(where)
+    model = resolve_file(Path(config.model.file)) if config.model.file else _resolve(config.model.name, manifest, where)
+    placement = _place(model, config, manifest)
+    wanted = config.model.delegate == "edgetpu"
+    tpu = _find(placement.tpu, manifest, where, is_needed=wanted or placement.tpu is model)
+    cpu = _find(placement.cpu, manifest, where, is_needed=tpu is None)
+    if tpu is not None:
+        log.info("model %s from %s, for the Edge TPU", tpu.name, tpu.path)
+        return _on_tpu(tpu, cpu, config, watcher)
+    assert cpu is not None
+    log.info("model %s from %s", cpu.name, cpu.path)
+    return _on_cpu(cpu, config, parse_size(config.model.size))
+
+
+def is_dynamic(model: str | None) -> bool:
+    """Return whether the input size of a model, by name, path or default, can be chosen.
+
+    Raises:
+        EdgeError: it is not there or cannot be used, as a run would say.
+    """
+    from edge.engine.litert import LiteRtEngine
+
+    if model is not None and is_path(model):
+        found = resolve_file(Path(model))
+    else:
+        where = places(os.environ)
+        found = _resolve(model or "", _manifest(where), where)
+    return LiteRtEngine(found.path, name=found.name).is_dynamic
+
+
+def _place(model: ResolvedModel, config: Config, manifest: Manifest) -> Placement:
+    from edge.engine.coral import is_compiled, list_tpus
+
+    return place(
+        model,
+        is_compiled=model.entry.delegate == "edgetpu" if model.entry is not None else is_compiled(model.path),
+        delegate=config.model.delegate,
+        manifest=manifest,
+        has_tpu=lambda: bool(list_tpus()),
+    )
+
+
+def _find(
+    found: ResolvedModel | ModelEntry | None, manifest: Manifest, where: Places, *, is_needed: bool
+) -> ResolvedModel | None:
+    """Return a model with its file; one that is not needed may be missing."""
+    if not isinstance(found, ModelEntry):
+        return found
+    try:
+        return _resolve(found.name, manifest, where)
+    except EdgeError as error:
+        if is_needed:
+            raise
+        log.warning("model %s is not used: %s", found.name, error)
+        return None
+
+
+def _on_cpu(model: ResolvedModel, config: Config, input_size: tuple[int, int] | None) -> "LiteRtEngine":
+    from edge.engine.litert import LiteRtEngine
+
+    return LiteRtEngine(model.path, name=model.name, threads=config.model.threads, input_size=input_size)
+
+
+def _as_twin(model: ResolvedModel, config: Config, input_size: tuple[int, int]) -> "LiteRtEngine":
+    engine = _on_cpu(model, config, None)
+    engine.size_for(input_size)
+    return engine
+
+
+def _on_tpu(
+    model: ResolvedModel,
+    twin: ResolvedModel | None,
+    config: Config,
+    watcher: Callable[[Literal["cpu", "edgetpu"] | None, str], None],
+) -> "FallbackEngine":
+    from edge.engine.coral import EDGETPU_LIBRARY, usb_and_pci
+    from edge.engine.fallback import FallbackEngine
+    from edge.engine.isolated import IsolatedEngine
+    from edge.engine.wire import Job
+
+    job = Job(
+        path=str(model.path.absolute()),
+        name=model.name,
+        threads=config.model.threads,
+        input_size=parse_size(config.model.size),
+        library=EDGETPU_LIBRARY,
+    )
+    return FallbackEngine(
+        lambda: IsolatedEngine(job),
+        None if twin is None else lambda input_size: _as_twin(twin, config, input_size),
+        name=model.name,
+        watcher=watcher,
+        is_required=config.model.delegate == "edgetpu",
+        devices=usb_and_pci,
+    )
+
+
+def _resolve(name: str, manifest: Manifest, where: Places) -> ResolvedModel:
+    return resolve(name, manifest, where, fetch=lambda entry: _fetch(entry, where))
+
+
+def _manifest(where: Places) -> Manifest:
+    if not where.mirror_url:
+        return load_manifest(where.mirror)
+    from edge.models.mirror import known_models
+
+    return known_models(where)
+
+
+def _fetch(entry: ModelEntry, where: Places) -> Path:
+    from edge.models.fetch import Fetcher
+    from edge.models.progress import ConsoleProgress
+
+    return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)

@@ -1,0 +1,212 @@
+"""Sink `display`: a window with the annotated picture and the state of the device."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from edge.errors import UnavailableError
+from edge.frame import Image
+from edge.mailbox import Mailbox
+from edge.payload import Message, Origin, StatusMessage
+from edge.ports import PoseFrame
+from edge.show.keys import Action
+from edge.show.window_picture import paint
+from edge.show.window_snapshot import save_snapshot
+from edge.show.window_view import Panel, View
+
+__all__ = ["WindowScreen", "WindowSink"]
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.03
+"""Keys are looked for so often while no results come."""
+OPEN_S = 5.0
+CLOSE_S = 0.4
+"""A screen that hangs is left behind after so long."""
+
+
+class WindowScreen(Protocol):
+    """The window itself; one thread opens, uses and closes it."""
+
+    def open(self, title: str, on_lost: Callable[[], None]) -> None:
+        """Open it. Raises UnavailableError; `on_lost` is called when it goes away for good."""
+
+    def close(self) -> None:
+        """Close it."""
+
+    def actions(self) -> list[Action]:
+        """Return what was asked for by keys."""
+
+    @property
+    def must_redraw(self) -> bool:
+        """True when the window has lost what it showed."""
+
+    def canvas(self, image_size: tuple[int, int]) -> Image:
+        """Return where to paint a picture of this size (width, height): RGB uint8 (H, W, 3)."""
+
+    def show(self, view: View) -> None:
+        """Bring the canvas and what there is to read onto the screen."""
+
+    def turn_full_screen(self) -> None:
+        """Fill the screen, or become a window again."""
+
+
+class WindowSink:
+    """Shows results as they come, and goes on saying how things are while none come.
+
+    The window has a thread of its own, on which everything about it happens: it answers keys between results
+    too. A display server that goes away or hangs costs the window, never the run.
+
+    Args:
+        origin: names the device and the camera.
+        make_screen: called on the window's thread. Raises UnavailableError without what it needs.
+        on_quit: called when the window is closed or `q` is pressed.
+        private: skeletons on black, and no key switches that off.
+        folder: where snapshots go.
+        open_s: a display server may take so long to answer.
+
+    Attributes:
+        wants_image: False when the frames may come without their images.
+    """
+
+    name = "display"
+    lossless = False
+
+    def __init__(
+        self,
+        origin: Origin,
+        make_screen: Callable[[], WindowScreen],
+        on_quit: Callable[[], None],
+        *,
+        private: bool,
+        folder: Path,
+        open_s: float = OPEN_S,
+    ) -> None:
+        self.wants_image = not private
+        self._origin = origin
+        self._make_screen = make_screen
+        self._on_quit = on_quit
+        self._folder = folder
+        self._open_s = open_s
+        self._panel = Panel(origin, private=private)
+        # `write` waits until the result before was taken: so whoever writes sees that the window hangs.
+        self._inbox: Mailbox[PoseFrame] = Mailbox(waits=True)
+        self._status: StatusMessage | None = None
+        self._result: PoseFrame | None = None
+        self._view: View | None = None
+        self._opened: SimpleQueue[Exception | None] = SimpleQueue()
+        self._closing = threading.Event()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="window", daemon=True)
+
+    def open(self) -> None:
+        """Open the window. Raises UnavailableError when there is no screen, or it does not answer."""
+        self._thread.start()
+        try:
+            problem = self._opened.get(timeout=self._open_s)
+        except Empty:
+            self._closing.set()
+            text = f"display: the display server does not answer within {self._open_s:g} s"
+            raise UnavailableError(text) from None
+        if problem is not None:
+            raise problem
+
+    def write(self, result: PoseFrame) -> None:
+        """Hand over a result. Raises UnavailableError once the screen is gone."""
+        if not self._inbox.put(result) and self._failure is not None:
+            raise self._failure
+
+    def set_state(self, topic: str, message: Message) -> None:
+        """Take a state message; of them the window shows `status`, and closes with the run. From any thread."""
+        if topic == "status" and isinstance(message, StatusMessage):
+            self._status = message
+            if message.state == "offline":
+                self._closing.set()  # while other outputs still say good-bye
+
+    def close(self) -> None:
+        """Close the window; one that hangs is left behind."""
+        self._closing.set()
+        self._inbox.close()
+        if self._failure is None:
+            self._thread.join(CLOSE_S)
+            if self._thread.is_alive():
+                log.warning("display: the window hangs; it is left behind")
+
+    def _run(self) -> None:
+        try:
+            screen = self._make_screen()
+            screen.open(f"{self._origin.device} / {self._origin.camera} - edge-pose", self._lose)
+        except Exception as error:  # noqa: BLE001 - raised again by whoever opens
+            self._opened.put(error)
+            return
+        self._opened.put(None)
+        try:
+            while not self._closing.is_set():
+                self._turn(screen)
+        except Exception as error:  # noqa: BLE001 - raised again by whoever writes
+            self._fail(error)
+        finally:
+            self._inbox.close()
+            screen.close()
+
+    def _lose(self) -> None:
+        self._fail(UnavailableError("display: the display server is gone"))
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
+        self._inbox.close()
+
+    def _turn(self, screen: WindowScreen) -> None:
+        """Show what there is to show, and do what keys ask for."""
+        result = self._inbox.get(TICK_S)
+        if result is not None:
+            self._result = result
+            self._panel.result(result, time.monotonic())
+        if self._status is not None:
+            self._panel.status(self._status)
+        for action in screen.actions():
+            self._do(action, screen)
+        view = self._panel.view(time.monotonic())
+        if result is not None or view != self._view or screen.must_redraw:
+            self._draw(view, screen)
+        if result is not None:
+            self._panel.shown(time.monotonic() - result.frame.time_s)
+
+    def _draw(self, view: View, screen: WindowScreen) -> None:
+        if self._result is not None:
+            canvas = screen.canvas(self._result.frame.size)
+            paint(self._result, canvas, private=view.private, dimmed=bool(view.banner))
+        screen.show(view)
+        self._view = view
+
+    def _do(self, action: Action, screen: WindowScreen) -> None:
+        match action:
+            case "quit":
+                self._closing.set()
+                self._on_quit()
+            case "snapshot":
+                self._save()
+            case "private":
+                self._panel.turn_private(time.monotonic())
+            case "full screen":
+                screen.turn_full_screen()
+            case "help":
+                self._panel.turn_help()
+
+    def _save(self) -> None:
+        try:
+            self._panel.say(self._saved(), time.monotonic())
+        except OSError as error:
+            log.warning("snapshot: cannot be written to %s: %s", self._folder.resolve(), error.strerror or error)
+            self._panel.say(f"no snapshot: {error.strerror or error}", time.monotonic())
+
+    def _saved(self) -> str:
+        if self._result is None:
+            return "no picture yet"
+        path = save_snapshot(self._result, self._origin, self._folder, private=self._panel.private)
+        log.info("snapshot saved as %s", path.resolve())
+        return f"saved {path.name}"

@@ -1,0 +1,60 @@
+"""The window's picture: the camera image or black at the size of the screen, with skeletons or darkened."""
+
+import cv2
+
+from edge.frame import Image
+from edge.ports import PoseFrame
+from edge.render import draw_poses
+
+__all__ = ["first_size", "fit", "paint"]
+
+DIMMED = 0.25
+SMOOTH_BELOW = 0.6
+"""Pictures that shrink further are averaged: thin lines would flicker. Costs four times as much."""
+MIN_WIDTH_PX = 640
+"""Smaller pictures are enlarged at first, so that the texts have room."""
+SCREEN_PART = (0.9, 0.85)
+"""How much of a screen's width and height a new picture takes at most; the rest is for the bar and the desktop."""
+
+Size = tuple[int, int]  # (width, height) in pixels
+
+
+def fit(size: Size, into: Size) -> Size:
+    """Return the largest size (width, height) of the same aspect that fits; at least one pixel.
+
+    Half a pixel of the aspect is given away rather than a column or row of the window.
+    """
+    scale = min((into[0] + 0.5) / size[0], (into[1] + 0.5) / size[1])
+    return max(int(size[0] * scale), 1), max(int(size[1] * scale), 1)
+
+
+def first_size(image: Size, screen: Size) -> Size:
+    """Return the size (width, height) of the first picture: the image's own, less on a small screen."""
+    room = (round(screen[0] * SCREEN_PART[0]), round(screen[1] * SCREEN_PART[1]))
+    wanted = image if image[0] >= MIN_WIDTH_PX else fit(image, (MIN_WIDTH_PX, room[1]))
+    return wanted if wanted[0] <= room[0] and wanted[1] <= room[1] else fit(wanted, room)
+
+
+def paint(result: PoseFrame, canvas: Image, *, private: bool, dimmed: bool) -> None:
+    """Draw a result into `canvas`; all of it is overwritten.
+
+    Args:
+        result: its image is not looked at when `private`.
+        canvas: RGB uint8 (H, W, 3) of the image's aspect, but for rounding.
+        private: black instead of the camera image.
+        dimmed: darkened and without skeletons: nobody shall take it for the present.
+    """
+    if private:
+        canvas[:] = 0
+    else:
+        _scale(result.frame.image, canvas)
+    if dimmed:
+        cv2.convertScaleAbs(canvas, dst=canvas, alpha=DIMMED)
+    else:
+        draw_poses(canvas, result.poses)
+
+
+def _scale(image: Image, canvas: Image) -> None:
+    height, width = canvas.shape[:2]
+    way = cv2.INTER_AREA if width < SMOOTH_BELOW * image.shape[1] else cv2.INTER_LINEAR
+    cv2.resize(image, (width, height), dst=canvas, interpolation=way)

@@ -1,0 +1,50 @@
+"""Snapshots of the window: the newest result in full size as a PNG, with device, camera and time in it."""
+
+import os
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.payload import Origin, utc
+from edge.ports import PoseFrame
+from edge.show.overlay import Overlay
+
+__all__ = ["save_snapshot"]
+
+
+def save_snapshot(result: PoseFrame, origin: Origin, folder: Path, *, private: bool) -> Path:
+    """Draw a result at the camera's own size and save it as `<device>-<time of capture>[-private].png`.
+
+    Args:
+        result: what to draw; its image is not looked at when `private`.
+        origin: names the device and the camera.
+        folder: where to; must exist.
+        private: skeletons on black.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    width, height = result.frame.size
+    picture = np.empty((height, width, 3), np.uint8)
+    Overlay(origin, private=private).draw(result, None, picture)
+    path = folder / _name(result, origin, private=private)
+    _write(path, cv2.imencode(".png", picture)[1].tobytes())
+    return path
+
+
+def _name(result: PoseFrame, origin: Origin, *, private: bool) -> str:
+    device = re.sub(r"[^\w.-]", "-", origin.device)
+    time = utc(result.frame.wall_time_s).replace(":", "-")  # Windows' file systems have no colons
+    return f"{device}-{time}{'-private' if private else ''}.png"
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

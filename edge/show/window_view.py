@@ -1,0 +1,151 @@
+"""What the window says beside the picture: state, figures, and a banner while no pictures come. Time is an argument."""
+
+from dataclasses import dataclass
+
+from edge.payload import Origin, StatusMessage
+from edge.ports import PoseFrame
+from edge.show.framerate import FrameRate
+from edge.stats import Rolling
+
+__all__ = ["Panel", "View"]
+
+FIGURES_S = 0.5
+"""Numbers that change more often cannot be read."""
+NOTE_S = 4.0
+MIN_STALE_S, STALE_INTERVALS = 2.0, 3.0
+"""A picture is old after 2 s, or after three times the usual time between two."""
+FIRST_STALE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Everything to read in the window at one moment; two that are equal look the same.
+
+    Attributes:
+        place: device and camera.
+        state: `online`, or `degraded` with its reason.
+        is_well: False colours the state as a warning.
+        figures: rate, latency and people; empty while no pictures come.
+        banner: lines over the darkened picture while no pictures come; empty while they do.
+        note: an answer to a key, shown for a few seconds.
+        has_help: the help is open.
+        private: skeletons on black.
+    """
+
+    place: str
+    state: str
+    is_well: bool
+    figures: str
+    banner: tuple[str, ...]
+    note: str
+    has_help: bool
+    private: bool
+
+
+class Panel:
+    """Keeps what the window has to say. One thread uses it; all times are monotonic seconds.
+
+    Args:
+        origin: names the device and the camera.
+        private: skeletons on black from the start, and for good: who passes by cannot switch it off.
+    """
+
+    def __init__(self, origin: Origin, *, private: bool) -> None:
+        self._place = f"{origin.device} / {origin.camera}"
+        self._is_locked = private
+        self.private = private
+        self._has_help = False
+        self._note = ("", 0.0)  # text, time it was said
+        self._status = ("degraded", "starting")
+        self._begin_measuring()
+        self._people = 0
+        self._last_s: float | None = None
+        self._interval_s: float | None = None
+        self._figures = ("", 0.0)  # text, time it was made
+
+    def status(self, message: StatusMessage) -> None:
+        """Take the newest status of the device."""
+        self._status = (message.state, message.reason)
+
+    def result(self, result: PoseFrame, now_s: float) -> None:
+        """A new result is about to be shown."""
+        if self._is_stale(now_s):
+            self._begin_measuring()  # the time without pictures is not a rate
+        elif self._last_s is not None:
+            self._interval_s = now_s - self._last_s
+        self._last_s = now_s
+        self._fps.add(result.frame.index, now_s)
+        self._people = len(result.poses)
+
+    def shown(self, age_s: float) -> None:
+        """The newest result was on the screen `age_s` after its capture."""
+        self._latency_ms.add(age_s * 1e3)
+
+    def say(self, text: str, now_s: float) -> None:
+        """Answer a key."""
+        self._note = (text, now_s)
+
+    def turn_help(self) -> None:
+        """Open or close the help."""
+        self._has_help = not self._has_help
+
+    def turn_private(self, now_s: float) -> None:
+        """Show skeletons on black, or the picture again; the config's word is final."""
+        if self._is_locked:
+            self.say("private by the config: it stays on", now_s)
+            return
+        self.private = not self.private
+        self.say(f"private {'on' if self.private else 'off'}", now_s)
+
+    def view(self, now_s: float) -> View:
+        """Return what to show now."""
+        state, reason = self._status
+        text, said_s = self._note
+        banner = self._banner(now_s)
+        return View(
+            place=self._place,
+            state=f"{state}: {reason}" if reason else state,
+            is_well=state == "online" and not banner,
+            figures="" if banner else self._figures_at(now_s),
+            banner=banner,
+            note=text if now_s - said_s < NOTE_S else "",
+            has_help=self._has_help,
+            private=self.private,
+        )
+
+    def _begin_measuring(self) -> None:
+        self._fps = FrameRate()
+        self._latency_ms = Rolling(25)
+
+    def _is_stale(self, now_s: float) -> bool:
+        if self._last_s is None:
+            return False
+        usual_s = FIRST_STALE_S if self._interval_s is None else STALE_INTERVALS * self._interval_s
+        return now_s - self._last_s > max(usual_s, MIN_STALE_S)
+
+    def _banner(self, now_s: float) -> tuple[str, ...]:
+        state, reason = self._status
+        is_away = state != "online" and reason.startswith("camera:")
+        if self._last_s is None:
+            return (reason if is_away else "waiting for the first picture",)
+        if not (is_away or self._is_stale(now_s)):
+            return ()
+        return reason if is_away else "no new picture", f"last picture {_ago(now_s - self._last_s)}"
+
+    def _figures_at(self, now_s: float) -> str:
+        text, made_s = self._figures
+        if not text or now_s - made_s >= FIGURES_S:
+            self._figures = (text, _) = (self._figures_now(), now_s)
+        return text
+
+    def _figures_now(self) -> str:
+        fps, latency_ms = self._fps.mean_fps, self._latency_ms.p50
+        known = [] if fps is None else [f"{fps:.1f} fps"]
+        known += [] if latency_ms is None else [f"{latency_ms:.0f} ms"]
+        return "   ".join([*known, f"{self._people} {'person' if self._people == 1 else 'people'}"])
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s ago"
+    return f"{seconds / 60:.0f} min ago" if seconds < 7200 else f"{seconds / 3600:.0f} h ago"

@@ -1,0 +1,118 @@
+"""What the machine says about itself, read on a thread of its own: a disk that hangs must hang nobody else."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from edge.config_schema import OutputConfig
+from edge.machine import (
+    available_memory_bytes,
+    cpu_temperature_c,
+    free_disk_bytes,
+    unit_memory_bytes,
+    unit_memory_max_bytes,
+)
+from edge.power import Throttling, read_throttling, vcgencmd_flags
+
+__all__ = ["Vitals", "VitalsWatch", "read_vitals", "written_paths"]
+
+INTERVAL_S = 10.0
+MAX_AGE_S = 60.0
+STOP_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """The machine at one moment; None where it does not tell.
+
+    Attributes:
+        cpu_temperature_c: degrees Celsius.
+        throttling: what slows it down.
+        memory_available_bytes: of the machine.
+        unit_memory_bytes: used by this program's control group.
+        unit_memory_max_bytes: what that group may use.
+        disk_free_bytes: per kind of output, where it is written.
+    """
+
+    cpu_temperature_c: float | None = None
+    throttling: Throttling | None = None
+    memory_available_bytes: int | None = None
+    unit_memory_bytes: int | None = None
+    unit_memory_max_bytes: int | None = None
+    disk_free_bytes: Mapping[str, int | None] = field(default_factory=dict)
+
+
+def read_vitals(
+    folders: Mapping[str, Path], root: Path = Path("/"), ask_firmware: Callable[[], int | None] = vcgencmd_flags
+) -> Vitals:
+    """Read everything, which may take as long as a file system or the firmware wants.
+
+    Args:
+        folders: where this program writes: kind of output to file or folder.
+        root: the folder that /proc and /sys are in.
+        ask_firmware: as in `read_throttling`.
+    """
+    return Vitals(
+        cpu_temperature_c=cpu_temperature_c(root),
+        throttling=read_throttling(root, ask_firmware),
+        memory_available_bytes=available_memory_bytes(root),
+        unit_memory_bytes=unit_memory_bytes(root),
+        unit_memory_max_bytes=unit_memory_max_bytes(root),
+        disk_free_bytes={kind: free_disk_bytes(path) for kind, path in folders.items()},
+    )
+
+
+def written_paths(output: OutputConfig, cache: Path) -> dict[str, Path]:
+    """Return where a run writes: kind of output to file or folder.
+
+    Args:
+        output: its outputs.
+        cache: its cache of models.
+    """
+    files = {"record": output.record, "jsonl": output.jsonl}
+    return {"cache": cache, **{kind: Path(file) for kind, file in files.items() if file not in ("", "-")}}
+
+
+class VitalsWatch:
+    """Reads the vitals again and again, on its own thread.
+
+    Args:
+        read: reads them once; may block.
+        interval_s: from one reading to the next.
+        max_age_s: older ones are not told any more: the thread hangs.
+    """
+
+    def __init__(
+        self, read: Callable[[], Vitals], *, interval_s: float = INTERVAL_S, max_age_s: float = MAX_AGE_S
+    ) -> None:
+        self._read = read
+        self._interval_s = interval_s
+        self._max_age_s = max_age_s
+        self._over = threading.Event()
+        self._newest: tuple[Vitals, float] = (Vitals(), time.monotonic())
+        self._thread = threading.Thread(target=self._run, name="vitals", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def latest(self) -> Vitals:
+        """Return what was read last; nothing where that is too old. Never blocks."""
+        vitals, read_s = self._newest
+        return vitals if time.monotonic() - read_s <= self._max_age_s else Vitals()
+
+    def stop(self) -> None:
+        """End the thread; one that hangs is left behind."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            vitals = self._read()
+            if vitals.throttling is not None:
+                vitals = replace(vitals, throttling=vitals.throttling.after(self._newest[0].throttling))
+            self._newest = (vitals, time.monotonic())
+            self._over.wait(self._interval_s)

@@ -1,0 +1,234 @@
+#!/bin/bash
+# Installs edge-pose as a service, or upgrades it; asks nothing, and may be run again at any time.
+#
+#   sudo systemd/install.sh [WHEEL]
+#
+# Without WHEEL it installs the repository that it stands in. On an upgrade everything in /etc/edge-pose is kept, and the
+# old version runs until the new one is complete. For a machine without internet EDGE_POSE_MODEL_MIRROR names a folder or
+# an address that has the model files; it is remembered in /etc/edge-pose/environment.
+set -euo pipefail
+umask 022
+
+readonly HOME_DIR=/opt/edge-pose CONFIG_DIR=/etc/edge-pose CACHE_DIR=/var/cache/edge-pose NAME=edge-pose
+readonly USAGE=64 NO_INPUT=66 UNAVAILABLE=69
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly here
+readonly project=${here%/*}
+log=$(mktemp)
+new=
+trap clean_up EXIT
+
+# Leaves nothing behind but, after a failure, the log that the last line names.
+clean_up() {
+    local code=$?
+    [ -z "$new" ] || rm -rf "$new"
+    if [ $code -eq 0 ] || [ ! -s "$log" ]; then rm -f "$log"; fi
+}
+
+say() { printf '%s\n' "$1"; }
+
+fail() {
+    printf 'install.sh: %s\n' "$1" >&2
+    exit "${2:-$UNAVAILABLE}"
+}
+
+# quietly WHAT COMMAND...: runs it; on failure the last error that it wrote is the reason.
+quietly() {
+    local what=$1
+    shift
+    "$@" >"$log" 2>&1 || fail "$what failed: $(reason) (all of it: $log)"
+}
+
+reason() {
+    local errors
+    errors=$(grep -E '^[[:space:]]*(ERROR|E|Error):' "$log" || cat "$log")
+    sed 's/^[[:space:]]*//; /^$/d' <<<"$errors" | tail -n 1
+}
+
+as_service() { runuser -u $NAME -- env -C / CACHE_DIRECTORY=$CACHE_DIR ${mirror:+"EDGE_POSE_MODEL_MIRROR=$mirror"} "$@"; }
+
+is_installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+has_candidate() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+
+os_release() { sed -n "s/^$1=//p" /etc/os-release | tr -d '"'; }
+
+is_running_systemd() { [ -d /run/systemd/system ]; }
+
+check_machine() {
+    local architecture system
+    [ "$(id -u)" = 0 ] || fail "needs root: sudo $0"
+    architecture=$(dpkg --print-architecture 2>/dev/null) || fail "needs Debian or Raspberry Pi OS: there is no dpkg here"
+    case $architecture in
+    arm64 | amd64) ;;
+    armhf | armel | i386) fail "this system is 32-bit ($architecture): install the 64-bit Raspberry Pi OS" ;;
+    *) fail "no TFLite runtime exists for $architecture: needs arm64 or amd64" ;;
+    esac
+    system=$(os_release PRETTY_NAME)
+    case $(os_release VERSION_CODENAME) in
+    bookworm) lock=$project/tools/locks/bookworm.txt ;;
+    trixie) lock=$project/tools/locks/default.txt ;;
+    *) fail "$system is not supported: needs Debian or Raspberry Pi OS, Bookworm (12) or Trixie (13)" ;;
+    esac
+    [ -r "$lock" ] || fail "$lock is missing: run install.sh from the whole repository" $NO_INPUT
+    say "system: $system, $architecture"
+}
+
+choose_source() {
+    source=${1:-$project}
+    [ -e "$source" ] || fail "$source: no such wheel" $NO_INPUT
+    source=$(realpath "$source")
+}
+
+# The mirror of this call, else the one remembered.
+choose_mirror() {
+    mirror=${EDGE_POSE_MODEL_MIRROR:-}
+    [ -n "$mirror" ] || mirror=$(sed -n 's/^EDGE_POSE_MODEL_MIRROR=//p' $CONFIG_DIR/environment 2>/dev/null | tail -n 1)
+    case $mirror in
+    *://* | "") return ;;
+    /home/* | /root/* | /tmp/* | /run/user/*) fail "EDGE_POSE_MODEL_MIRROR: a service cannot see $mirror: put it under /srv" ;;
+    esac
+    [ -d "$mirror" ] || fail "EDGE_POSE_MODEL_MIRROR: $mirror is not a folder" $NO_INPUT
+    mirror=$(realpath "$mirror")
+}
+
+install_packages() {
+    local packages=()
+    is_installed python3-venv || packages+=(python3-venv)
+    is_installed python3-picamera2 || [ ! -e /etc/rpi-issue ] || packages+=(python3-picamera2)
+    if [ ${#packages[@]} -gt 0 ]; then
+        quietly "apt-get update" apt-get update -q
+    elif ! is_installed python3-picamera2 && has_candidate python3-picamera2; then
+        packages+=(python3-picamera2)
+    fi
+    [ ${#packages[@]} -eq 0 ] ||
+        quietly "apt-get install ${packages[*]}" \
+            env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}"
+    if is_installed python3-picamera2; then
+        say "packages: python3-venv, python3-picamera2"
+    else
+        say "packages: python3-venv; this system has no python3-picamera2: no Pi camera"
+    fi
+}
+
+make_user() {
+    local group
+    for group in video render plugdev; do
+        getent group $group >/dev/null || quietly "groupadd $group" groupadd --system $group
+    done
+    getent passwd $NAME >/dev/null ||
+        quietly "useradd $NAME" useradd --system --user-group --home-dir /var/lib/edge-pose --no-create-home \
+            --shell /usr/sbin/nologin $NAME
+    install -d -o $NAME -g $NAME $CACHE_DIR
+    say "user: $NAME"
+}
+
+make_config() {
+    local state=kept
+    install -d $CONFIG_DIR
+    if [ ! -e $CONFIG_DIR/edge-pose.toml ]; then
+        install -m 644 "$here/edge-pose.toml" $CONFIG_DIR/edge-pose.toml
+        state=new
+    fi
+    [ -e $CONFIG_DIR/mqtt-password ] || install -m 600 /dev/null $CONFIG_DIR/mqtt-password
+    if [ -n "$mirror" ]; then
+        { sed '/^EDGE_POSE_MODEL_MIRROR=/d' $CONFIG_DIR/environment 2>/dev/null || true
+            echo "EDGE_POSE_MODEL_MIRROR=$mirror"; } >$CONFIG_DIR/environment.new
+        mv $CONFIG_DIR/environment.new $CONFIG_DIR/environment
+    fi
+    say "config: $CONFIG_DIR/edge-pose.toml ($state)"
+}
+
+# A folder of its own for every version: the one that runs is not touched.
+install_program() {
+    say "program: installing, a minute or two ..."
+    install -d $HOME_DIR
+    new=$(mktemp -d $HOME_DIR/version-XXXXXX)
+    chmod 755 "$new"
+    quietly "making the virtual environment" /usr/bin/python3 -m venv --system-site-packages "$new"
+    quietly "installing the program" "$new/bin/pip" install --no-cache-dir --disable-pip-version-check --no-input -c "$lock" "$source"
+    quietly "starting the program" as_service "$new/bin/edge-pose" --version
+    say "program: $(as_service "$new/bin/edge-pose" --version) in $new"
+}
+
+# A model that cannot be had yet is no reason to stop: the service goes on trying.
+fetch_model() {
+    local name
+    has_model=yes
+    if ! name=$(as_service "$new/bin/python" - $CONFIG_DIR/edge-pose.toml 2>"$log" <<'PYTHON'
+import sys
+from pathlib import Path
+from edge.config import load
+
+model = load(Path(sys.argv[1])).model
+print(model.file or model.name)
+PYTHON
+    ); then
+        say "model: the config has mistakes; see: edge-pose config check $CONFIG_DIR/edge-pose.toml"
+    elif [[ $name == */* || $name == *.tflite ]]; then
+        say "model: $name"
+    elif as_service "$new/bin/edge-pose" models fetch ${name:+"$name"} >"$log" 2>&1; then
+        say "model: $(reason)"
+    else
+        has_model=
+        say "model: not here yet, the service goes on trying: $(reason)"
+    fi
+}
+
+switch_over() {
+    ln -sfn "$new" $HOME_DIR/current.new
+    mv -T $HOME_DIR/current.new $HOME_DIR/current
+    ln -sfn $HOME_DIR/current/bin/edge-pose /usr/local/bin/edge-pose
+    new=
+    install -m 644 "$here/edge-pose.service" "$here/edge-pose@.service" /etc/systemd/system/
+    install -D -m 644 "$here/70-edge-pose-coral.rules" /etc/udev/rules.d/70-edge-pose-coral.rules
+    quietly "systemctl enable" systemctl enable $NAME.service
+    if is_running_systemd; then
+        quietly "systemctl daemon-reload" systemctl daemon-reload
+        # Not in a container, where there are no devices either.
+        { udevadm control --reload && udevadm trigger --subsystem-match=usb --subsystem-match=apex; } >"$log" 2>&1 || true
+    fi
+    say "service: installed, starts at boot"
+}
+
+start_service() {
+    local block=
+    is_running_systemd || return 0
+    quietly "restarting the other cameras" systemctl try-restart "$NAME@*.service"
+    if cmp -s "$here/edge-pose.toml" $CONFIG_DIR/edge-pose.toml; then
+        say "service: not started: set camera.source and mqtt.url in $CONFIG_DIR/edge-pose.toml, then: sudo systemctl restart $NAME"
+        return
+    fi
+    [ -n "$has_model" ] || block=--no-block
+    systemctl restart $block $NAME.service >"$log" 2>&1 || fail "the service does not start: journalctl -u $NAME -n 20"
+    say "service: started; see: systemctl status $NAME"
+}
+
+remove_old_versions() {
+    local folder current
+    current=$(realpath $HOME_DIR/current)
+    for folder in "$HOME_DIR"/version-*; do
+        [ "$folder" = "$current" ] || rm -rf "$folder"
+    done
+}
+
+case ${1:-} in
+-h | --help)
+    sed -n "2,/^set /s/^# \{0,1\}//p" "${BASH_SOURCE[0]}"
+    exit 0
+    ;;
+-*) fail "$1: unknown option (try --help)" $USAGE ;;
+esac
+[ $# -le 1 ] || fail "at most one WHEEL (try --help)" $USAGE
+
+check_machine
+choose_source "$@"
+choose_mirror
+install_packages
+make_user
+make_config
+install_program
+fetch_model
+switch_over
+start_service
+remove_old_versions

@@ -1,0 +1,239 @@
+"""The config and its model; and the broker, which is a real one where a login is tried."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from brokers import ANONYMOUS, Mosquitto, free_port, needs_mosquitto
+from edge.doctor.broker import check_broker, log_in
+from edge.doctor.finding import Finding
+from edge.doctor.host import Host
+from edge.doctor.setup import SYSTEM_CONFIG, check_model, check_setup, read_setup
+from edge.errors import InputError, UnavailableError
+from edge.publish.settings import MqttSettings
+from edge.publish.trouble import (
+    ClockError,
+    LinkError,
+    OldProtocolError,
+    RefusedError,
+    RejectedError,
+    UntrustedError,
+    WrongPortError,
+)
+from machines import machine
+from sinks import accounts
+from tiny_models import echo_model
+
+CONFIG = SYSTEM_CONFIG.lstrip("/")
+
+
+def written(tmp_path: Path, text: str, **files: str) -> Host:
+    return machine(tmp_path, {CONFIG: text, **files}, environ={"HOME": str(tmp_path / "home")})
+
+
+# Config and model
+
+
+def test_without_a_config_the_defaults_are_examined(tmp_path: Path) -> None:
+    setup = read_setup(machine(tmp_path), None)
+    assert setup.config.camera.source == "scene"
+    assert check_setup(setup).state == "ok"
+
+
+def test_the_services_config_is_found_and_a_named_one_goes_before_it(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[mqtt]\nurl = "mqtt://yard.local"\n')
+    host = written(tmp_path, '[mqtt]\nurl = "mqtt://hall.local"\n')
+    assert read_setup(host, None).config.mqtt.url == "mqtt://hall.local"
+    assert read_setup(host, own).config.mqtt.url == "mqtt://yard.local"
+
+
+def test_a_config_beside_the_services_is_that_of_another_service(tmp_path: Path) -> None:
+    host = machine(tmp_path, {"etc/edge-pose/front.toml": ""}, environ={"HOME": "/root"})
+    setup = read_setup(host, tmp_path / "etc/edge-pose/front.toml")
+    assert str(tmp_path / "var/cache/edge-pose") in check_model(host, setup).found
+
+
+def test_a_config_with_mistakes_is_a_problem_that_names_the_first(tmp_path: Path) -> None:
+    found = check_setup(read_setup(written(tmp_path, "[camera]\nfpss = 3\nrotate = 91\n"), None))
+    assert found.state == "problem"
+    assert "camera.fpss" in found.found
+    assert "(and 1 more)" in found.found
+    assert found.fix.startswith("edge-pose config check ")
+
+
+def test_a_named_config_that_is_missing_ends_the_examination(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        read_setup(machine(tmp_path), tmp_path / "none.toml")
+
+
+def test_a_services_config_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    found = check_setup(read_setup(machine(tmp_path, {CONFIG: None}), None))  # a folder: not even root reads it
+    assert (found.state, found.fix) == ("unknown", "sudo edge-pose doctor")
+
+
+def model_of(host: Host) -> Finding:
+    return check_model(host, read_setup(host, None))
+
+
+def test_a_model_given_by_path_must_be_there(tmp_path: Path) -> None:
+    file = echo_model(tmp_path / "own.tflite", height=32, width=64)
+    assert model_of(written(tmp_path, f'[model]\nfile = "{file}"\n')).state == "ok"
+    (tmp_path / CONFIG).unlink()
+    found = model_of(written(tmp_path, '[model]\nfile = "/nonexistent/x.tflite"\n'))
+    assert found.state == "problem"
+    assert "/nonexistent/x.tflite" in found.found
+
+
+def mirror(tmp_path: Path, *, digest: str) -> Host:
+    content = echo_model(tmp_path / "m.tflite", height=32, width=64).read_bytes()
+    sha = hashlib.sha256(content).hexdigest() if digest == "right" else digest
+    table = f'default = "own"\n[own]\nfile = "m.tflite"\nkind = "multipose"\nlicence = "CC0-1.0"\nsha256 = "{sha}"\n'
+    (tmp_path / "models.toml").write_text(table)
+    variables = {"EDGE_POSE_MODEL_MIRROR": str(tmp_path), "EDGE_POSE_CACHE": str(tmp_path / "cache")}
+    return machine(tmp_path, environ=variables)
+
+
+def test_a_model_in_the_mirror_is_verified(tmp_path: Path) -> None:
+    found = model_of(mirror(tmp_path, digest="right"))
+    assert (found.state, found.subject) == ("ok", "own")
+    assert "verified" in found.found
+
+
+def test_a_model_of_another_content_is_told(tmp_path: Path) -> None:
+    found = model_of(mirror(tmp_path, digest="0" * 64))
+    assert found.state == "warning"
+    assert "wrong digest" in found.found
+    assert found.fix == "edge-pose models fetch own"
+
+
+def test_a_missing_model_is_looked_for_where_the_service_keeps_it(tmp_path: Path) -> None:
+    host = machine(tmp_path, {CONFIG: ""}, environ={"HOME": "/root", "EDGE_POSE_CACHE": "/elsewhere"})
+    found = model_of(host)
+    assert found.state == "problem"
+    assert str(tmp_path / "var/cache/edge-pose") in found.found
+    cache = f"CACHE_DIRECTORY={tmp_path}/var/cache/edge-pose"
+    assert found.fix.startswith(f"sudo -u edge-pose env -C / {cache} edge-pose models fetch ")
+
+
+def test_the_mirror_that_the_service_was_installed_with_counts(tmp_path: Path) -> None:
+    content = echo_model(tmp_path / "m.tflite", height=32, width=64).read_bytes()
+    sha = hashlib.sha256(content).hexdigest()
+    (tmp_path / "models.toml").write_text(
+        f'default = "own"\n[own]\nfile = "m.tflite"\nkind = "multipose"\nlicence = "CC0-1.0"\nsha256 = "{sha}"\n'
+    )
+    variables = f'# a comment = no variable\nEDGE_POSE_MODEL_MIRROR="{tmp_path}"\nnonsense\n'
+    host = machine(tmp_path, {CONFIG: "", "etc/edge-pose/environment": variables}, environ={})
+    assert (model_of(host).state, model_of(host).subject) == ("ok", "own")
+
+
+def test_an_unknown_model_is_a_problem(tmp_path: Path) -> None:
+    found = model_of(written(tmp_path, '[model]\nname = "no-such-model"\n'))
+    assert found.state == "problem"
+    assert "no-such-model" in found.found
+
+
+def test_a_mirror_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    host = machine(tmp_path, environ={"EDGE_POSE_MODEL_MIRROR": "/nonexistent"})
+    assert model_of(host).state == "problem"
+
+
+# Broker
+
+
+def broker_of(host: Host) -> Finding:
+    return check_broker(host, read_setup(host, None), log_in)
+
+
+def refused(tmp_path: Path, error: Exception) -> Finding:
+    host = written(tmp_path, '[mqtt]\nurl = "mqtt://hall.local"\n')
+
+    def refuse(_settings: MqttSettings) -> None:
+        raise UnavailableError("broker hall.local:1883: no") from error
+
+    return check_broker(host, read_setup(host, None), refuse)
+
+
+def test_what_a_broken_config_asks_for_is_not_looked_for(tmp_path: Path) -> None:
+    host = written(tmp_path, '[mqtt]\nurl = "mqtt://127.0.0.1:9"\n[camera]\nfpss = 3\n')
+    assert [broker_of(host).state, model_of(host).state] == ["unknown", "unknown"]
+
+
+def test_without_a_broker_there_is_nothing_to_judge(tmp_path: Path) -> None:
+    assert broker_of(machine(tmp_path)).state == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RefusedError("Not authorized"), "mqtt.password_file"),
+        (RefusedError("Bad user name or password"), "mqtt.password_file"),
+        (RefusedError("Banned"), "banned this client"),
+        (RefusedError("Client identifier not valid"), "client ids"),
+        (RefusedError("Server busy"), "broker's log"),
+        (ClockError("its certificate: not yet valid", 9), "set-ntp"),
+        (UntrustedError("its certificate: self-signed", 18), "mqtt.ca_file"),
+        (RejectedError("certificate required"), "mqtt.cert_file"),
+        (WrongPortError("no TLS is spoken on this port"), "mqtts://HOST:8883"),
+        (OldProtocolError("Unsupported protocol version"), 'mqtt.version = "auto"'),
+        (LinkError("No route to host"), "ping hall.local"),
+        (OSError("a file"), "correct the file"),
+    ],
+)
+def test_every_refusal_has_its_own_remedy(tmp_path: Path, error: Exception, words: str) -> None:
+    found = refused(tmp_path, error)
+    assert (found.state, found.subject) == ("problem", "mqtt://hall.local:1883")
+    assert words in found.fix
+
+
+def test_nobody_listens_at_a_broker_of_this_machine(tmp_path: Path) -> None:
+    found = broker_of(written(tmp_path, f'[mqtt]\nurl = "mqtt://127.0.0.1:{free_port()}"\n'))
+    assert found.state == "problem"
+    assert found.found == "cannot be reached (Connection refused)"
+    assert "systemctl enable --now mosquitto" in found.fix
+
+
+def test_a_password_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    found = broker_of(
+        written(tmp_path, '[mqtt]\nurl = "mqtt://hall.local"\nusername = "cam"\npassword_file = "/nonexistent"\n')
+    )
+    assert found.state == "problem"
+    assert "/nonexistent" in found.found
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    broker = Mosquitto(folder, *accounts(folder, cam="right")).start()
+    yield broker
+    broker.kill()
+
+
+@needs_mosquitto
+def test_the_services_password_is_used_for_a_real_login(tmp_path: Path, guarded: Mosquitto) -> None:
+    config = f'[mqtt]\nurl = "mqtt://127.0.0.1:{guarded.port}"\nusername = "cam"\n'
+    found = broker_of(written(tmp_path, config, **{"etc/edge-pose/mqtt-password": "right\n"}))
+    assert found.state == "ok", found
+    assert "as cam" in found.found
+
+
+@needs_mosquitto
+def test_a_wrong_password_is_refused_by_a_real_broker(tmp_path: Path, guarded: Mosquitto) -> None:
+    config = f'[mqtt]\nurl = "mqtt://127.0.0.1:{guarded.port}"\nusername = "cam"\n'
+    found = broker_of(written(tmp_path, config, **{"etc/edge-pose/mqtt-password": "wrong\n"}))
+    assert found.state == "problem"
+    assert "refuses the login" in found.found
+    assert "mqtt.password_file" in found.fix
+
+
+@needs_mosquitto
+def test_an_open_broker_lets_everybody_in(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path, ANONYMOUS).start()
+    try:
+        found = broker_of(written(tmp_path, f'[mqtt]\nurl = "mqtt://127.0.0.1:{broker.port}"\n'))
+    finally:
+        broker.kill()
+    assert (found.state, found.found) == ("ok", "lets this device in without a name")

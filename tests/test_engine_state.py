@@ -1,0 +1,154 @@
+"""What an engine that comes and goes does to the flow and to the run's health."""
+
+import threading
+from collections.abc import Container
+from typing import Any
+
+from numpy.typing import NDArray
+
+from brokers import eventually
+from builders import ORIGIN, ListSink, ScriptedEngine, frame, pose, result
+from edge.errors import EngineLostError
+from edge.health import Health
+from edge.mailbox import Mailbox
+from edge.outputs import Outlet
+from edge.payload import DropCounts, HealthMessage, Message, PeopleMessage, StatusMessage
+from edge.pipeline import Flow
+from edge.preprocess import InputMaker, ModelInput
+
+LOST = "Edge TPU lost, running on the CPU"
+AWAY = "Edge TPU lost, no poses until it is back"
+
+
+class Told:
+    """Keeps what Health publishes: states with reasons, counts of people, engines."""
+
+    def __init__(self, interval_s: float = 10.0) -> None:
+        self.states: list[tuple[str, str]] = []
+        self.counts: list[int | None] = []
+        self.engines: list[str] = []
+        self.health = Health(
+            ORIGIN, self, lambda: DropCounts(camera=0, outputs={}), interval_s=interval_s, max_silence_s=0.0
+        )
+        self.health.start()
+
+    def __call__(self, _: str, message: Message) -> None:
+        if isinstance(message, StatusMessage):
+            self.states.append((message.state, message.reason))
+        if isinstance(message, PeopleMessage):
+            self.counts.append(message.count)
+        if isinstance(message, HealthMessage):
+            self.engines.append(message.engine)
+
+
+class ComingAndGoing(ScriptedEngine):
+    """An engine that is away for the inferences whose numbers are given."""
+
+    def __init__(self, away: Container[int]) -> None:
+        super().__init__()
+        self.away = away
+        self.calls = 0
+
+    def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        self.calls += 1
+        if self.calls - 1 in self.away:
+            raise EngineLostError("away")
+        return super().run(tensor)
+
+
+def flow(engine: ScriptedEngine, sink: ListSink, *, frames: int, lossless: bool) -> Flow:
+    """Run some frames through a flow."""
+    made = Flow(
+        engine=engine, tracker=None, smoother=None, min_score=0.2, max_people=None, max_frames=None,
+        on_result=lambda _: None, lossless=lossless,
+    )  # fmt: skip
+    outlet = Outlet(sink, waits=True)
+    outlet.start()
+    inputs: Mailbox[ModelInput] = Mailbox(waits=True)
+    maker = InputMaker((64, 32), "uint8", None)
+    thread = threading.Thread(target=made.run, args=(inputs, [outlet]))
+    thread.start()
+    for index in range(frames):
+        inputs.put(maker.make(frame(index)))
+    inputs.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    outlet.drain(5)
+    outlet.close()
+    return made
+
+
+def test_frames_that_come_while_the_engine_is_away_are_dropped_and_counted() -> None:
+    sink = ListSink(lossless=True)
+    done = flow(ComingAndGoing((2, 3)), sink, frames=6, lossless=False)
+    assert [each.frame.index for each in sink.results] == [0, 1, 4, 5]
+    assert (done.frames, done.dropped, done.busy_since_s) == (4, 2, None)
+
+
+def test_without_a_pace_a_frame_waits_until_the_engine_is_back() -> None:
+    sink = ListSink(lossless=True)
+    done = flow(ComingAndGoing((2, 3, 4)), sink, frames=5, lossless=True)
+    assert [each.frame.index for each in sink.results] == [0, 1, 2, 3, 4]
+    assert done.dropped == 0
+
+
+def test_whoever_stops_does_not_wait_for_an_engine_that_stays_away() -> None:
+    engine = ComingAndGoing(range(1_000_000_000))
+    made = Flow(
+        engine=engine, tracker=None, smoother=None, min_score=0.2, max_people=None, max_frames=None,
+        on_result=lambda _: None, lossless=True,
+    )  # fmt: skip
+    inputs: Mailbox[ModelInput] = Mailbox()
+    thread = threading.Thread(target=made.run, args=(inputs, []))
+    thread.start()
+    inputs.put(InputMaker((64, 32), "uint8", None).make(frame()))
+    eventually(lambda: engine.calls > 10)
+    inputs.close()
+    made.stopping = True
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_running_on_the_twin_is_degraded_and_people_are_still_told() -> None:
+    told = Told(interval_s=0.0)
+    told.health.engine_state("edgetpu", "")
+    told.health.result(result(pose()), (3,))
+    told.health.engine_state("cpu", LOST)
+    told.health.result(result(pose()), (3,))
+    told.health.tick()
+    told.health.engine_state("edgetpu", "")
+    told.health.result(result(pose()), (3,))
+    told.health.tick()
+    online, degraded = ("online", ""), ("degraded", f"engine: {LOST}")
+    assert [state for state in told.states[1:] if "camera" not in state[1]] == [online, degraded, online]
+    assert told.counts[:2] == [None, 1]
+    assert told.engines == ["cpu", "edgetpu"]
+
+
+def test_while_nothing_infers_nobody_knows_who_is_there_and_the_camera_is_not_blamed() -> None:
+    told = Told()
+    told.health.result(result(pose()), (3,))
+    told.health.engine_state(None, AWAY)
+    told.health.tick()
+    assert told.states[1:] == [("online", ""), ("degraded", f"engine: {AWAY}")]
+    assert told.counts == [None, 1, None]
+    told.health.engine_state("edgetpu", "")
+    told.health.result(result(pose()), (4,))
+    assert told.states[-1] == ("online", "")
+    assert told.counts[-1] == 1
+
+
+def test_a_lost_camera_comes_first_and_the_engine_is_told_when_it_is_back() -> None:
+    told = Told()
+    told.health.camera_lost("unplugged")
+    told.health.engine_state(None, AWAY)
+    assert told.states[-1] == ("degraded", "camera: unplugged")
+    told.health.camera_up()
+    assert told.states[-1] == ("degraded", f"engine: {AWAY}")
+
+
+def test_an_engine_that_is_lost_at_the_end_does_not_speak_after_it() -> None:
+    told = Told()
+    told.health.end("stopped")
+    told.health.engine_state(None, AWAY)
+    assert told.states[-1] == ("offline", "stopped")

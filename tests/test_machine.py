@@ -1,0 +1,101 @@
+"""What a machine tells, read from trees in which every file is ours."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.machine import (
+    available_memory_bytes,
+    clock_synced,
+    cpu_temperature_c,
+    free_disk_bytes,
+    rss_bytes,
+    throttled,
+    total_memory_bytes,
+    unit_memory_bytes,
+    unit_memory_max_bytes,
+)
+from trees import plant
+
+GROUP = "sys/fs/cgroup/system.slice/edge-pose.service"
+GARBAGE = ["", "\n", "nan", "-", "0x", "1.5e9", "٣", "9" * 30, "\udcff", "MemAvailable: many kB"]
+
+
+def test_a_temperature_in_thousandths_becomes_degrees(tmp_path: Path) -> None:
+    plant(tmp_path, {"sys/class/thermal/thermal_zone0/temp": "61835\n"})
+    assert cpu_temperature_c(tmp_path) == 61.8
+
+
+def test_a_temperature_below_zero_is_one_and_one_of_the_sun_is_not(tmp_path: Path) -> None:
+    assert cpu_temperature_c(plant(tmp_path, {"sys/class/thermal/thermal_zone0/temp": "-4500"})) == -4.5
+    assert cpu_temperature_c(plant(tmp_path, {"sys/class/thermal/thermal_zone0/temp": "5778000"})) is None
+
+
+def test_memory_is_told_in_bytes(tmp_path: Path) -> None:
+    plant(tmp_path, {"proc/meminfo": "MemTotal:  948304 kB\nMemFree:  20000 kB\nMemAvailable:  514232 kB\n"})
+    assert available_memory_bytes(tmp_path) == 514232 * 1024
+    assert total_memory_bytes(tmp_path) == 948304 * 1024
+
+
+def test_a_unit_knows_what_it_uses_and_the_tightest_limit_above_it(tmp_path: Path) -> None:
+    plant(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/system.slice/edge-pose.service\n",
+            f"{GROUP}/memory.current": "131072000\n",
+            f"{GROUP}/memory.max": "805306368\n",
+            "sys/fs/cgroup/system.slice/memory.max": "536870912\n",
+        },
+    )
+    assert unit_memory_bytes(tmp_path) == 131072000
+    assert unit_memory_max_bytes(tmp_path) == 536870912
+
+
+def test_a_unit_without_a_limit_has_none(tmp_path: Path) -> None:
+    plant(tmp_path, {"proc/self/cgroup": "0::/user.slice\n", "sys/fs/cgroup/user.slice/memory.max": "max\n"})
+    assert unit_memory_max_bytes(tmp_path) is None
+
+
+@pytest.mark.parametrize("group", ["0::/\n", "1:memory:/edge\n", "0::/../../outside\n", ""])
+def test_no_group_of_our_own_is_no_figure(tmp_path: Path, group: str) -> None:
+    plant(tmp_path, {"proc/self/cgroup": group, "sys/fs/cgroup/memory.current": "17", "memory.current": "17"})
+    assert unit_memory_bytes(tmp_path) is None
+    assert unit_memory_max_bytes(tmp_path) is None
+
+
+def test_free_disk_is_that_of_the_folder_in_which_a_file_will_be(tmp_path: Path) -> None:
+    here, there = free_disk_bytes(tmp_path), free_disk_bytes(tmp_path / "not" / "yet" / "out.mp4")
+    assert here is not None
+    assert there is not None
+    assert abs(here - there) < 1e9
+
+
+def test_a_file_where_a_folder_should_be_has_no_free_disk(tmp_path: Path) -> None:
+    plant(tmp_path, {"file": "x"})
+    assert free_disk_bytes(tmp_path / "file" / "out.mp4") is None
+
+
+def test_the_firmware_says_throttled_for_what_is_now_and_not_for_what_was(tmp_path: Path) -> None:
+    file = "sys/devices/platform/soc/soc:firmware/get_throttled"
+    assert throttled(plant(tmp_path, {file: "50000\n"})) is False
+    assert throttled(plant(tmp_path, {file: "50004\n"})) is True
+    assert throttled(tmp_path / "elsewhere") is None
+
+
+def test_a_machine_without_these_files_tells_nothing(tmp_path: Path) -> None:
+    readers = (rss_bytes, cpu_temperature_c, available_memory_bytes, unit_memory_bytes, unit_memory_max_bytes)
+    assert [read(tmp_path) for read in readers] == [None] * 5
+
+
+@pytest.mark.parametrize("text", GARBAGE)
+def test_garbage_in_these_files_is_nothing_told(tmp_path: Path, text: str) -> None:
+    files = ("proc/self/statm", "sys/class/thermal/thermal_zone0/temp", "proc/meminfo", f"{GROUP}/memory.current")
+    limits = {f"{GROUP}/memory.max": text, "sys/devices/platform/soc/soc:firmware/get_throttled": text}
+    plant(tmp_path, {**dict.fromkeys(files, text), **limits, "proc/self/cgroup": "0::/system.slice/edge-pose.service"})
+    readers = (rss_bytes, cpu_temperature_c, available_memory_bytes, unit_memory_bytes, unit_memory_max_bytes)
+    assert [read(tmp_path) for read in (*readers, throttled)] == [None] * 6
+
+
+def test_this_process_has_memory_and_this_kernel_a_clock() -> None:
+    assert (rss_bytes() or 0) > 1_000_000
+    assert clock_synced() in (True, False, None)
