@@ -36,7 +36,7 @@ from edge.smooth import Smoother
 from edge.source import parse_source
 from edge.systemd import Notifier, Watchdog
 
-__all__ = ["Run", "RunOptions"]
+__all__ = ["Run", "RunOptions", "max_silence_s", "raise_if_stuck"]
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Run:
             self._publish_state,
             self._drops,
             interval_s=config.health.interval_s,
-            max_silence_s=MAX_SILENCE_S if self._camera.live else None,
+            max_silence_s=max_silence_s(config.camera.fps) if self._camera.live else None,
             vitals=self._vitals.latest,
         )
         self._flow = Flow(
@@ -151,6 +151,9 @@ class Run:
         reason = "failed"
         try:
             reason = self._wait()
+        except EdgeError as error:
+            reason = str(error)
+            raise
         finally:
             self._tear_down(reason)
         self._raise_errors()
@@ -170,12 +173,8 @@ class Run:
         self._watchdog.look(done, time.monotonic(), is_excused=self._health.is_camera_away)
 
     def _raise_if_stuck(self) -> None:
-        now_s = time.monotonic()
-        reading_s, busy_s = self._camera_thread.reading_since_s, self._flow.busy_since_s
-        if self._camera.live and reading_s is not None and now_s - reading_s > MAX_BUSY_S:
-            raise StuckError(f"camera {self._origin.camera}: hangs in its driver for {MAX_BUSY_S:g} s")
-        if busy_s is not None and now_s - busy_s > MAX_BUSY_S:
-            raise StuckError(f"model {self._origin.model}: inference hangs for {MAX_BUSY_S:g} s")
+        reading_s = self._camera_thread.reading_since_s if self._camera.live else None
+        raise_if_stuck(self._origin, time.monotonic(), reading_since_s=reading_s, busy_since_s=self._flow.busy_since_s)
 
     def _raise_if_mute(self) -> None:
         failures = [outlet.failure for outlet in self._outlets]
@@ -246,3 +245,30 @@ class Run:
         if self._mqtt is not None:
             lost["mqtt"] = lost.get("mqtt", 0) + self._mqtt.dropped
         return DropCounts(camera=self._inputs.dropped + self._camera_thread.skipped + self._flow.dropped, outputs=lost)
+
+
+def raise_if_stuck(origin: Origin, now_s: float, *, reading_since_s: float | None, busy_since_s: float | None) -> None:
+    """End a run in which a thread does not come back; only a new process gets rid of it.
+
+    Args:
+        origin: names camera and model.
+        now_s: the monotonic clock.
+        reading_since_s: since when the camera's thread is inside its driver; None: it is not.
+        busy_since_s: since when the flow's thread is inside the model; None: it is not.
+
+    Raises:
+        StuckError: one of them is for too long.
+    """
+    if reading_since_s is not None and now_s - reading_since_s > MAX_BUSY_S:
+        raise StuckError(f"camera {origin.camera}: hangs in its driver for {MAX_BUSY_S:g} s")
+    if busy_since_s is not None and now_s - busy_since_s > MAX_BUSY_S:
+        raise StuckError(f"model {origin.model}: inference hangs for {MAX_BUSY_S:g} s")
+
+
+def max_silence_s(fps: float | None) -> float:
+    """Return how long a live camera may give nothing: a slow one needs its time for a few frames.
+
+    Args:
+        fps: asked for; None: the camera's own.
+    """
+    return max(MAX_SILENCE_S, 3 / fps) if fps else MAX_SILENCE_S

@@ -130,9 +130,18 @@ class CameraThread:
         """Wait for the next try; True, and early, when the camera says that it is back."""
         deadline_s = time.monotonic() + retry_s
         while (left_s := deadline_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, LOOK_S)):
-            if self._camera.is_back():
+            if self._is_back():
                 return True
         return False
+
+    def _is_back(self) -> bool:
+        self.reading_since_s = time.monotonic()  # a driver may hang in this, too, and a wait counts as no fault
+        try:
+            return self._camera.is_back()
+        except CameraLostError:
+            return False
+        finally:
+            self.reading_since_s = None
 
     def _lost(self, reason: str, retry_s: float) -> None:
         self.reading_since_s = time.monotonic()  # a driver may hang in this, too

@@ -18,6 +18,7 @@ __all__ = [
     "read_text",
     "rss_bytes",
     "throttled",
+    "timesyncd_synced",
     "total_memory_bytes",
     "unit_memory_bytes",
     "unit_memory_max_bytes",
@@ -52,14 +53,26 @@ def throttled(root: Path = ROOT) -> bool | None:
     return None if flags is None else bool(flags & THROTTLED_NOW)
 
 
-def clock_synced() -> bool | None:
-    """Return whether the kernel calls the clock synchronized, by whatever daemon (adjtimex(2))."""
+def clock_synced(root: Path = ROOT) -> bool | None:
+    """Return whether the clock is synchronized: the kernel's word (adjtimex(2)), whatever daemon does it.
+
+    A service with ProtectClock= may not ask the kernel; it is told what systemd's own daemon has left in /run.
+    """
     try:
         adjtimex = ctypes.CDLL(None).adjtimex
     except AttributeError:
-        return None
+        return timesyncd_synced(root)
     state = int(adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)))
-    return None if state < 0 else state != TIME_ERROR
+    return timesyncd_synced(root) if state < 0 else state != TIME_ERROR
+
+
+def timesyncd_synced(root: Path = ROOT) -> bool | None:
+    """Return whether systemd-timesyncd has set the clock since it was started; None where it does not run."""
+    folder = root / "run/systemd/timesync"
+    try:
+        return (folder / "synchronized").exists() if folder.is_dir() else None
+    except OSError:
+        return None
 
 
 def available_memory_bytes(root: Path = ROOT) -> int | None:

@@ -92,6 +92,7 @@ class VitalsWatch:
         self._max_age_s = max_age_s
         self._over = threading.Event()
         self._newest: tuple[Vitals, float] = (Vitals(), time.monotonic())
+        self._throttling: Throttling | None = None  # kept over readings that tell nothing
         self._thread = threading.Thread(target=self._run, name="vitals", daemon=True)
 
     def start(self) -> None:
@@ -113,6 +114,7 @@ class VitalsWatch:
         while not self._over.is_set():
             vitals = self._read()
             if vitals.throttling is not None:
-                vitals = replace(vitals, throttling=vitals.throttling.after(self._newest[0].throttling))
+                self._throttling = vitals.throttling.after(self._throttling)
+                vitals = replace(vitals, throttling=self._throttling)
             self._newest = (vitals, time.monotonic())
             self._over.wait(self._interval_s)

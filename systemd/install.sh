@@ -84,12 +84,12 @@ choose_source() {
 choose_mirror() {
     mirror=${EDGE_POSE_MODEL_MIRROR:-}
     [ -n "$mirror" ] || mirror=$(sed -n 's/^EDGE_POSE_MODEL_MIRROR=//p' $CONFIG_DIR/environment 2>/dev/null | tail -n 1)
-    case $mirror in
-    *://* | "") return ;;
-    /home/* | /root/* | /tmp/* | /run/user/*) fail "EDGE_POSE_MODEL_MIRROR: a service cannot see $mirror: put it under /srv" ;;
+    case $mirror in *://* | "") return ;; esac
+    mirror=$(realpath -m "$mirror")
+    case $mirror/ in
+    /home/* | /root/* | /tmp/* | /var/tmp/* | /run/user/*) fail "EDGE_POSE_MODEL_MIRROR: a service cannot see $mirror: put it under /srv" ;;
     esac
     [ -d "$mirror" ] || fail "EDGE_POSE_MODEL_MIRROR: $mirror is not a folder" $NO_INPUT
-    mirror=$(realpath "$mirror")
 }
 
 install_packages() {

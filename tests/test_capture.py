@@ -112,3 +112,23 @@ def test_an_error_of_a_file_ends_the_thread_and_is_kept_for_the_run() -> None:
     assert thread.join(2)
     with pytest.raises(InputError, match="broken"):
         raise thread.error or AssertionError
+
+
+def test_a_driver_that_hangs_while_it_is_asked_whether_the_camera_is_back_is_seen_to_hang() -> None:
+    class Asked(ScriptedCamera):
+        def __init__(self) -> None:
+            super().__init__([], failing_opens=[CameraLostError("absent")] * 9)
+            self.asking, self.answer = threading.Event(), threading.Event()
+
+        def is_back(self) -> bool:
+            self.asking.set()
+            return not self.answer.wait(5)
+
+    camera = Asked()
+    thread, _, _ = start(camera)
+    assert camera.asking.wait(2)
+    assert thread.reading_since_s is not None
+    camera.answer.set()
+    thread.stop()
+    assert thread.join(2)
+    assert thread.reading_since_s is None

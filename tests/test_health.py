@@ -2,6 +2,7 @@ from typing import Any
 
 import jsonschema
 import msgspec
+import pytest
 
 from builders import ORIGIN, pose, result
 from edge.health import Health
@@ -157,3 +158,16 @@ def test_a_machine_that_says_nothing_is_null_in_health() -> None:
     silent = ("cpu_temperature_c", "throttled", "throttling", "memory_available_bytes", "unit_memory_bytes")
     assert [body[key] for key in silent] == [None] * 5
     assert body["disk_free_bytes"] == {}
+
+
+def test_a_camera_that_opens_again_and_again_and_gives_nothing_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    health, _ = started()
+    with caplog.at_level("WARNING"):
+        for _ in range(5):
+            health.camera_lost("gave no picture for 5 s")
+            health.camera_up()
+        health.result(result(), ())
+        health.result(result(), ())
+    assert [record.getMessage() for record in caplog.records] == [
+        "camera: gave no picture for 5 s; it will be tried again", "camera: back",
+    ]  # fmt: skip

@@ -1,16 +1,19 @@
 """What a machine tells, read from trees in which every file is ours."""
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from edge.machine import (
     available_memory_bytes,
-    clock_synced,
     cpu_temperature_c,
     free_disk_bytes,
     rss_bytes,
     throttled,
+    timesyncd_synced,
     total_memory_bytes,
     unit_memory_bytes,
     unit_memory_max_bytes,
@@ -96,6 +99,37 @@ def test_garbage_in_these_files_is_nothing_told(tmp_path: Path, text: str) -> No
     assert [read(tmp_path) for read in (*readers, throttled)] == [None] * 6
 
 
-def test_this_process_has_memory_and_this_kernel_a_clock() -> None:
+def test_this_process_has_memory() -> None:
     assert (rss_bytes() or 0) > 1_000_000
-    assert clock_synced() in (True, False, None)
+
+
+def test_who_may_not_ask_the_kernel_for_its_clock_is_told_by_systemds_own_daemon(tmp_path: Path) -> None:
+    assert timesyncd_synced(tmp_path) is None
+    folder = tmp_path / "run/systemd/timesync"
+    folder.mkdir(parents=True)
+    assert timesyncd_synced(tmp_path) is False
+    (folder / "synchronized").touch()
+    assert timesyncd_synced(tmp_path) is True
+
+
+FORBIDDEN = """
+import ctypes, struct, sys
+from pathlib import Path
+from edge.machine import clock_synced
+
+steps = [(0x20, 0, 0, 0), (0x15, 2, 0, 159), (0x15, 1, 0, 305), (6, 0, 0, 0x7FFF0000), (6, 0, 0, 0x50001)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
+kernel = ctypes.CDLL(None)
+assert kernel.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+assert kernel.prctl(22, 2, program) == 0  # PR_SET_SECCOMP: adjtimex and clock_adjtime are refused
+print(clock_synced(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers of the system calls")
+def test_a_service_with_a_protected_clock_still_knows_whether_it_is_synchronized(tmp_path: Path) -> None:
+    (tmp_path / "run/systemd/timesync").mkdir(parents=True)
+    (tmp_path / "run/systemd/timesync/synchronized").touch()
+    done = subprocess.run([sys.executable, "-c", FORBIDDEN, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

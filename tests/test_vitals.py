@@ -73,3 +73,21 @@ def test_a_reading_that_hangs_holds_nobody_up_and_old_figures_are_not_told() -> 
 
 def test_a_watch_that_has_not_read_yet_knows_nothing() -> None:
     assert VitalsWatch(Vitals).latest() == Vitals()
+
+
+def test_one_reading_without_an_answer_does_not_make_it_forget_an_under_voltage() -> None:
+    readings = iter([Throttling.of(0x10000), None])
+    done = threading.Event()
+
+    def read() -> Vitals:
+        try:
+            return Vitals(throttling=next(readings))
+        except StopIteration:
+            done.set()
+            return Vitals(throttling=Throttling.of(0))
+
+    watch = VitalsWatch(read, interval_s=0.001)
+    watch.start()
+    assert done.wait(10)
+    eventually(lambda: watch.latest().throttling == Throttling.of(0x10000))
+    watch.stop()

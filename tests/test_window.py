@@ -14,10 +14,12 @@ import pygame
 import pytest
 
 from brokers import eventually
+from builders import ORIGIN
 from command import environment, run, start
 from edge.errors import UnavailableError
 from edge.outputs import Outlet
 from edge.ports import PoseFrame
+from edge.show.window import WindowSink
 from tiny_models import echo_model
 from videos import write_video
 from windows import GREEN, LILAC, ScriptedScreen, seen, share, sink, status, window
@@ -369,3 +371,12 @@ def test_a_missing_package_is_named_with_what_installs_it(tmp_path: Path) -> Non
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 69
     assert "pip install 'edge-pose[display]'" in done.stderr
+
+
+def test_a_window_that_fails_to_open_for_whatever_reason_costs_the_window_only(tmp_path: Path) -> None:
+    def make_screen() -> ScriptedScreen:
+        raise AttributeError("no attribute 'set_window_position'")
+
+    sink = WindowSink(ORIGIN, make_screen, lambda: None, private=False, folder=tmp_path)
+    with pytest.raises(UnavailableError, match="cannot be opened: AttributeError"):
+        sink.open()

@@ -136,7 +136,10 @@ class PiCamera:
 
     def is_back(self) -> bool:
         """Return whether a camera that was not there now is."""
-        return self._is_absent and self._number < len(self._library.cameras())
+        if not self._is_absent:
+            return False
+        with self._explained("cameras cannot be listed"):
+            return self._number < len(self._library.cameras())
 
     def close(self) -> None:
         """Stop and let go, so that it can be opened again."""

@@ -105,6 +105,8 @@ class V4l2Camera:
         self._state = state_of(self._path)
         size, fps = self._wanted
         self._node = self._opener(self._path, size, fps, prefer_compressed=self._is_starved)
+        if not all(self.size):
+            raise CameraLostError(f"{self._path} went away while it was opened")
         self._started = False
         self._still.start()
         self._opened_s = self._clock()

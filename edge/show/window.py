@@ -100,6 +100,7 @@ class WindowSink:
         self._view: View | None = None
         self._opened: SimpleQueue[Exception | None] = SimpleQueue()
         self._closing = threading.Event()
+        self._leave_by_s = 0.0
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="window", daemon=True)
 
@@ -112,8 +113,11 @@ class WindowSink:
             self._closing.set()
             text = f"display: the display server does not answer within {self._open_s:g} s"
             raise UnavailableError(text) from None
-        if problem is not None:
+        if isinstance(problem, UnavailableError):
             raise problem
+        if problem is not None:
+            text = f"display: the window cannot be opened: {type(problem).__name__}: {problem}"
+            raise UnavailableError(text) from problem
 
     def write(self, result: PoseFrame) -> None:
         """Hand over a result. Raises UnavailableError once the screen is gone."""
@@ -125,16 +129,21 @@ class WindowSink:
         if topic == "status" and isinstance(message, StatusMessage):
             self._status = message
             if message.state == "offline":
-                self._closing.set()  # while other outputs still say good-bye
+                self._leave()  # while other outputs still say good-bye
 
     def close(self) -> None:
         """Close the window; one that hangs is left behind."""
-        self._closing.set()
+        self._leave()
         self._inbox.close()
         if self._failure is None:
-            self._thread.join(CLOSE_S)
+            self._thread.join(max(self._leave_by_s - time.monotonic(), 0))
             if self._thread.is_alive():
                 log.warning("display: the window hangs; it is left behind")
+
+    def _leave(self) -> None:
+        """Begin to close; a second call gives no more time."""
+        self._leave_by_s = self._leave_by_s or time.monotonic() + CLOSE_S
+        self._closing.set()
 
     def _run(self) -> None:
         try:
@@ -186,7 +195,7 @@ class WindowSink:
     def _do(self, action: Action, screen: WindowScreen) -> None:
         match action:
             case "quit":
-                self._closing.set()
+                self._leave()
                 self._on_quit()
             case "snapshot":
                 self._save()

@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 import pygame
 
+if not getattr(pygame, "IS_CE", False):  # as apt's python3-pygame, which Raspberry Pi OS brings along
+    raise ImportError(f"pygame {pygame.version.ver} is another package, without KMSDRM")
+
 __all__ = ["XServerWatch", "start_video"]
 
 SDL_INIT_VIDEO = 0x20
