@@ -15,16 +15,20 @@ export EDGE_POSE_MODEL_MIRROR ?= $(abspath $(SHARED)/models)
 export EDGE_POSE_TEST_DATA ?= $(abspath $(SHARED))
 endif
 
+define CHECK_PYTHON
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "edge-pose needs Python 3.11 or later: $$($(PYTHON) --version) is what '$(PYTHON)' is" >&2; exit 1; }; \
+$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	{ echo "this Python cannot make virtual environments: sudo apt install python3-venv" >&2; exit 1; }
+endef
+
 .PHONY: demo setup test system-test workstation workstation-test check format bench scene-score picture window-picture locks schemas clean
 
 setup: $(VENV)/.installed
 
 # A stamp with the lock's name: another lock means another installation.
 $(VENV)/.installed: pyproject.toml $(LOCK)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "edge-pose needs Python 3.11 or later: $$($(PYTHON) --version) is what '$(PYTHON)' is" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-		{ echo "this Python cannot make virtual environments: sudo apt install python3-venv" >&2; exit 1; }
+	@$(CHECK_PYTHON)
 	@echo "installing into $(VENV), about a minute ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[dev]'
@@ -34,6 +38,7 @@ $(VENV)/.installed: pyproject.toml $(LOCK)
 workstation: $(WORKSTATION)/.installed
 
 $(WORKSTATION)/.installed: pyproject.toml tools/locks/workstation.txt
+	@$(CHECK_PYTHON)
 	@echo "installing into $(WORKSTATION), a few minutes ..."
 	@$(PYTHON) -m venv $(WORKSTATION)
 	@$(WORKSTATION)/bin/pip install --quiet --disable-pip-version-check -c tools/locks/workstation.txt -e '.[workstation]'

@@ -65,11 +65,13 @@ def load_engine(
     tpu = _find(placement.tpu, manifest, where, is_needed=wanted or placement.tpu is model)
     cpu = _find(placement.cpu, manifest, where, is_needed=tpu is None)
     if tpu is not None:
+        on_tpu = _on_tpu(tpu, cpu, config, watcher)
         log.info("model %s from %s, for the Edge TPU", tpu.name, tpu.path)
-        return _on_tpu(tpu, cpu, config, watcher)
+        return on_tpu
     assert cpu is not None
-    log.info("model %s from %s", cpu.name, cpu.path)
-    return _on_cpu(cpu, config, parse_size(config.model.size))
+    on_cpu = _on_cpu(cpu, config, parse_size(config.model.size))
+    log.info("model %s from %s", cpu.name, cpu.path)  # an error is one line, and comes alone
+    return on_cpu
 
 
 def is_dynamic(model: str | None) -> bool:

@@ -291,6 +291,13 @@ def test_an_unknown_flag_is_one_line_and_64() -> None:
     assert (done.code, done.err) == (64, "edgetpu_check: unrecognized arguments: --unheard-of (see --help)\n")
 
 
+@pytest.mark.parametrize("percent", ["-1", "101", "nan"])
+def test_a_part_that_no_file_can_have_is_one_line_and_64(percent: str) -> None:
+    done = check("m.tflite", "--min-tpu", percent)
+    says = f"edgetpu_check: --min-tpu takes a percentage from 0 to 100, not {percent} (see --help)\n"
+    assert (done.code, done.out, done.err) == (64, "", says)
+
+
 def test_a_file_that_is_not_there_is_one_line_and_66(tmp_path: Path) -> None:
     done = check(tmp_path / "none.tflite")
     assert (done.code, done.err.splitlines()) == (

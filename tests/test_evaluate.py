@@ -1,5 +1,6 @@
 """How well a model finds people is told as COCO does, and bad input is told in one line."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from edge.errors import InputError, UnavailableError
 from edge.geometry import fit
 from edge.ports import ModelSpec
 from edge.pose import KEYPOINT_NAMES, Pose
+from edgetpu_double import Double, compiled_model, needs_compiler
 from tiny_models import echo_model
 
 TOOL = Path(__file__).parent.parent / "tools" / "evaluate.py"
@@ -220,6 +222,21 @@ def test_images_that_are_missing_are_counted_in_one_line(annotations: Annotation
         require_images(annotations, images / "none")
 
 
+def test_names_that_no_file_can_have_are_an_error_of_the_input(annotations: Annotations, images: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        require_images(annotations, images / ("n" * 300))
+    (longer,) = load_annotations(longer_names(images)).images
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        require_images(Annotations(images, (longer,)), images)
+
+
+def longer_names(folder: Path) -> Path:
+    path = folder / "longer.json"
+    image = {"id": 1, "file_name": "n" * 300, "width": 20, "height": 10}
+    path.write_text(json.dumps({"images": [image], "annotations": []}))
+    return path
+
+
 class Oracle:
     """An engine that says where these people are, image by image, on a 96x64 input."""
 
@@ -375,6 +392,8 @@ def test_pictures_that_cannot_be_written_are_one_error(annotations: Annotations,
         (["--scene", "0"], 64, "from 1 on"),
         (["--scene", "5", "--worst", "w"], 64, "--worst needs --images"),
         (["--unheard-of"], 64, "--unheard-of"),
+        (["--scene", "--min-score", "nan"], 64, "--min-score takes a score from 0 to 1, not nan"),
+        (["--scene", "--min-score", "1.5"], 64, "--min-score takes a score from 0 to 1, not 1.5"),
         (["--scene", "--size", "100x100"], 78, "not a multiple of 32"),
         (["--scene", "--model", "none/such.tflite"], 66, "none/such.tflite"),
         (["--scene", "--model", "nobody"], 69, "nobody"),
@@ -431,6 +450,61 @@ def test_a_broken_image_is_skipped_with_a_warning_and_the_rest_is_evaluated(
     assert "wide.png: cannot be read as a picture, skipped" in done.err
     figures = json.loads(done.out)
     assert (figures["images"], figures["people"], figures["unreadable"], figures["model"]) == (2, 3, 1, "own")
+
+
+@pytest.mark.parametrize(("asked", "reported"), [("0.6", 0.6), ("0.1", 0.2)])
+def test_reported_is_what_both_the_flag_and_the_configuration_let_through(
+    annotations: Annotations, images: Path, asked: str, reported: float
+) -> None:
+    own = echo_model(images / "own.tflite")
+    words: list[str | Path] = ["--model", own, "--images", images, "--annotations", annotations.path]
+    done = evaluate(*words, "--min-score", asked, "--json")
+    assert json.loads(done.out)["reported_min_score"] == reported
+
+
+def test_a_file_in_place_of_the_folder_for_pictures_is_told_before_anything_runs(
+    annotations: Annotations, images: Path
+) -> None:
+    words: list[str | Path] = ["--model", "none.tflite", "--images", images, "--annotations", annotations.path]
+    for folder in (annotations.path, annotations.path / "worst"):
+        done = evaluate(*words, "--worst", folder)
+        assert done.code == 69
+        assert done.err.startswith(f"evaluate: {folder}: cannot be written to: ")
+    assert not (images / "worst").exists()
+    assert evaluate(*words, "--worst", images / "worst").code == 66  # the model is looked for next
+
+
+@needs_compiler
+def test_figures_name_the_model_that_ran(tmp_path: Path) -> None:
+    double = Double(tmp_path / "lib")
+    compiled_model(tmp_path / "own-edgetpu.tflite", height=64, width=96)
+    echo_model(tmp_path / "own.tflite", height=64, width=96)
+    (tmp_path / "models.toml").write_text(
+        "".join(
+            f'[{name}]\nfile = "{name}.tflite"\nsha256 = "{sha256(tmp_path / name)}"\nkind = "multipose"\n'
+            f'licence = "none"\n{more}'
+            for name, more in (("own-edgetpu", 'delegate = "edgetpu"\ncpu_twin = "own"\n'), ("own", ""))
+        )
+    )
+    env = {"EDGE_POSE_MODEL_MIRROR": str(tmp_path), "LD_LIBRARY_PATH": str(double.folder)}
+    words = ["--model", "own-edgetpu", "--scene", "2"]
+    assert evaluate(*words, env=env).out.startswith("own-edgetpu, on the Edge TPU\n")
+    double.tell("refuse")
+    fallen_back = json.loads(evaluate(*words, "--json", env=env).out)
+    assert fallen_back["ran"] == {"model": "own", "accelerator": "cpu"}
+    assert evaluate(*words, "--config", one_thread(tmp_path), env=env).out.startswith(
+        "own-edgetpu, run as own on the CPU, 1 thread\n"
+    )
+
+
+def sha256(model: Path) -> str:
+    return hashlib.sha256(model.with_suffix(".tflite").read_bytes()).hexdigest()
+
+
+def one_thread(folder: Path) -> Path:
+    config = folder / "edge-pose.toml"
+    config.write_text("[model]\nthreads = 1\n")
+    return config
 
 
 @needs_data

@@ -81,6 +81,20 @@ def test_notes_beside_a_file_that_lost_its_own_are_as_good(tmp_path: Path) -> No
     np.testing.assert_allclose(rows_of(path), expected_rows(), atol=2e-5)
 
 
+def test_our_names_outweigh_the_order_of_the_notes(tmp_path: Path) -> None:
+    path = heads_model(tmp_path / "heads_edgetpu.tflite", shuffled(named_maps()))
+    (tmp_path / "heads_edgetpu.tflite.json").write_bytes(notes(*HEADS))
+    np.testing.assert_allclose(rows_of(path), expected_rows(), atol=2e-5)
+
+
+def test_scores_that_are_named_after_their_sigmoid_are_no_logits(tmp_path: Path) -> None:
+    names = ("center_0/conv/Sigmoid", "kpt_heatmap_0/Sigmoid", *HEADS[2:])
+    maps = named_maps(names=names)
+    for name in names[:2]:
+        maps[name] = (1 / (1 + np.exp(-maps[name][0])), None)
+    np.testing.assert_allclose(rows_of(heads_model(tmp_path / "heads.tflite", maps)), expected_rows(), atol=2e-5)
+
+
 def test_each_map_is_read_through_its_own_quantization(tmp_path: Path) -> None:
     maps = named_maps()
     for number, name in enumerate(("center", "regression", "box_scale")):

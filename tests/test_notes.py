@@ -79,7 +79,7 @@ def test_what_are_no_notes_is_refused_by_naming_the_file(plain: Path, text: str,
     notes_path(plain).write_text(text)
     with pytest.raises(ModelError) as caught:
         read_notes(plain)
-    assert str(caught.value).startswith(f"{plain}.json: its notes")
+    assert str(caught.value).startswith(f"{plain}.json: the notes of a model")
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
 

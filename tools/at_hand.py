@@ -1,9 +1,11 @@
 """What the tools measure with unless told otherwise."""
 
+import argparse
 import os
 import sys
 from pathlib import Path
 
+from edge import config_schema
 from edge.errors import EdgeError
 from edge.models.files import places, resolve
 from edge.models.manifest import load_manifest
@@ -21,9 +23,14 @@ def default_model() -> Path | None:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Parse `HxW` into (width, height)."""
-    height, width = (int(side) for side in text.split("x"))
-    return width, height
+    """Parse `HxW`, as the product does, into (width, height). Raises argparse.ArgumentTypeError."""
+    try:
+        size = config_schema.parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if size is None:
+        raise argparse.ArgumentTypeError("expected HxW such as 256x448, height first")
+    return size
 
 
 def show_progress(done: int, total: int, label: str = "") -> None:

@@ -6,7 +6,7 @@ It works by Google's published rules and needs neither the compiler nor an Edge 
 For MoveNet SinglePose Lightning int8 it tells the 98 operators that are inside Google's own compiled file, and the 59
 that are outside. A compiled file is told as it is; there a partition counts as one operator.
 
-exit codes: 0 the file was read, whatever stands in it; 64 unknown flag; 66 no such file, or no TFLite file; 69
+exit codes: 0 the file was read, whatever stands in it; 64 unknown or bad flag; 66 no such file, or no TFLite file; 69
 ai-edge-litert is not installed; 78 the file is damaged, or less of it than --min-tpu can run on the Edge TPU.
 """
 
@@ -52,9 +52,12 @@ def _options() -> argparse.Namespace:
         "--min-tpu",
         type=float,
         metavar="PERCENT",
-        help="end with 78 when a smaller part of the ops runs on the Edge TPU",
+        help="end with 78 when a smaller part of the ops runs on the Edge TPU, 0 to 100",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.min_tpu is not None and not 0 <= options.min_tpu <= 100:  # nan neither
+        parser.error(f"--min-tpu takes a percentage from 0 to 100, not {options.min_tpu:g}")
+    return options
 
 
 if __name__ == "__main__":

@@ -4,15 +4,17 @@
     python tools/evaluate.py --config FILE --scene [FRAMES]
 
 Images go the product's own way: letterbox, inference, decoding, no duplicates. AP and AR are COCO's for keypoints, by
-pycocotools, over all poses (--min-score 0). "reported" are those from the configuration's poses.min_score on. The time
-is the median of inference, decoding and the search for duplicates; it is worth something on an idle machine only.
+pycocotools, over all poses (--min-score 0). "reported" are those from the configuration's poses.min_score on, or from
+--min-score where that is higher. "ran" is what ran at last: the model that was asked for, or its twin on the CPU. The
+time is the median of inference, decoding and the search for duplicates; it is worth something on an idle machine only.
 PCK@0.1 and PCK@0.2 on the synthetic scene are in torsos, from shoulder to opposite hip, of visible keypoints.
 
 A model of dynamic size gets 256x256 for images, and the scene's aspect for the scene, unless --size or the
 configuration says otherwise.
 
-exit codes: 64 unknown flag; 66 no such file, images missing from the folder, annotations that cannot be used; 69 no
-such model by name, or pycocotools is not installed; 78 a bad configuration, or a model file that cannot be run.
+exit codes: 64 unknown or bad flag; 66 no such file, images missing from the folder, annotations that cannot be used; 69
+no such model by name, --worst cannot be written to, or pycocotools is not installed; 78 a bad configuration,
+or a model file that cannot be run.
 """
 
 import argparse
@@ -26,7 +28,7 @@ from at_hand import show_progress
 from command_line import Parser, run
 from evaluation.annotations import Annotations, load_annotations, require_images
 from evaluation.coco import average_precision, judge
-from evaluation.misses import worst, write_worst
+from evaluation.misses import require_writable, worst, write_worst
 from evaluation.pck import pck_on_scene
 from evaluation.prediction import Prediction, predict
 from evaluation.sizes import by_height
@@ -55,6 +57,8 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     annotations = load_annotations(options.annotations) if options.images else None
     if annotations:
         require_images(annotations, options.images)
+    if options.worst:
+        require_writable(options.worst)
     engine = load_engine(config)
     figures: dict[str, Any] = {"model": engine.name, "threads": config.model.threads}
     if annotations:
@@ -70,6 +74,7 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
             max_people=config.poses.max_people,
             on_progress=show,
         )
+    figures["ran"] = {"model": engine.spec.name, "accelerator": engine.spec.accelerator}
     return figures
 
 
@@ -85,9 +90,9 @@ def _on_images(
         max_people=config.poses.max_people,
         on_progress=partial(show_progress, label="images"),
     )
-    figures = figures_of(annotations, prediction, reported_min_score=config.poses.min_score)
+    min_score = max(config.poses.min_score, options.min_score)
+    figures = figures_of(annotations, prediction, reported_min_score=min_score)
     if options.worst:
-        min_score = config.poses.min_score
         outcome = judge(prediction.detections(annotations, min_score=min_score), annotations)
         misses = worst(annotations, prediction, outcome, min_score=min_score, count=WORST_COUNT)
         figures["worst"] = [str(path) for path in write_worst(misses, options.images, options.worst)]
@@ -153,6 +158,8 @@ def _options() -> argparse.Namespace:
         parser.error("--scene takes a number of frames from 1 on")
     if options.images is None and not options.scene:
         parser.error("give --images and --annotations, or --scene")
+    if not 0 <= options.min_score <= 1:  # nan neither
+        parser.error(f"--min-score takes a score from 0 to 1, not {options.min_score:g}")
     if options.worst and options.images is None:
         parser.error("--worst needs --images")
     return options

@@ -9,6 +9,7 @@ columns are the root of the mean square error against the float maps, at the cel
 and heatmap (0..1), and of the offset in cells. A row takes about a minute.
 """
 
+import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,22 +17,29 @@ from pathlib import Path
 
 from at_hand import parse_size, show_progress
 from command_line import Parser, run
+from converter.source import open_source
 
-STEPS = ("rescale", "relevant", "equalize", "fuse", "split", "correct", "fit")
+RECIPE = ("rescale", "relevant", "equalize", "fuse", "split", "correct")
+TRIED = "fit"
+"""What was tried and is no part of the recipe: it finds nobody more."""
 
 
 def main() -> None:
     """Run the command."""
     parser = Parser(__doc__)
-    parser.add_argument("source", type=Path, metavar="SAVEDMODEL", help="the folder of the SavedModel")
+    parser.add_argument("source", metavar="SAVEDMODEL", help="a folder, an archive or a name, as for tools/convert.py")
     parser.add_argument("--calibration", type=Path, required=True, metavar="FOLDER|VIDEO")
     parser.add_argument("--images", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--annotations", type=Path, required=True, metavar="FILE", help="of the images, COCO's format")
     parser.add_argument("--size", type=parse_size, default=(256, 256), metavar="HxW", help="default 256x256")
-    parser.add_argument("--only-all", action="store_true", help="only float and the whole recipe")
+    parser.add_argument("--only-all", action="store_true", help="only float and the recipe")
     parser.add_argument("--json", action="store_true", help="one JSON object per row")
     asked = parser.parse_args()
+    with open_source(asked.source) as model:
+        _measure(asked, model.folder)
 
+
+def _measure(asked: argparse.Namespace, folder: Path) -> None:
     from converter.steps import Judge, Row  # noqa: PLC0415 - TensorFlow, which --help need not wait for
 
     def show(row: Row) -> None:
@@ -44,7 +52,7 @@ def main() -> None:
                 flush=True,
             )
 
-    judge = Judge(asked.source, asked.size, asked.images, asked.annotations, show_progress)
+    judge = Judge(folder, asked.size, asked.images, asked.annotations, show_progress)
     if not asked.json:
         print(f"{'':28} {'AP':>5} {'OKS':>6} {'center':>7} {'heat':>7} {'offset':>7}")
     show(judge.float_row())
@@ -54,13 +62,15 @@ def main() -> None:
 
 def _rows(*, only_all: bool) -> Iterator[tuple[str, dict[str, bool]]]:
     """Yield the name of each row, and which steps it takes."""
-    taken = dict.fromkeys(STEPS, False)
-    if not only_all:
-        yield "int8, plain", dict(taken)
-    for step in STEPS:
+    taken = dict.fromkeys((*RECIPE, TRIED), False)
+    if only_all:
+        yield "int8, the recipe", taken | dict.fromkeys(RECIPE, True)
+        return
+    yield "int8, plain", dict(taken)
+    for step in RECIPE:
         taken[step] = True
-        if not only_all or step == STEPS[-1]:
-            yield f"+ {step}" if not only_all else "int8, all steps", dict(taken)
+        yield f"+ {step}", dict(taken)
+    yield f"(+ {TRIED}, not taken)", taken | {TRIED: True}
 
 
 if __name__ == "__main__":

@@ -3,18 +3,20 @@
     python tools/model_table.py --images FOLDER --annotations FILE MODEL[@HxW] …
 
 MODEL is a file or a name of `edge-pose models list`; @HxW is the input's size, height first, where that is open
-(256x256 otherwise). Times are from pixels to poses of at least 0.2, medians over rounds in which every model runs once,
-so that whatever else the machine does hits all alike; the ratio is to the first model of the list. AP is that of
-tools/evaluate.py.
+(256x256 otherwise). A model by name is fetched or made if need be. Times are from pixels to poses of at least 0.2,
+medians over rounds in which every model runs once, so that whatever else the machine does hits all alike; the ratio is
+to the first model of the list. AP is that of tools/evaluate.py.
 
-exit codes: as tools/evaluate.py
+exit codes: as tools/evaluate.py; 64 also for a size that a model cannot have
 """
 
 import argparse
 import itertools
 import json
 import os
+import re
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,9 +32,12 @@ from evaluation.prediction import predict, read_image
 
 from edge.decode import Decoder
 from edge.engine.litert import LiteRtEngine
+from edge.errors import UsageError
 from edge.frame import Frame
+from edge.models.fetch import Fetcher
 from edge.models.files import is_path, places, resolve, resolve_file
-from edge.models.manifest import load_manifest
+from edge.models.mirror import known_models
+from edge.models.progress import ConsoleProgress
 from edge.models.tflite import load
 from edge.preprocess import InputMaker, ModelInput
 
@@ -52,11 +57,18 @@ class Candidate:
     size: tuple[int, int] | None
 
     def engine(self, threads: int) -> LiteRtEngine:
-        """Load it, its size fixed."""
+        """Load it, its size fixed.
+
+        Raises:
+            UsageError: a size is asked for, and the model has another, once and for all.
+        """
         engine = LiteRtEngine(self.path, name=self.name, threads=threads)
         if engine.is_dynamic:
             engine.close()
-            engine = LiteRtEngine(self.path, name=self.name, threads=threads, input_size=self.size or DEFAULT_SIZE)
+            return LiteRtEngine(self.path, name=self.name, threads=threads, input_size=self.size or DEFAULT_SIZE)
+        if self.size not in (None, engine.spec.input_size):
+            width, height = engine.spec.input_size
+            raise UsageError(f"{self.path}: its size is fixed, {height}x{width}: leave @HxW out")
         return engine
 
 
@@ -84,7 +96,9 @@ def main() -> None:
     cv2.setNumThreads(1)  # as the product has it
     annotations = load_annotations(options.annotations)
     require_images(annotations, options.images)
-    candidates = [_candidate(text) for text in options.models]
+    candidates = [_candidate(name, size) for name, size in options.models]
+    for candidate in candidates:
+        candidate.engine(threads=1).close()  # what cannot be compared is told before anything takes time
     rows = [_facts(candidate, annotations, options.images) for candidate in candidates]
     read = (read_image(options.images / image.file_name) for image in annotations.images)
     frames = list(itertools.islice((frame for frame in read if frame is not None), PICTURES))
@@ -113,7 +127,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     head = "| model | input | MB | ops | AP | AP50 | APm | APl | ms, 1 thread | ms, 2 threads |"
     lines = [head, "|---|---|---|---|---|---|---|---|---|---|"]
     for row in rows:
-        points = " | ".join(f"{row[name]:.3f}" for name in ("AP", "AP50", "APm", "APl"))
+        points = " | ".join(_points(row[name]) for name in ("AP", "AP50", "APm", "APl"))
         times = " | ".join(f"{row[f'ms_{threads}']:.1f} ({row[f'ratio_{threads}']:.2f})" for threads in THREADS)
         lines.append(
             f"| `{row['model']}` | {row['size']} | {row['bytes'] / 1e6:.2f} | {row['ops']} | {points} | {times} |"
@@ -121,14 +135,30 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _candidate(text: str) -> Candidate:
-    name, _, size = text.partition("@")
+def split_size(text: str) -> tuple[str, tuple[int, int] | None]:
+    """Return a model and its (width, height), None where none is told; an @ in a path is part of the path.
+
+    Raises:
+        argparse.ArgumentTypeError: the size is none.
+    """
+    name, at, size = text.rpartition("@")
+    if at and re.fullmatch("[0-9xX]*", size):
+        return name, parse_size(size)
+    return text, None
+
+
+def _points(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"  # None: nobody of that size is annotated
+
+
+def _candidate(name: str, size: tuple[int, int] | None) -> Candidate:
     if is_path(name):
         found = resolve_file(Path(name))
     else:
         where = places(os.environ)
-        found = resolve(name, load_manifest(where.mirror), where)
-    return Candidate(found.name, found.path, parse_size(size) if size else None)
+        fetch = Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch
+        found = resolve(name, known_models(where), where, fetch=fetch)
+    return Candidate(found.name, found.path, size)
 
 
 def _facts(candidate: Candidate, annotations: Annotations, folder: Path) -> dict[str, Any]:
@@ -146,14 +176,18 @@ def _facts(candidate: Candidate, annotations: Annotations, folder: Path) -> dict
         "size": f"{height}x{width}",
         "bytes": candidate.path.stat().st_size,
         "ops": len(load(candidate.path).graph.operators),
-        **{name: round(value or 0.0, 4) for name, value in figures.items()},
+        **{name: None if value is None else round(value, 4) for name, value in figures.items()},
     }
 
 
 def _options() -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument(
-        "models", nargs="+", metavar="MODEL[@HxW]", help="the first is what the others are compared with"
+        "models",
+        nargs="+",
+        type=split_size,
+        metavar="MODEL[@HxW]",
+        help="the first is what the others are compared with",
     )
     parser.add_argument("--images", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--annotations", type=Path, required=True, metavar="FILE", help="in COCO's format")

@@ -11,12 +11,14 @@ from edge.engine.notes import Notes
 from edge.errors import ModelError
 from edge.heads import HEAD_CHANNELS, HEADS, HeadsSpec, MapSpec
 
-__all__ = ["Details", "HeadsLayout", "describe", "find_heads", "shape_of"]
+__all__ = ["SCALED", "Details", "HeadsLayout", "describe", "find_heads", "shape_of"]
 
 MAP_DTYPES = ("float32", "int8", "uint8")
 WITHOUT_BOXES = 4
 SCALED = ":scaled"
 """Ends the name of a head whose channels were rescaled: without the notes its values mean nothing."""
+
+SIGMOID = re.compile("sigmoid|logistic", re.IGNORECASE)
 
 # Names of ours, and those of the published graph's layers (center_0, kpt_regress_0/conv2d_6/BiasAdd).
 NAMES = {
@@ -71,7 +73,7 @@ def find_heads(path: str, outputs: Sequence[Details], notes: Notes | None) -> He
     return HeadsLayout(
         indices=tuple(int(by_name[name]["index"]) for name in names),
         maps=tuple(_meaning(path, name, by_name[name], notes) for name in names),
-        logits=notes is None or notes.activation == "logits",
+        logits=_are_logits(by_name, notes),
     )
 
 
@@ -97,7 +99,18 @@ def _like_heads(outputs: Sequence[Details]) -> bool:
 
 
 def _by_notes(outputs: Sequence[Details], notes: Notes) -> dict[str, Details]:
+    # Our own names outweigh the order: a compiler may list the outputs anew.
+    named = {str(output["name"]).removesuffix(SCALED): output for output in outputs}
+    if len(named) == len(outputs) and set(named) == set(notes.heads):
+        return named
     return dict(zip(notes.heads, outputs, strict=False)) if len(notes.heads) == len(outputs) else {}
+
+
+def _are_logits(by_name: Mapping[str, Details], notes: Notes | None) -> bool:
+    """Return whether center and heatmap are given before the sigmoid; without notes their names must tell."""
+    if notes is not None and notes.kind == "heads":
+        return notes.activation == "logits"
+    return not all(SIGMOID.search(str(by_name[name]["name"])) for name in ("center", "heatmap"))
 
 
 def _by_name(path: str, outputs: Sequence[Details]) -> dict[str, Details]:

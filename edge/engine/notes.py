@@ -99,10 +99,10 @@ def read_notes(path: Path) -> Notes | None:
         return None
     except OSError as error:
         raise ModelError(f"{beside}: the notes of the model cannot be read: {error.strerror}") from error
-    return _decode(content, str(beside))
+    return _decode(content, str(beside), hint=f" (if they do not belong to {path.name}, move them away)")
 
 
-def _decode(content: bytes, origin: str) -> Notes:
+def _decode(content: bytes, origin: str, *, hint: str = "") -> Notes:
     try:
         problem = _foreign(content)
         notes = None if problem else msgspec.json.decode(content, type=Notes)
@@ -111,7 +111,7 @@ def _decode(content: bytes, origin: str) -> Notes:
     if notes is not None:
         problem = "; ".join(_contradictions(notes))
     if notes is None or problem:
-        raise ModelError(f"{origin}: its notes (metadata '{METADATA_NAME}') cannot be used: {problem}")
+        raise ModelError(f"{origin}: the notes of a model ('{METADATA_NAME}') cannot be used: {problem}{hint}")
     return notes
 
 

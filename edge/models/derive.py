@@ -55,7 +55,7 @@ def derive(path: Path, size: tuple[int, int] | None = None) -> Derived:
     """Cut a singlepose model at its heads; the same content and size give the same bytes.
 
     Args:
-        path: int8 Lightning or Thunder, as Google publishes them.
+        path: int8 Lightning, as Google publishes it.
         size: (width, height) of the new model's input, multiples of 32; None: as the source.
 
     Raises:

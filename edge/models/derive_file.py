@@ -20,7 +20,7 @@ def derive_file(source: Path, output: Path, size: tuple[int, int] | None = None)
     """Write the heads model of a singlepose model's file; a file that is there is replaced as a whole.
 
     Args:
-        source: int8 Lightning or Thunder.
+        source: int8 Lightning.
         output: the file to write; nothing is written where anything fails.
         size: (width, height) of the new model's input; None: as the source.
 
@@ -31,7 +31,7 @@ def derive_file(source: Path, output: Path, size: tuple[int, int] | None = None)
         UsageError: output and source are the same file.
         EdgeError: see `edge.models.derive.derive`; UnavailableError where the output cannot be written.
     """
-    if output.exists() and output.samefile(source):
+    if _is_same(output, source):
         raise UsageError(f"{output}: is the source itself: name another output")
     derived = derive(source, size)
     content = derived.model.encode()
@@ -64,3 +64,10 @@ def _parity(source: Path, derived: Derived, content: bytes) -> str:
 
 def _listed(operators: list[tuple[str, int]]) -> str:
     return ", ".join(f"{count} {name}" for name, count in operators)
+
+
+def _is_same(output: Path, source: Path) -> bool:
+    try:
+        return output.samefile(source)
+    except OSError:  # not there, or not to be looked at: writing will tell
+        return False

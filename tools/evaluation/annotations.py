@@ -91,11 +91,15 @@ def require_images(annotations: Annotations, folder: Path) -> None:
     """Check that the folder has the images.
 
     Raises:
-        InputError: there is no such folder, or it lacks some of them.
+        InputError: there is no such folder, it lacks some of them, or it cannot be looked into.
     """
-    if not folder.is_dir():
+    try:
+        is_folder = folder.is_dir()
+        missing = [image.file_name for image in annotations.images if not (folder / image.file_name).is_file()]
+    except OSError as error:  # no rights, or a name that is too long
+        raise InputError(f"{error.filename or folder}: cannot be read: {error.strerror}") from error
+    if not is_folder:
         raise InputError(f"{folder}: no such folder of images")
-    missing = [image.file_name for image in annotations.images if not (folder / image.file_name).is_file()]
     if missing:
         raise InputError(
             f"{folder}: {len(missing)} of the {len(annotations.images)} images of {annotations.path.name} are missing, "

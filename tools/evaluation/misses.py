@@ -1,6 +1,7 @@
 """Pictures of the worst misses: who was not found, the largest first, and which poses lie on nobody."""
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from evaluation.annotations import AnnotatedImage, Annotations
 from evaluation.coco import Outcome
 from evaluation.prediction import Prediction, read_image
 
-__all__ = ["Miss", "draw_miss", "worst", "write_worst"]
+__all__ = ["Miss", "draw_miss", "require_writable", "worst", "write_worst"]
 
 MISSED, FALSE, KEYPOINT = (230, 60, 60), (255, 220, 0), (255, 120, 120)
 """RGB."""
@@ -78,6 +79,22 @@ def worst(
             surest = tuple(sorted(here, key=lambda pose: -pose.score))
             misses.append(Miss(image, poses, tuple(missed), heights, surest))
     return sorted(misses, key=lambda miss: miss.weight, reverse=True)[:count]
+
+
+def require_writable(folder: Path) -> None:
+    """Check that `write_worst` can have this folder; it need not be there yet, and is not made.
+
+    Raises:
+        UnavailableError: something else is there, or in the way to it.
+    """
+    try:
+        is_folder = stat.S_ISDIR(folder.stat().st_mode)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UnavailableError(f"{folder}: cannot be written to: {error.strerror}") from error
+    if not is_folder:
+        raise UnavailableError(f"{folder}: cannot be written to: it is no folder")
 
 
 def write_worst(misses: Sequence[Miss], images: Path, folder: Path) -> list[Path]:

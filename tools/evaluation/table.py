@@ -10,12 +10,19 @@ COCO = ("AP", "AP50", "AP75", "APm", "APl", "AR")
 
 def table(figures: Mapping[str, Any]) -> str:
     """Lay out the figures of `evaluate`."""
-    lines = [f"{figures['model']}, {_count(figures['threads'], 'thread')}"]
+    lines = [f"{figures['model']}, {_where(figures)}"]
     if "AP" in figures:
         lines += ["", *_coco(figures), "", *_heights(figures)]
     if "scene" in figures:
         lines += ["", *_scene(figures["scene"])]
     return "\n".join(lines)
+
+
+def _where(figures: Mapping[str, Any]) -> str:
+    """Say what ran: a model for the Edge TPU may have left the work to its twin."""
+    ran = figures["ran"]
+    where = "on the Edge TPU" if ran["accelerator"] == "edgetpu" else _count(figures["threads"], "thread")
+    return where if ran["model"] == figures["model"] else f"run as {ran['model']} on the CPU, {where}"
 
 
 def _coco(figures: Mapping[str, Any]) -> list[str]:
