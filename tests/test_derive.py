@@ -26,6 +26,7 @@ from edge.models.derive import derive
 from edge.models.derive_file import derive_file
 from edge.models.fetch import Fetcher
 from edge.models.files import model_row, resolve
+from edge.models.install import write_whole
 from edge.models.manifest import Manifest, ModelEntry, load_manifest
 from edge.models.parity import map_shapes, same_maps
 from edge.models.places import Places
@@ -261,6 +262,11 @@ def test_bad_words_and_files_end_in_one_line_and_their_code(tmp_path: Path, net:
         f"{tmp_path}/far/out.tflite: cannot be written: No such file or directory: make that folder first",
     )
     assert not output.exists()
+
+
+def test_an_output_in_a_folder_of_too_long_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="cannot be written: File name too long: make that folder first"):
+        write_whole(tmp_path / ("x" * 300) / "out.tflite", b"content")
 
 
 def test_a_command_killed_while_it_writes_leaves_the_older_file(tmp_path: Path, net: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge.errors import UnavailableError
 
-__all__ = ["install", "write_whole"]
+__all__ = ["install", "target_of", "write_whole"]
 
 
 def install(candidate: Path, final: Path) -> None:
@@ -21,6 +21,18 @@ def install(candidate: Path, final: Path) -> None:
         os.close(folder)
 
 
+def target_of(path: Path) -> Path:
+    """Return the file that content for `path` goes to, through a link, as `cp` does. Raises OSError.
+
+    Raises:
+        UnavailableError: something else than an ordinary file is there.
+    """
+    final = path.resolve()
+    if final.exists() and not stat.S_ISREG(final.stat().st_mode):
+        raise UnavailableError(f"{path}: is no ordinary file: name another output")
+    return final
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole, or not at all, in place of one that is there; through a link, as `cp` does.
 
@@ -28,9 +40,7 @@ def write_whole(path: Path, content: bytes) -> None:
         UnavailableError: it cannot be written: no such folder, no room, no right to, or no ordinary file there.
     """
     try:
-        final = path.resolve()
-        if final.exists() and not stat.S_ISREG(final.stat().st_mode):
-            raise UnavailableError(f"{path}: is no ordinary file: name another output")
+        final = target_of(path)
         candidate = final.with_name(f".{final.name}.{os.getpid()}.new")
         try:
             candidate.write_bytes(content)
@@ -42,4 +52,5 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _advice(path: Path) -> str:
-    return "make room or give rights, or name another output" if path.parent.is_dir() else "make that folder first"
+    there = os.path.isdir(path.parent)  # noqa: PTH112 (never raises)
+    return "make room or give rights, or name another output" if there else "make that folder first"

@@ -90,7 +90,9 @@ def test_every_picture_is_run_and_told() -> None:
     assert {picture.pixels.shape for picture in pictures} == {(1, 160, 256, 3)}
 
 
-def findings(same: float | None = 1.0, oks: float | None = 1.0) -> Findings:
+def findings(
+    same: float | None = 1.0, oks: float | None = 1.0, *, published: int = 8, min_oks: float | None = None
+) -> Findings:
     return Findings(
         output=Path("m.tflite"),
         size_bytes=4_760_000,
@@ -98,10 +100,11 @@ def findings(same: float | None = 1.0, oks: float | None = 1.0) -> Findings:
         ops=("CONV_2D",) * 54 + ("ADD",) * 14,
         pictures="71 pictures of there",
         same=None if same is None else Parity(71, 20, 340, same, 8, 1.0),
-        rounding=None if oks is None else Parity(71, 20, 340, 0.4, 8, oks),
+        rounding=None if oks is None else Parity(71, 20, 340, 0.4, published, oks),
         ap=19.104,
         speed=Speed(ms=6.5, whole_ms=9.0, ratio=0.72),
-        min_oks=0.9,
+        oks_asked=min_oks is not None,
+        min_oks=0.9 if min_oks is None else min_oks,
     )
 
 
@@ -118,6 +121,19 @@ def test_a_file_whose_cut_changed_keypoints_is_refused_with_the_figures() -> Non
 def test_a_file_that_lost_too_much_oks_is_refused_with_what_to_do() -> None:
     with pytest.raises(ModelError, match=r"mean OKS with the float graph is 0\.899; 0\.9 is needed \(--min-oks\)"):
         judge(findings(1.0, 0.8994))
+
+
+def test_an_oks_that_is_asked_for_does_not_pass_on_pictures_without_a_sure_pose() -> None:
+    words = r"no pose of 0\.2 or more in 71 pictures, so --min-oks cannot be checked: give --images with people"
+    with pytest.raises(ModelError, match=words):
+        judge(findings(published=0, min_oks=0.5))
+    judge(findings(published=0))
+    judge(findings(published=0, min_oks=0))
+
+
+def test_the_table_says_when_the_oks_was_not_checked() -> None:
+    assert "; mean OKS 1.000 over 8 poses" in format_table(findings())
+    assert "; no pose of 0.2 or more, so the mean OKS is not checked" in format_table(findings(published=0))
 
 
 def test_the_table_tells_size_operators_parity_accuracy_and_time() -> None:

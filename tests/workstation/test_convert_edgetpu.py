@@ -84,9 +84,11 @@ def test_the_compiled_file_lies_beside_its_source_with_the_notes_that_the_compil
         (SAYS_NOTHING, "does not take it (Edge TPU Compiler version 16.0.384591198; exit code 3)"),
     ],
 )
-def test_a_compiler_that_gives_up_is_told_in_its_own_words_and_its_log_is_kept(
+def test_a_compiler_that_gives_up_is_told_in_its_own_words_and_its_log_alone_is_kept(
     heads: Path, tmp_path: Path, body: str, words: str
 ) -> None:
+    for name in ("heads_edgetpu.tflite", "heads_edgetpu.tflite.json"):
+        (tmp_path / name).write_bytes(b"of an older heads.tflite")
     with pytest.raises(ModelError) as told:
         compile_for_edgetpu(heads, compiler(tmp_path, body))
     assert words in str(told.value)
@@ -97,6 +99,12 @@ def test_a_compiler_that_gives_up_is_told_in_its_own_words_and_its_log_is_kept(
 def test_a_compiler_that_cannot_be_run_is_named(heads: Path, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="edgetpu_compiler cannot be run"):
         compile_for_edgetpu(heads, str(tmp_path / "edgetpu_compiler"))
+
+
+def test_what_an_older_file_was_compiled_to_and_cannot_be_deleted_is_named(heads: Path, tmp_path: Path) -> None:
+    (tmp_path / "heads_edgetpu.tflite").mkdir()
+    with pytest.raises(UnavailableError, match=r"heads_edgetpu\.tflite: of an older heads\.tflite, and cannot be"):
+        compile_for_edgetpu(heads, compiler(tmp_path, SAYS_NOTHING))
 
 
 def test_without_the_compiler_it_says_where_to_get_it(tmp_path: Path) -> None:

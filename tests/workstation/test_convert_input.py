@@ -1,6 +1,7 @@
 """Whatever is wrong with what the converter is given is told in one line, and nothing is left behind."""
 
 import io
+import os
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -9,11 +10,13 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+from converter.label import signature_outputs
 from converter.unpack import unpack_saved_model
 
 from archives import tar_gz
 from data import model, needs_models
-from edge.errors import ModelError
+from edge.errors import ModelError, UnavailableError
+from edge.models.tflite import load
 from workstation.conversion import complaint, convert, convert_alone
 
 pytestmark = needs_models
@@ -178,6 +181,10 @@ def test_a_damaged_saved_model_is_told_as_such(tmp_path: Path) -> None:
         (["TFLITE"], 78, "a TFLite file, not a SavedModel; `edge-pose models derive`"),
         (["SOURCE", "--images", "no/such/pictures", "--annotations", "EMPTY"], 66, "cannot be read"),
         (["SOURCE", "--images", "EMPTY", "--size", "32x32"], 66, "EMPTY"),
+        (["SOURCE", "--images", "NOTES"], 66, "a file: --images needs a folder of pictures"),
+        (["x" * 300], 66, "cannot be read: File name too long"),
+        (["SOURCE", "--images", "x" * 300], 66, "cannot be read: File name too long"),
+        (["SOURCE", "--quantize", "int8", "--calibration", "x" * 300], 66, "cannot be read: File name too long"),
         (["SOURCE", "--quantize", "int8", "--calibration", "EMPTY"], 66, "no pictures in this folder"),
         (["SOURCE", "--quantize", "int8", "--calibration", "no/such/folder"], 66, "no such"),
     ],
@@ -206,14 +213,53 @@ def test_pictures_that_are_missing_are_told_before_anything_takes_time(tmp_path:
 
 def test_an_output_in_no_folder_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     told = convert(model("multipose_standin"), "--output", tmp_path / "no/such/m.tflite")
-    assert (told.code, "no such folder for the output" in complaint(told)) == (66, True)
+    assert (told.code, "no such folder for the output" in complaint(told)) == (69, True)
+
+
+def no_graph(folder: Path) -> Path:
+    """Make a SavedModel that is opened, and found damaged as soon as it is read."""
+    folder.mkdir()
+    (folder / "saved_model.pb").write_bytes(b"x")
+    return folder
+
+
+def test_an_output_with_too_long_a_name_is_refused(tmp_path: Path) -> None:
+    for name in ("x" * 300, f"{'x' * 300}/m.tflite"):
+        told = convert(no_graph(tmp_path / f"m{len(name)}"), "--output", tmp_path / name)
+        assert (told.code, "cannot be written: File name too long" in complaint(told)) == (69, True)
+
+
+@pytest.mark.parametrize(("source", "output"), [("m", "m/saved_model.pb"), ("m.tar.gz", "m.tar.gz"), ("m", "link")])
+def test_the_source_itself_is_no_output(tmp_path: Path, source: str, output: str) -> None:
+    no_graph(tmp_path / "m")
+    (tmp_path / "m.tar.gz").write_bytes(tar_gz({"saved_model.pb": b"x"}))
+    (tmp_path / "link").symlink_to("m/saved_model.pb")
+    before = (tmp_path / output).read_bytes()
+    told = convert(tmp_path / source, "--output", tmp_path / output)
+    assert (told.code, "is the source itself: name another output" in complaint(told)) == (64, True)
+    assert (tmp_path / output).read_bytes() == before
+
+
+def test_an_output_that_is_no_file_is_refused_and_stays(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    told = convert(no_graph(tmp_path / "m"), "--output", tmp_path / "fifo")
+    assert (told.code, "is no ordinary file: name another output" in complaint(told)) == (69, True)
+    assert (tmp_path / "fifo").is_fifo()
+
+
+def test_a_failure_leaves_no_folder_for_several_sizes_but_one_that_was_there(tmp_path: Path) -> None:
+    words = (no_graph(tmp_path / "m"), "--size", "32x32", "--size", "64x32", "--output")
+    (tmp_path / "there").mkdir()
+    for name in ("made", "there"):
+        assert convert(*words, tmp_path / name).code == 78
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "there"]
 
 
 def test_several_sizes_need_a_folder(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(b"something else")
     words = ("--size", "32x32", "--size", "64x32", "--output", tmp_path / "m.tflite")
     told = convert(model("multipose_standin"), *words)
-    assert (told.code, "several sizes need a folder" in complaint(told)) == (64, True)
+    assert (told.code, "several sizes need a folder" in complaint(told)) == (69, True)
     assert (tmp_path / "m.tflite").read_bytes() == b"something else"
 
 
@@ -226,6 +272,37 @@ def test_a_full_disk_leaves_no_part_of_a_file_and_the_old_one_as_it_was(tmp_path
     assert "cannot be written: File too large: make room" in complaint(told)
     assert [path.name for path in tmp_path.iterdir()] == ["m.tflite"]
     assert output.read_bytes() == b"old"
+
+
+def test_a_full_folder_for_temporary_files_is_told_as_such_when_unpacking(tmp_path: Path) -> None:
+    (tmp_path / "m.tar.gz").write_bytes(tar_gz({"saved_model.pb": bytes(200_000)}))
+    told = convert_alone(tmp_path / "m.tar.gz", "--output", tmp_path / "m.tflite", max_file_bytes=100_000)
+    assert told.code == 69
+    assert "no room to unpack it (File too large): make room, or name another folder in TMPDIR" in complaint(told)
+
+
+def test_a_full_folder_for_temporary_files_is_told_as_such_when_checking(tmp_path: Path) -> None:
+    # What is compared with is larger than the result.
+    words = ("--size", "32x32", "--quantize", "dynamic", "--output", tmp_path / "m.tflite")
+    told = convert_alone(model("multipose_standin"), *words, max_file_bytes=4_000_000)
+    assert told.code == 69
+    assert "cannot be written: File too large: make room, or name another folder in TMPDIR" in complaint(told)
+
+
+def test_a_file_that_tensorflow_wrote_without_a_signature_means_no_room() -> None:
+    file = load(model("movenet_singlepose_lightning_int8.tflite"))
+    file.tree.signatureDefs = []
+    with pytest.raises(UnavailableError, match="TensorFlow wrote no signature, as when TMPDIR is full"):
+        signature_outputs(file)
+
+
+def test_an_empty_calibration_is_told_before_tensorflow_is_loaded(tmp_path: Path) -> None:
+    package = tmp_path / "path/tensorflow/__init__.py"
+    package.parent.mkdir(parents=True)
+    package.write_text("raise SystemExit('imported')")
+    words = ("--quantize", "int8", "--calibration", tmp_path, "--output", tmp_path / "m.tflite")
+    told = convert_alone(model("multipose_standin"), *words, extra={"PYTHONPATH": str(tmp_path / "path")})
+    assert (told.code, "no pictures in this folder" in complaint(told)) == (66, True)
 
 
 def test_without_tensorflow_it_says_what_to_install(tmp_path: Path) -> None:

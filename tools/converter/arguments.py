@@ -43,7 +43,8 @@ examples:
   convert.py SOURCE --quantize fp16 --size dynamic --output whole_fp16.tflite
 
 exit codes: 0 written; 64 flags that make no sense; 66 a file or folder that cannot be read; 69 TensorFlow, the Edge TPU
-compiler or room on the disk is missing; 78 not MoveNet MultiPose, or the result failed its check
+compiler or room on the disk is missing, or no file can be where the output should; 78 not MoveNet MultiPose, or the
+result failed its check
 """
 
 
@@ -57,7 +58,7 @@ class Asked:
         sizes: (width, height) in pixels; None for open sides.
         quantization: one of `QUANTIZATIONS`.
         calibration: pictures or a video for int8; None: the synthetic scene.
-        images: pictures to check on; None: the calibration's, else the scene.
+        images: pictures to check on; None: those of a calibration folder, else the synthetic scene.
         annotations: COCO keypoints for `images`, for the average precision.
         max_images: at most so many pictures are looked at in the check.
         min_oks: least mean OKS with the float graph; None: what the quantization should reach.
@@ -151,7 +152,12 @@ def _parser() -> argparse.ArgumentParser:
         help="what int8 learns its ranges from: at least 20, better 200 pictures with people at every size and place "
         "(default: the synthetic scene, which is worse)",
     )
-    parser.add_argument("--images", type=Path, metavar="FOLDER", help="pictures to check on (default: --calibration's)")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="FOLDER",
+        help="pictures to check on (default: those of a --calibration folder, else the synthetic scene)",
+    )
     parser.add_argument("--annotations", type=Path, metavar="FILE", help="COCO keypoints of --images: adds AP")
     parser.add_argument("--max-images", type=_positive, default=100, metavar="N", help="check on N at most (100)")
     parser.add_argument(

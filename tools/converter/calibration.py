@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.camera import PICTURE_SUFFIXES
+from edge.camera import PICTURE_SUFFIXES, require_file
 from edge.camera.images import ImagesCamera
 from edge.camera.scene import Scene
 from edge.camera.video import VideoCamera
@@ -23,7 +23,7 @@ from edge.frame import Image
 from edge.geometry import fit
 from edge.preprocess import letterbox_into
 
-__all__ = ["Calibration", "calibrate"]
+__all__ = ["Calibration", "calibrate", "require_calibration"]
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 MAX_IMAGES = 128
 """More do not change the ranges, and cost time."""
+MAX_PIXELS = 128 * 1024 * 1024
+"""Of all of them: as floats they take 1.5 GB. More than 1024x1024 has fewer pictures."""
 MIN_IMAGES = 20
 """Fewer say little about what else a camera may see."""
 SCENE_IMAGES = 64
@@ -72,12 +74,13 @@ def calibrate(
         source: a folder of pictures (not those in folders within it), a video, or None for the synthetic scene.
         size: (width, height) of the model's input in pixels.
         seed: other variants of the same pictures.
-        max_images: at most so many pictures, variants included.
+        max_images: at most so many pictures, variants included; fewer for a large input, see `MAX_PIXELS`.
         on_progress: told (done, total, what).
 
     Raises:
         InputError: no such file or folder, no picture in it, or none that can be read.
     """
+    max_images = min(max_images, MAX_PIXELS // (size[0] * size[1]))
     found, description = _pictures(source, max_images, on_progress)
     if source is None:
         log.warning("calibration: no pictures given, so %s: --calibration FOLDER of real ones finds more", description)
@@ -92,19 +95,33 @@ def calibrate(
     return Calibration(np.stack(images), description)
 
 
+def require_calibration(source: Path) -> None:
+    """Look whether there is a first picture, which takes no time. Raises InputError."""
+    if not require_file(source, or_folder=True):
+        camera = VideoCamera(source, paced=False)
+        camera.open()
+        camera.close()
+    elif all(image is None for image in _readable(_files(source))):
+        raise _no_picture(source)
+
+
 def _pictures(source: Path | None, max_images: int, on_progress: Progress) -> tuple[list[Image], str]:
     wanted = -(-max_images * 2 // 3)  # the others are variants
     if source is None:
         count = min(wanted, SCENE_IMAGES)
         return list(_counted(_scene(count), count, on_progress)), "frames of the synthetic scene"
-    if source.is_dir():
+    if require_file(source, or_folder=True):
         files = _spread(_files(source), wanted)
         images = list(_counted(_readable(files), len(files), on_progress))
         if not images:
-            raise InputError(f"{source}: no picture in it can be read: --calibration needs pictures of people")
+            raise _no_picture(source)
         return images, f"{len(images)} pictures of {source.name}"
     images = _spread_frames(source, wanted, on_progress)
     return images, f"{len(images)} frames of {source.name}"
+
+
+def _no_picture(folder: Path) -> InputError:
+    return InputError(f"{folder}: no picture in it can be read: --calibration needs pictures of people")
 
 
 def _files(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from converter.pictures import Picture
 from converter.runs import Rows
 from edge.matching import areas_px, oks
 
-__all__ = ["MIN_WITHIN", "TOLERANCE", "Parity", "parity", "rows_of"]
+__all__ = ["MIN_PUBLISHED_SCORE", "MIN_WITHIN", "TOLERANCE", "Parity", "parity", "rows_of"]
 
 KEYPOINTS = 17
 MIN_POSE_SCORE = 0.1
@@ -20,6 +20,7 @@ TOLERANCE = 1e-3
 MIN_WITHIN = 0.99
 """The rest may be keypoints where two cells are equally good."""
 MIN_PUBLISHED_SCORE = 0.2
+"""The mean OKS is that of poses from here on."""
 MIN_KEYPOINT_SCORE = 0.2
 
 

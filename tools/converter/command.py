@@ -1,5 +1,6 @@
 """What `tools/convert.py` does, from the command line to the exit code."""
 
+import contextlib
 import shutil
 import sys
 import traceback
@@ -8,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from converter.arguments import Asked, parse
-from edge.errors import EdgeError, InputError, UsageError
+from edge.errors import EdgeError, InputError, UnavailableError, UsageError
+from edge.models.install import target_of
 
 __all__ = ["main"]
 
@@ -22,8 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _run(parse(words))
     except KeyboardInterrupt:
-        _say("stopped; nothing was written")
+        _say("stopped; nothing half-written is left, files told above are whole")
         return STOPPED_CODE
+    except BrokenPipeError:
+        return 0  # `| head` has seen enough
     except Exception as error:  # noqa: BLE001 - the last resort; what is not an EdgeError is our mistake
         if "--debug" in words:
             traceback.print_exception(error)
@@ -52,8 +56,8 @@ def _run(asked: Asked) -> None:
     _look_at_pictures(asked)
     load_tensorflow()
     cv2.setNumThreads(1)  # as the product has it: the times are the product's
-    with open_source(asked.source) as model:
-        outputs = list(_outputs(asked, model.name))
+    with open_source(asked.source) as model, _folder(asked) as folder:
+        outputs = [_checked(output, model.path) for output in _outputs(asked, model.name, folder)]
         _say(f"reading {asked.source}")
         frozen = freeze(model.folder, asked.source)
         job = Job(asked, frozen, model.origin, Verifier(asked, frozen, annotations, _progress), _say, _progress)
@@ -64,28 +68,81 @@ def _run(asked: Asked) -> None:
         find_compiler()  # what could be done without it is done by now
 
 
-def _outputs(asked: Asked, name: str) -> Iterator[Path]:
-    """Yield the file for every size. Raises UsageError or InputError for a place where none can be."""
-    if len(asked.sizes) == 1 and not asked.output.is_dir():
+@contextlib.contextmanager
+def _folder(asked: Asked) -> Iterator[Path | None]:
+    """Provide the folder for several files; it is made, and gone at the end if nothing came into it.
+
+    Yields:
+        The folder, or None where `asked.output` is the one file.
+
+    Raises:
+        UnavailableError: there can be none.
+    """
+    try:
+        one = len(asked.sizes) == 1 and not asked.output.is_dir()
         if not asked.output.parent.is_dir():
-            raise InputError(f"{asked.output.parent}: no such folder for the output: make it first")
+            raise UnavailableError(f"{asked.output.parent}: no such folder for the output: make it first")
+        made = not one and not asked.output.exists()
+        if made:
+            asked.output.mkdir()
+        elif not one and not asked.output.is_dir():
+            raise UnavailableError(f"--output {asked.output}: several sizes need a folder: name another one")
+    except OSError as error:
+        raise _cannot_write(asked.output, error) from error
+    try:
+        yield None if one else asked.output
+    finally:
+        if made:
+            with contextlib.suppress(OSError):  # something is in it
+                asked.output.rmdir()
+
+
+def _outputs(asked: Asked, name: str, folder: Path | None) -> Iterator[Path]:
+    """Yield the file for every size."""
+    if folder is None:
         yield asked.output
         return
-    try:
-        asked.output.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--output {asked.output}: several sizes need a folder ({error.strerror})") from None
     form = "heads" if asked.heads else "whole"
     for size in asked.sizes:
         shown = "dynamic" if size is None else f"{size[1]}x{size[0]}"
-        yield asked.output / f"{name}_{form}_{asked.quantization}_{shown}.tflite"
+        yield folder / f"{name}_{form}_{asked.quantization}_{shown}.tflite"
+
+
+def _checked(output: Path, source: Path) -> Path:
+    """Refuse an output that is the source, or no file, before anything takes time.
+
+    Raises:
+        UsageError: it is the archive, or a file of the SavedModel's folder.
+        UnavailableError: no file can be there.
+    """
+    own = (source, source / "saved_model.pb", *source.glob("variables/*"))
+    try:
+        final = target_of(output)
+        taken = final.exists() and any(path.exists() and final.samefile(path) for path in own)
+    except OSError as error:
+        raise _cannot_write(output, error) from error
+    if taken:
+        raise UsageError(f"{output}: is the source itself: name another output")
+    return output
+
+
+def _cannot_write(path: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(f"{path}: cannot be written: {error.strerror}: name another --output")
 
 
 def _edgetpu(asked: Asked, output: Path) -> None:
-    from converter.edgetpu import COMPILER, compile_for_edgetpu, find_compiler, forecast  # noqa: PLC0415
+    from converter.edgetpu import (  # noqa: PLC0415
+        COMPILER,
+        compile_for_edgetpu,
+        find_compiler,
+        forecast,
+        forget_compiled,
+    )
 
     if asked.heads and asked.quantization == "int8":
         print(f"  Edge TPU   {forecast(output)}", flush=True)
+    if asked.edgetpu:
+        forget_compiled(output)
     if asked.edgetpu and shutil.which(COMPILER):
         compiled = compile_for_edgetpu(output, find_compiler())
         print(f"{compiled}\n  Edge TPU   {forecast(compiled)}", flush=True)
@@ -103,13 +160,19 @@ def _annotations(asked: Asked) -> Any:
 
 
 def _look_at_pictures(asked: Asked) -> None:
-    """Complain about a folder without pictures before anything takes time. Raises InputError."""
+    """Complain about folders without pictures before anything takes time. Raises InputError."""
+    from converter.calibration import require_calibration  # noqa: PLC0415
+    from edge.camera import require_file  # noqa: PLC0415
     from edge.camera.images import ImagesCamera  # noqa: PLC0415
 
     if asked.images is not None:
+        if not require_file(asked.images, or_folder=True):
+            raise InputError(f"{asked.images}: a file: --images needs a folder of pictures")
         camera = ImagesCamera(asked.images)
         camera.open()
         camera.close()
+    if asked.calibration is not None:
+        require_calibration(asked.calibration)
 
 
 def _say(text: str) -> None:

@@ -9,7 +9,15 @@ from edge.engine.notes import encode_notes, notes_path, read_notes
 from edge.errors import ModelError, UnavailableError
 from edge.models.install import install, write_whole
 
-__all__ = ["COMPILER", "compile_for_edgetpu", "compiled_path", "find_compiler", "forecast", "log_path"]
+__all__ = [
+    "COMPILER",
+    "compile_for_edgetpu",
+    "compiled_path",
+    "find_compiler",
+    "forecast",
+    "forget_compiled",
+    "log_path",
+]
 
 COMPILER = "edgetpu_compiler"
 SUFFIX = "_edgetpu"
@@ -26,7 +34,7 @@ def compile_for_edgetpu(model: Path, compiler: str) -> Path:
     """Run the compiler on `model`, and return the compiled file beside it.
 
     What it printed is kept in `<model>.edgetpu.log`, whether it succeeds or not. It drops metadata: the notes
-    go beside the compiled file.
+    go beside the compiled file. What an older `model` was compiled to is deleted first.
 
     Args:
         model: a TFLite file.
@@ -36,6 +44,7 @@ def compile_for_edgetpu(model: Path, compiler: str) -> Path:
         UnavailableError: the compiler cannot be run, or nothing can be written.
         ModelError: it does not take the file; the message ends with its own words.
     """
+    forget_compiled(model)
     with tempfile.TemporaryDirectory(prefix=".edgetpu-", dir=model.parent) as folder:
         code, log = _run(compiler, model, Path(folder))
         write_whole(log_path(model), log.encode())
@@ -46,8 +55,27 @@ def compile_for_edgetpu(model: Path, compiler: str) -> Path:
         notes = read_notes(model)
         if notes is not None:
             write_whole(notes_path(final), encode_notes(notes))
-        install(made, final)
+        try:
+            install(made, final)
+        except OSError as error:
+            raise UnavailableError(f"{final}: cannot be written: {error.strerror}: make room or give rights") from error
     return final
+
+
+def forget_compiled(model: Path) -> None:
+    """Delete what an older `model` was compiled to, its notes included: it is not this one's.
+
+    Raises:
+        UnavailableError: it cannot be deleted.
+    """
+    compiled = compiled_path(model)
+    try:
+        for path in (compiled, notes_path(compiled)):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UnavailableError(
+            f"{compiled}: of an older {model.name}, and cannot be deleted: {error.strerror}"
+        ) from error
 
 
 def find_compiler(path: str | None = None) -> str:

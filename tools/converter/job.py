@@ -20,7 +20,7 @@ from converter.report import Findings, judge
 from converter.verify import Progress, Verifier
 from edge.engine.notes import Source
 from edge.errors import UnavailableError
-from edge.models.install import install
+from edge.models.install import install, target_of
 from edge.models.tflite import load
 
 __all__ = ["Job", "describe"]
@@ -51,19 +51,20 @@ class Job:
 
         Args:
             size: (width, height) of the input in pixels; None for open sides.
-            output: its name; a file that has it is replaced.
+            output: its name; a file that has it is replaced, behind a link too.
 
         Raises:
             ModelError: the graph cannot be converted, or the result failed its check.
             UnavailableError: the file cannot be written.
             InputError: the pictures to check on, or to calibrate with, cannot be read.
         """
-        with _candidate(output) as part:
+        final = _final(output)
+        with _candidate(final) as part:
             self._convert(size, part)
             found = self.verifier.verify(part, size, output)
             judge(found)
             try:
-                install(part, output)
+                install(part, final)
             except OSError as error:
                 raise _cannot_write(output, error) from error
         return found
@@ -80,7 +81,7 @@ class Job:
             return
         heads = cut_heads(self.frozen, size=size)
         _write(part, build_heads(heads, quantization))
-        names = signature_outputs(part)
+        names = signature_outputs(load(part))
         outputs = {head: names[f"output_{place}"] for place, head in enumerate(heads.heads)}
         label_heads(part, outputs, quantization=quantization, source=self.source)
 
@@ -115,6 +116,13 @@ def _candidate(output: Path) -> Iterator[Path]:
         yield part
     finally:
         part.unlink(missing_ok=True)
+
+
+def _final(output: Path) -> Path:
+    try:
+        return target_of(output)
+    except OSError as error:
+        raise _cannot_write(output, error) from error
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from converter.graph import INPUT, Quantization
 from edge import __version__
+from edge.engine.layout import SCALED
 from edge.engine.notes import Affine, Notes, Source
+from edge.errors import UnavailableError
 from edge.models.tflite import TfliteModel, load
 
-__all__ = ["POSES_NAME", "SCALED", "label_heads", "label_whole", "signature_outputs"]
+__all__ = ["POSES_NAME", "label_heads", "label_whole", "signature_outputs"]
 
 POSES_NAME = "output_0"
 """What the published model calls its output."""
-SCALED = ":scaled"
-"""Ends the name of a head that is meaningless without the affine map in the notes."""
 TOOL = f"edge-pose {__version__} convert"
 
 
@@ -61,9 +61,17 @@ def label_whole(path: Path, *, quantization: Quantization, source: Source) -> No
     model.save(path)
 
 
-def signature_outputs(path: Path) -> dict[str, int]:
-    """Return the tensor index of every output that the file's signature names."""
-    return {place.name.decode(): int(place.tensorIndex) for place in load(path).tree.signatureDefs[0].outputs}
+def signature_outputs(model: TfliteModel) -> dict[str, int]:
+    """Return the tensor index of every output that the file's signature names.
+
+    Raises:
+        UnavailableError: it has none.
+    """
+    if not model.tree.signatureDefs:
+        raise UnavailableError(
+            "TensorFlow wrote no signature, as when TMPDIR is full: make room, or name another folder in TMPDIR"
+        )
+    return {place.name.decode(): int(place.tensorIndex) for place in model.tree.signatureDefs[0].outputs}
 
 
 def _finish(model: TfliteModel, outputs: Mapping[str, int]) -> None:

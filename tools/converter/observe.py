@@ -30,6 +30,8 @@ __all__ = [
 
 Cells = NDArray[np.bool_]
 BATCH = 8
+BATCH_PIXELS = 48 * 256 * 256
+"""No more than that at once, whatever the size of a picture: 1.5 GB at most, see `quantize`."""
 MIN_CENTER = 0.08
 """Score of a center from which on its regression and box may be read."""
 MIN_HEAT = 0.03
@@ -73,8 +75,9 @@ class Range:
 
 def batches(images: Floats) -> Iterator[Floats]:
     """Yield pictures (N, H, W, 3) a few at a time."""
-    for first in range(0, len(images), BATCH):
-        yield images[first : first + BATCH]
+    count = max(1, min(BATCH, BATCH_PIXELS // (images.shape[1] * images.shape[2])))
+    for first in range(0, len(images), count):
+        yield images[first : first + count]
 
 
 def relevant_cells(maps: Mapping[str, Floats]) -> dict[str, Cells]:

@@ -21,25 +21,28 @@ from converter.equalize import center_channels, equalize_channels, fuse_trunk, r
 from converter.execute import run_network
 from converter.graph import FrozenHeads
 from converter.int8_file import UINT8_SHIFT, write_int8
+from converter.label import signature_outputs
 from converter.network import Floats, Network, read_network
-from converter.observe import BATCH, Range, head_ranges, relevant_cells, tensor_ranges
+from converter.observe import Range, batches, head_ranges, relevant_cells, tensor_ranges
 from converter.rounding import Codes, round_network, round_plainly
 from edge.engine.notes import Affine
 from edge.models.packing import schema
 from edge.models.tflite import TfliteModel
 
-__all__ = ["ALL_STEPS", "PLAIN", "Int8Heads", "Steps", "quantize_int8"]
+__all__ = ["ALL_STEPS", "PLAIN", "Int8Heads", "Steps", "fit_images", "quantize_int8"]
 
 Progress = Callable[[int, int, str], None]
 FIT_PIXELS = 48 * 256 * 256
-"""So many pixels of pictures go through both networks at once, which takes about 1.5 GB."""
-MIN_FIT_IMAGES = 8
+"""So many pixels of pictures go through both networks at once, which takes about 1.5 GB; one picture in any case."""
 LABEL = "quantizing"
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Which parts of the recipe are taken; without any it is plain quantization by smallest and greatest value."""
+    """Which parts of the recipe are taken; without any it is plain quantization by smallest and greatest value.
+
+    `fit` is not one of them: it brings the maps nearer to the float ones, and finds nobody more (models/README.md).
+    """
 
     rescale: bool = True
     relevant: bool = True
@@ -47,7 +50,7 @@ class Steps:
     fuse: bool = True
     split: bool = True
     correct: bool = True
-    fit: bool = True
+    fit: bool = False
 
 
 ALL_STEPS = Steps()
@@ -88,8 +91,10 @@ def quantize_int8(
         ModelError: the network has an operator that the recipe does not know.
     """
     network, pixels = _on_pixels(_read(heads), heads)
-    images = pixels.scale * (calibration.images.astype(np.float32) - (pixels.zero + UINT8_SHIFT))
-    some = images[:: -(-len(images) // max(MIN_FIT_IMAGES, FIT_PIXELS // images[0, ..., 0].size))]
+    images = calibration.images.astype(np.float32)
+    images -= pixels.zero + UINT8_SHIFT  # in place: they may be large
+    images *= pixels.scale
+    some = fit_images(images)
     passes = 2 * _batches(images) + steps.split * _batches(some)
     bar = _Bar(on_progress, passes + steps.correct * len(network.layers))
     needed = head_ranges(network, images, on_batch=bar.advance)
@@ -109,6 +114,11 @@ def quantize_int8(
     return Int8Heads(write_int8(network, codes, rounded), {head: head for head in network.heads}, affine)
 
 
+def fit_images(images: Floats) -> Floats:
+    """Return so many of the pictures (N, H, W, 3), evenly spread, that `FIT_PIXELS` holds."""
+    return images[:: -(-len(images) // max(1, FIT_PIXELS // (images.shape[1] * images.shape[2])))]
+
+
 class _Bar:
     """Counts what there is to do: batches of pictures that go through the network, and layers that are rounded."""
 
@@ -126,14 +136,14 @@ class _Bar:
 
 
 def _batches(images: Floats) -> int:
-    return -(-len(images) // BATCH)
+    return sum(1 for _ in batches(images))
 
 
 def _read(heads: FrozenHeads) -> Network:
     """Return the network as values, by way of a float TFLite file: its converter folds what can be folded."""
     content = build_heads(heads, "none")
     model = TfliteModel(schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)), "the network")
-    places = {place.name.decode(): int(place.tensorIndex) for place in model.tree.signatureDefs[0].outputs}
+    places = signature_outputs(model)
     return read_network(model, {head: places[f"output_{place}"] for place, head in enumerate(heads.heads)})
 
 

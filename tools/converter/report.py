@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from converter.check import MIN_WITHIN, TOLERANCE, Parity
+from converter.check import MIN_PUBLISHED_SCORE, MIN_WITHIN, TOLERANCE, Parity
 from converter.speed import Speed
 from edge.errors import ModelError
 
@@ -29,6 +29,7 @@ class Findings:
         rounding: likeness with the whole graph in float: what quantization changed; None without quantization.
         ap: average precision (COCO, OKS 0.50 to 0.95), 0..100; None without annotations.
         speed: how long it takes.
+        oks_asked: the command line names `min_oks`: it must not pass because there was nothing to compare.
         min_oks: least mean OKS that is accepted.
     """
 
@@ -41,6 +42,7 @@ class Findings:
     rounding: Parity | None
     ap: float | None
     speed: Speed
+    oks_asked: bool
     min_oks: float
 
 
@@ -50,6 +52,11 @@ def judge(found: Findings) -> None:
         raise ModelError(
             f"{found.output}: not written: only {found.same.within:.1%} of {found.same.keypoints} keypoints are within "
             f"{TOLERANCE:g} of the whole graph's; {MIN_WITHIN:.0%} are needed"
+        )
+    if found.rounding and not found.rounding.published and found.oks_asked and found.min_oks:
+        raise ModelError(
+            f"{found.output}: not written: no pose of {MIN_PUBLISHED_SCORE:g} or more in {found.rounding.pictures} "
+            "pictures, so --min-oks cannot be checked: give --images with people"
         )
     if found.rounding and found.rounding.mean_oks < found.min_oks:
         raise ModelError(
@@ -87,4 +94,6 @@ def _parity(parity: Parity, other: str) -> str:
 
 
 def _oks(parity: Parity) -> str:
-    return f"; mean OKS {parity.mean_oks:.3f} over {parity.published} poses" if parity.published else ""
+    if not parity.published:
+        return f"; no pose of {MIN_PUBLISHED_SCORE:g} or more, so the mean OKS is not checked"
+    return f"; mean OKS {parity.mean_oks:.3f} over {parity.published} poses"

@@ -31,11 +31,13 @@ class SavedModel:
 
     Attributes:
         folder: where `saved_model.pb` lies.
+        path: the folder or archive that it is read from.
         name: a plain name, for messages and for the names of files made from it.
         origin: for the notes.
     """
 
     folder: Path
+    path: Path
     name: str
     origin: Source
 
@@ -53,15 +55,27 @@ def open_source(source: str) -> Iterator[SavedModel]:
         UnavailableError: the model by name cannot be had.
     """
     path = Path(source)
-    if not path.exists() and not is_path(source):
+    if not _is_there(path) and not is_path(source):
         path = _by_name(source)
     if path.is_dir():
-        yield SavedModel(_model_folder(path), path.resolve().name, Source(path.resolve().name, _digest_of_folder(path)))
+        name = path.resolve().name
+        yield SavedModel(_model_folder(path), path, name, Source(name, _digest_of_folder(path)))
         return
     _check_file(path)
     with tempfile.TemporaryDirectory(prefix="edge-pose-") as folder:
         unpack_saved_model(path, Path(folder))
-        yield SavedModel(Path(folder), _stem(path), Source(path.name, _digest(path)))
+        yield SavedModel(Path(folder), path, _stem(path), Source(path.name, _digest(path)))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: cannot be read: {error.strerror}")
 
 
 def _by_name(name: str) -> Path:
@@ -76,20 +90,21 @@ def _by_name(name: str) -> Path:
 
 
 def _model_folder(folder: Path) -> Path:
-    if not (folder / MODEL_FILE).is_file():
+    graph = folder / MODEL_FILE
+    if not _is_there(graph) or not graph.is_file():
         raise InputError(f"{folder}: no SavedModel: there is no {MODEL_FILE} in it")
     return folder
 
 
 def _check_file(path: Path) -> None:
     """Refuse what is no archive, and say what it is. Raises InputError or ModelError."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such SavedModel folder, archive or model name")
     try:
-        if not path.is_file():
-            raise InputError(f"{path}: no such SavedModel folder, archive or model name")
         with path.open("rb") as file:
             head = file.read(8)
-    except PermissionError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
     if head[4:] == TFLITE_MAGIC:
         raise ModelError(f"{path}: {_tflite_problem(path)}")
     if not is_archive(head):
@@ -119,6 +134,6 @@ def _digest_of_folder(folder: Path) -> str:
         try:
             digest = _digest(path).removeprefix("sha256:")
         except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+            raise _unreadable(path, error) from error
         lines.update(f"{digest}  {path.relative_to(folder).as_posix()}\n".encode())
     return f"sha256:{lines.hexdigest()}"

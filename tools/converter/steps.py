@@ -139,7 +139,7 @@ class Judge:
             model = load(path)
             by_name = {model.name(tensor): tensor for tensor in map(int, model.graph.outputs)}
             if quantization == "none":
-                signature = signature_outputs(path)
+                signature = signature_outputs(model)
                 by_name = {head: signature[f"output_{place}"] for place, head in enumerate(HEADS)}
             outputs = {head: by_name[head] for head in HEADS}
             label_heads(path, outputs, quantization=quantization, source=SOURCE, affine=affine)

@@ -1,5 +1,6 @@
 """Takes a SavedModel out of a .tar.gz: its own files only, under names that we choose."""
 
+import errno
 import gzip
 import re
 import shutil
@@ -8,7 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from edge.errors import InputError, ModelError
+from edge.errors import InputError, ModelError, UnavailableError
 
 __all__ = ["is_archive", "unpack_saved_model"]
 
@@ -16,6 +17,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 WANTED = re.compile(r"(?:.*/)?(saved_model\.pb|variables/variables\.(?:index|data-\d{5}-of-\d{5}))")
 MAX_UNPACKED_BYTES = 1 << 30
 SHOWN_MEMBERS = 5
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def is_archive(head: bytes) -> bool:
@@ -35,7 +37,8 @@ def unpack_saved_model(archive: Path, folder: Path, *, max_bytes: int = MAX_UNPA
 
     Raises:
         ModelError: truncated, damaged, too large, or without exactly one SavedModel.
-        InputError: it cannot be read, or there is no room.
+        InputError: it cannot be read.
+        UnavailableError: there is no room.
     """
     try:
         with gzip.open(archive) as unpacked:
@@ -47,6 +50,10 @@ def unpack_saved_model(archive: Path, folder: Path, *, max_bytes: int = MAX_UNPA
             f"{archive}: the archive is truncated or damaged ({' '.join(str(error).split())}): fetch it again"
         ) from None
     except OSError as error:
+        if error.errno in NO_ROOM:
+            raise UnavailableError(
+                f"{archive}: no room to unpack it ({error.strerror}): make room, or name another folder in TMPDIR"
+            ) from error
         raise InputError(f"{archive}: cannot be unpacked: {error.strerror or error}") from error
     if not (folder / "saved_model.pb").is_file():
         shown = ", ".join(map(ascii, seen[:SHOWN_MEMBERS])) + (", …" if len(seen) > SHOWN_MEMBERS else "")

@@ -18,6 +18,7 @@ from converter.report import Findings
 from converter.runs import FileRunner, Rows, graph_rows
 from converter.speed import measure
 from edge.engine.litert import LiteRtEngine
+from edge.errors import UnavailableError
 from edge.models.tflite import load
 
 __all__ = ["MIN_OKS", "Progress", "Verifier"]
@@ -76,6 +77,7 @@ class Verifier:
             rounding=None if self.asked.quantization == "none" else parity(pictures, wanted, found),
             ap=self._ap(path, at),
             speed=speed,
+            oks_asked=self.asked.min_oks is not None,
             min_oks=MIN_OKS[self.asked.quantization] if self.asked.min_oks is None else self.asked.min_oks,
         )
 
@@ -94,7 +96,13 @@ class Verifier:
     def _whole(self, folder: Path, quantization: Quantization, at: tuple[int, int]) -> FileRunner:
         path = folder / f"whole_{quantization}.tflite"
         if not path.exists():
-            path.write_bytes(build_whole(self.frozen, None, quantization))
+            content = build_whole(self.frozen, None, quantization)
+            try:
+                path.write_bytes(content)
+            except OSError as error:
+                raise UnavailableError(
+                    f"{folder}: cannot be written: {error.strerror}: make room, or name another folder in TMPDIR"
+                ) from error
         return FileRunner(path, at)
 
     def _rows(self, run: Callable[..., Rows], pictures: Sequence[Picture], what: str) -> list[Rows]:
