@@ -70,7 +70,7 @@ class Health:
         self._frames = 0
         self._last_frame_s: float | None = None
         self._lost_reason: str | None = None
-        self._loss_told = False  # until a frame comes: a camera may open again and again, and give nothing
+        self._told_reason = ""  # until a frame comes: a camera may open again and again, and give nothing
         self._engine_trouble = ""
         self._engine_away = False
         self._state: tuple[State, str] | None = None
@@ -98,9 +98,9 @@ class Health:
     def camera_lost(self, reason: str) -> None:
         """The camera is away until `camera_up`."""
         with self._lock:
-            if not self._loss_told:
+            if reason != self._told_reason:
                 log.warning("camera: %s; it will be tried again", reason)
-            self._lost_reason, self._loss_told = reason, True
+            self._lost_reason = self._told_reason = reason
             self._set_state("degraded", f"camera: {reason}")
             self._set_people(None, None)
 
@@ -135,9 +135,9 @@ class Health:
             self._latency_ms.add((now_s - result.frame.time_s) * 1e3)
             self._inference_ms.add(result.inference_ms)
             if self._lost_reason is None:
-                if self._loss_told:
+                if self._told_reason:
                     log.warning("camera: back")
-                    self._loss_told = False
+                    self._told_reason = ""
                 trouble = self._engine_trouble
                 self._set_state("degraded" if trouble else "online", f"engine: {trouble}" if trouble else "")
                 count = len(result.poses) if ids is None else len(ids)

@@ -171,3 +171,14 @@ def test_a_camera_that_opens_again_and_again_and_gives_nothing_is_logged_once(ca
     assert [record.getMessage() for record in caplog.records] == [
         "camera: gave no picture for 5 s; it will be tried again", "camera: back",
     ]  # fmt: skip
+
+
+def test_another_trouble_within_one_outage_is_told_too(caplog: pytest.LogCaptureFixture) -> None:
+    health, _ = started()
+    with caplog.at_level("WARNING"):
+        for reason in ("is frozen", "is frozen", "still shows the same picture", "still shows the same picture"):
+            health.camera_lost(reason)
+            health.camera_up()
+    assert [record.getMessage() for record in caplog.records] == [
+        "camera: is frozen; it will be tried again", "camera: still shows the same picture; it will be tried again",
+    ]  # fmt: skip
