@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-__all__ = ["Capability", "Ioctl", "Mode", "device", "is_busy", "modes", "query", "rate_for"]
+__all__ = ["PI_DRIVERS", "Capability", "Ioctl", "Mode", "device", "is_busy", "modes", "query", "rate_for"]
+
+PI_DRIVERS = ("unicam", "rp1-cfe", "bcm2835-isp", "pispbe")
+"""The Pi's own camera port: its raw pictures need libcamera."""
 
 Ioctl = Callable[[int, bytearray], object]
 """Runs one request on an open device and changes the buffer in place; raises OSError."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import cv2
 
 from edge.camera.holders import holders
-from edge.camera.v4l2_device import Capability, Mode, device, is_busy, modes, query
+from edge.camera.v4l2_device import PI_DRIVERS, Capability, Mode, device, is_busy, modes, query
 from edge.camera.v4l2_modes import choose
 from edge.errors import CameraLostError
 
@@ -24,8 +24,6 @@ __all__ = ["Capture", "Node", "NodeState", "Opener", "denied", "held", "main_nod
 log = logging.getLogger(__name__)
 
 SYSFS = Path("/sys/class/video4linux")
-PI_DRIVERS = ("unicam", "rp1-cfe", "bcm2835-isp", "pispbe")
-"""The Pi's own camera port: its raw pictures need libcamera."""
 BUFFERS = 3
 """One being filled, one waiting, one being read: with two a slow read loses frames, with more they grow old."""
 SELECT_TIMEOUT_S = 5

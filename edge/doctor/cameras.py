@@ -4,12 +4,13 @@ import errno
 import re
 from pathlib import PurePosixPath
 
+from edge.camera.v4l2_device import PI_DRIVERS
 from edge.doctor.finding import Finding, ok, problem, unknown, warning
 from edge.doctor.host import Host
 
 __all__ = ["check_configured_camera", "check_pi_cameras", "check_video_nodes"]
 
-NOT_CAMERAS = ("bcm2835-codec", "bcm2835-isp", "pispbe", "rpi-hevc-dec", "rpivid", "unicam", "rp1-cfe")
+NOT_CAMERAS = (*PI_DRIVERS, "bcm2835-codec", "rpi-hevc-dec", "rpivid")
 """Parts of a Raspberry Pi whose nodes say that they capture; its own cameras are read through libcamera."""
 OURS = "edge-pose"
 SOMEBODY = "a program that this user cannot see"
