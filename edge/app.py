@@ -16,7 +16,7 @@ from edge.config import Config
 from edge.errors import ConfigError, EdgeError, StuckError, UnavailableError
 from edge.health import Health, StateTopic
 from edge.mailbox import Mailbox
-from edge.outputs import open_outlets
+from edge.outputs import drain, open_outlets
 from edge.parts import (
     calm_opencv,
     load_engine,
@@ -189,6 +189,7 @@ class Run:
         failed = self._camera_thread.error or self._flow_error
         self._camera_thread.stop()
         self._flow.stopping = True
+        self._engine.retire()
         self._flow_thread.join(FLOW_JOIN_S)
         self._drain(reason)
         self._health.end(str(failed) if isinstance(failed, EdgeError) else reason, is_told=failed is None)
@@ -204,9 +205,8 @@ class Run:
         for outlet in self._outlets:
             while reason == "ended" and outlet.waits and self._over.empty() and not outlet.drain(TICK_S):
                 pass
-        deadline_s = time.monotonic() + DRAIN_S
-        for outlet in self._outlets:
-            outlet.drain(max(deadline_s - time.monotonic(), 0))
+        # While the flow hung nothing came, so the outputs have had their time.
+        drain(self._outlets, LAST_JOIN_S if self._flow_thread.is_alive() else DRAIN_S)
 
     def _raise_errors(self) -> None:
         for error in (self._camera_thread.error, self._flow_error):

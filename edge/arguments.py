@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edge import __version__, commands
-from edge.config_schema import parse_size
+from edge.config_schema import parse_fixed_size
 from edge.errors import UsageError
 
 __all__ = ["parser"]
@@ -194,9 +194,6 @@ def _seconds(text: str) -> float:
 
 def _size(text: str) -> tuple[int, int]:
     try:
-        size = parse_size(text)
+        return parse_fixed_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if size is None:
-        raise argparse.ArgumentTypeError("expected HxW such as 256x448, height first")
-    return size

@@ -22,6 +22,7 @@ __all__ = [
     "PosesConfig",
     "SmoothConfig",
     "TrackConfig",
+    "parse_fixed_size",
     "parse_size",
 ]
 
@@ -42,11 +43,25 @@ def parse_size(text: str) -> tuple[int, int] | None:
     Raises:
         ValueError: it is not of that form, not a multiple of 32, or out of range.
     """
-    if text == "auto":
-        return None
+    return None if text == "auto" else parse_fixed_size(text, choices='"auto" or "HxW"')
+
+
+def parse_fixed_size(text: str, *, choices: str = '"HxW"') -> tuple[int, int]:
+    """Parse `HxW`, height first as in a model's shape.
+
+    Args:
+        text: what somebody wrote.
+        choices: how a message names what could have been written.
+
+    Returns:
+        (width, height) in pixels.
+
+    Raises:
+        ValueError: it is not of that form, not a multiple of 32, or out of range.
+    """
     match = re.fullmatch("([0-9]{1,5})[xX]([0-9]{1,5})", text)
     if match is None:
-        raise ValueError(f'expected "auto" or "HxW" such as "256x448", height first, got \'{text}\'')
+        raise ValueError(f"expected {choices} such as \"256x448\", height first, got '{text}'")
     height, width = int(match[1]), int(match[2])
     if height % SIZE_STEP_PX or width % SIZE_STEP_PX:
         raise ValueError(

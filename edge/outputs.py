@@ -2,12 +2,14 @@
 
 import logging
 import threading
+import time
+from collections.abc import Sequence
 
 from edge.errors import UnavailableError
 from edge.mailbox import Mailbox
 from edge.ports import PoseFrame, Sink
 
-__all__ = ["Outlet", "open_outlets"]
+__all__ = ["Outlet", "drain", "open_outlets"]
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +47,13 @@ class Outlet:
         """Results that a newer one replaced before the sink was free."""
         return self._results.dropped
 
+    def finish(self) -> None:
+        """Take nothing more; the sink goes on with what it has."""
+        self._results.close()
+
     def drain(self, timeout_s: float) -> bool:
         """Let the sink finish what it has; False when it hangs."""
-        self._results.close()
+        self.finish()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -74,6 +80,15 @@ class Outlet:
     def _fail(self, error: Exception) -> None:
         self.failure = error
         self._results.close()
+
+
+def drain(outlets: Sequence[Outlet], timeout_s: float) -> None:
+    """Let all sinks finish what they have at the same time, so that one that hangs takes nothing from the others."""
+    for outlet in outlets:
+        outlet.finish()
+    deadline_s = time.monotonic() + timeout_s
+    for outlet in outlets:
+        outlet.drain(max(deadline_s - time.monotonic(), 0))
 
 
 def open_outlets(sinks: list[Sink], *, paced: bool) -> list[Outlet]:

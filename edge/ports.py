@@ -93,6 +93,10 @@ class Engine(Protocol):
         """
         ...
 
+    def retire(self) -> None:
+        """From now on what is lost stays lost: the run ends. Harmless from any thread."""
+        ...
+
     def close(self) -> None:
         """Release the model; `run` must not be called afterwards."""
         ...

@@ -114,6 +114,9 @@ class ScriptedEngine:
             rows[0, at, 51:] = (0.2, 0.15 * max(at - 1, 0), 0.8, 0.15 * max(at - 1, 0) + 0.1, 0.9)
         return (rows,)
 
+    def retire(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

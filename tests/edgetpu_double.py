@@ -1,6 +1,7 @@
 """A delegate in place of the Edge TPU's, compiled here, and a tiny model compiled for it."""
 
 import functools
+import hashlib
 import shutil
 import subprocess
 import tempfile
@@ -10,10 +11,21 @@ import flatbuffers
 import pytest
 from ai_edge_litert import schema_py_generated as tfl
 
+from tiny_models import echo_model
+
 SOURCE = Path(__file__).parent / "doubles/delegate.c"
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
+
+
+ENTRY = """
+[{name}]
+file = "{name}.tflite"
+sha256 = "{digest}"
+kind = "multipose"
+licence = "none"
+"""
 
 
 class Double:
@@ -72,6 +84,17 @@ def compiled_model(path: Path, *, height: int = 32, width: int = 64) -> Path:
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))
     return path
+
+
+def write_tpu_mirror(folder: Path) -> None:
+    """Write a mirror with the models `own-edgetpu` and `own`, its twin for the CPU, both of 96x64."""
+    compiled_model(folder / "own-edgetpu.tflite", height=64, width=96)
+    echo_model(folder / "own.tflite", height=64, width=96)
+    digests = {
+        name: hashlib.sha256((folder / f"{name}.tflite").read_bytes()).hexdigest() for name in ("own-edgetpu", "own")
+    }
+    text = "".join(ENTRY.format(name=name, digest=digest) for name, digest in digests.items())
+    (folder / "models.toml").write_text(text.replace("[own]", 'delegate = "edgetpu"\ncpu_twin = "own"\n[own]'))
 
 
 def _tensor(name: str, kind: int, shape: list[int]) -> tfl.TensorT:

@@ -22,13 +22,13 @@ class FaultyServer(ThreadingHTTPServer):
 
     daemon_threads = False
 
-    def __init__(self, identity: Identity | None = None) -> None:
+    def __init__(self, identity: Identity | None = None, port: int = 0, host: str = "127.0.0.1") -> None:
         self._answers: dict[str, list[Answer]] = {}
         self._lock = threading.Lock()
         self.requests: list[tuple[str, Message]] = []
         self.gate = threading.Event()
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self._origin = "http://127.0.0.1"
+        super().__init__((host, port), _Handler)
+        self._origin = f"http://{host}"
         if identity:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(identity.cert, identity.key)
@@ -70,9 +70,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(identity: Identity | None = None) -> Iterator[FaultyServer]:
-    """Run a server, with TLS where it is given who it is (`localhost`)."""
-    with FaultyServer(identity) as server:
+def serving(identity: Identity | None = None, port: int = 0, host: str = "127.0.0.1") -> Iterator[FaultyServer]:
+    """Run a server, with TLS where it is given who it is (`localhost`); on a free port unless one is named."""
+    with FaultyServer(identity, port, host) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

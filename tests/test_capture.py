@@ -1,9 +1,10 @@
+import logging
 import threading
 
 import pytest
 
 from builders import ScriptedCamera, frame
-from edge.capture import CameraThread
+from edge.capture import FIRST_RETRY_S, LAST_RETRY_S, CameraThread
 from edge.errors import CameraLostError, InputError
 from edge.mailbox import Mailbox
 from edge.preprocess import InputMaker, ModelInput
@@ -65,6 +66,20 @@ def test_stopping_ends_the_wait_for_the_next_try() -> None:
     assert watcher.lost.wait(2)
     thread.stop()
     assert thread.join(0.4)  # the next try would be later
+
+
+def test_waits_for_an_absent_camera_grow_up_to_the_longest_and_begin_anew_after_a_picture(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    absent = [CameraLostError("absent")] * 4
+    camera = ScriptedCamera([frame(0), CameraLostError("unplugged"), frame(1), None], failing_opens=absent)
+    thread, inputs, _ = start(camera, retry_s=(0.01, 0.03))
+    assert [item.frame.index for item in inputs] == [0, 1]
+    assert thread.join(2)
+    waits = [text.rpartition("next try in ")[2] for text in caplog.messages if "next try" in text]
+    assert waits == ["0.01 s", "0.02 s", "0.03 s", "0.03 s", "0.01 s"]
+    assert (FIRST_RETRY_S, LAST_RETRY_S) == (0.5, 30)
 
 
 def test_a_camera_that_is_back_is_opened_before_the_next_try_is_due() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from edge.address import mask
 from edge.config import Config, load, parse_size, read_password
+from edge.config_schema import parse_fixed_size
 from edge.config_text import default_text, dump
 from edge.errors import ConfigError, InputError
 
@@ -342,6 +343,13 @@ def test_a_size_is_written_height_first_and_read_width_first() -> None:
 def test_a_bad_size_is_refused_with_its_reason(text: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=re.escape(complaint)):
         parse_size(text)
+
+
+def test_who_takes_no_auto_does_not_offer_it() -> None:
+    assert parse_fixed_size("160x256") == (256, 160)
+    for text in ("auto", "256"):
+        with pytest.raises(ValueError, match=f'expected "HxW" such as "256x448", height first, got \'{text}\''):
+            parse_fixed_size(text)
 
 
 # --- secrets -----------------------------------------------------------------------------------------------

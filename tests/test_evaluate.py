@@ -257,6 +257,9 @@ class Oracle:
             rows[0, at, 55] = each.score
         return (rows,)
 
+    def retire(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -1,6 +1,7 @@
 """The Edge TPU lost and found: its process is started anew, the CPU takes over, and gives back."""
 
 import functools
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -71,6 +72,10 @@ class Bench:
         )
         self.engines.append(engine)
         return engine
+
+    def told_in_short(self) -> list[tuple[str | None, str]]:
+        """Return what was told, without the reasons."""
+        return [(accelerator, trouble.partition(":")[0]) for accelerator, trouble in self.told]
 
     def lose(self, engine: FallbackEngine) -> None:
         """Run until the Edge TPU infers, then kill its process in the next inference."""
@@ -145,7 +150,46 @@ def test_an_edge_tpu_that_fails_again_right_after_its_return_gets_no_second_and_
     bench.lose(engine)
     bench.double.tell("refuse")
     assert ran_on(engine) == "cpu"
-    assert bench.told == [("cpu", LOST), ("edgetpu", ""), ("cpu", LOST)]
+    assert bench.told_in_short() == [("cpu", "running on the CPU"), ("edgetpu", ""), ("cpu", LOST)]
+
+
+def test_an_edge_tpu_that_never_was_there_is_not_lost_but_told_with_what_to_look_at(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.double.tell("refuse")
+    engine = bench.engine()
+    assert ran_on(engine) == "cpu"
+    ((_, trouble),) = bench.told
+    assert trouble.startswith("running on the CPU: the Edge TPU cannot be used (")
+    assert trouble.endswith("is it plugged in, does another program hold it, is this user in the group plugdev?")
+    bench.double.tell()
+    eventually(lambda: ran_on(engine) == "edgetpu")
+    assert "engine: the Edge TPU is there" in caplog.messages
+
+
+def test_a_library_that_goes_away_while_it_runs_is_told_with_what_to_install(bench: Bench) -> None:
+    engine = bench.engine()
+    bench.lose(engine)
+    bench.job = Job(path=bench.job.path, name="own", library="libedgetpu-of-nowhere.so.1")
+    eventually(lambda: ran_on(engine) == "cpu")
+    accelerator, trouble = bench.told[-1]
+    assert accelerator == "cpu"
+    assert trouble.startswith(f"{LOST}: no Edge TPU runtime (libedgetpu-of-nowhere.so.1: ")
+    assert "install a libedgetpu that goes with the TFLite runtime" in trouble
+
+
+def test_what_is_lost_once_the_run_ends_is_neither_started_again_nor_told(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    engine = bench.engine()
+    bench.lose(engine)
+    engine.retire()
+    assert ran_on(engine) == ""
+    engine.close()
+    assert len(bench.made) == 1
+    assert bench.told == [("edgetpu", "")]
+    assert not [text for text in caplog.messages if text.startswith("engine: ")]
 
 
 def test_without_a_twin_nothing_is_inferred_until_the_device_is_there(bench: Bench) -> None:
@@ -156,7 +200,7 @@ def test_without_a_twin_nothing_is_inferred_until_the_device_is_there(bench: Ben
     assert ran_on(engine) == ""
     bench.double.tell()
     eventually(lambda: ran_on(engine) == "edgetpu")
-    assert bench.told == [(None, AWAY), ("edgetpu", "")]
+    assert bench.told_in_short() == [(None, "no poses"), ("edgetpu", "")]
 
 
 def test_a_device_that_is_plugged_in_is_tried_at_once(bench: Bench) -> None:
@@ -171,6 +215,9 @@ def test_a_device_that_is_plugged_in_is_tried_at_once(bench: Bench) -> None:
 def test_a_missing_library_leaves_the_cpu_unless_the_edge_tpu_was_asked_for_by_name(bench: Bench) -> None:
     bench.job = Job(path=bench.job.path, name="own", library="libedgetpu-of-nowhere.so.1")
     assert ran_on(bench.engine(SLUGGISH)) == "cpu"
+    ((_, trouble),) = bench.told
+    assert trouble.startswith("running on the CPU: no Edge TPU runtime (libedgetpu-of-nowhere.so.1: ")
+    assert "install a libedgetpu that goes with the TFLite runtime" in trouble
     for is_required, has_twin in ((True, True), (False, False)):
         with pytest.raises(UnavailableError, match=r"own is compiled for the Edge TPU: no Edge TPU runtime .*install"):
             bench.engine(SLUGGISH, is_required=is_required, has_twin=has_twin)

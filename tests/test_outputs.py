@@ -5,7 +5,7 @@ import pytest
 
 from builders import ListSink, result
 from edge.errors import UnavailableError
-from edge.outputs import Outlet, open_outlets
+from edge.outputs import Outlet, drain, open_outlets
 from edge.ports import PoseFrame
 
 
@@ -36,6 +36,23 @@ def test_a_slow_sink_gets_the_newest_result_and_never_blocks() -> None:
     indices = [each.frame.index for each in sink.results]
     assert indices[-1] == 49
     assert outlet.dropped == 50 - len(indices) > 40
+
+
+def test_a_sink_that_hangs_at_the_end_takes_nothing_from_the_others() -> None:
+    gate = threading.Event()
+    hung, good = ListSink(gate=gate), ListSink()
+    outlets = [Outlet(hung, waits=False), Outlet(good, waits=False)]
+    for outlet in outlets:
+        outlet.start()
+        outlet.offer(result(index=7))
+    drain(outlets, 0.2)
+    for outlet in outlets:
+        outlet.close()
+    assert [each.frame.index for each in good.results] == [7]
+    assert good.closed
+    assert not hung.closed
+    gate.set()
+    assert outlets[0].drain(2)
 
 
 def test_unpaced_a_lossless_sink_gets_every_result() -> None:

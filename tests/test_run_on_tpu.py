@@ -1,6 +1,5 @@
 """The whole agent with a model for the Edge TPU, and the double in its place: what a dashboard sees."""
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -12,19 +11,14 @@ import pytest
 
 from brokers import ANONYMOUS, Ear, Mosquitto, eventually, needs_mosquitto
 from command import run, start
-from edgetpu_double import Double, compiled_model, needs_compiler
-from tiny_models import echo_model
+from edgetpu_double import Double, needs_compiler, write_tpu_mirror
+from managers import Manager
 from videos import write_video
 
 pytestmark = [needs_compiler, needs_mosquitto]
 
-ENTRY = """
-[{name}]
-file = "{name}.tflite"
-sha256 = "{digest}"
-kind = "multipose"
-licence = "none"
-"""
+WAIT_S = 60.0
+"""For whatever has to happen, on a machine that may have much else to do."""
 
 
 class Machine:
@@ -34,26 +28,19 @@ class Machine:
         self.double = Double(folder / "lib")
         self.mirror = folder / "mirror"
         self.mirror.mkdir()
-        compiled_model(self.mirror / "own-edgetpu.tflite", height=64, width=96)
-        echo_model(self.mirror / "own.tflite", height=64, width=96)
-        text = "".join(ENTRY.format(name=name, digest=self.digest(name)) for name in ("own-edgetpu", "own"))
-        text = text.replace("[own]", 'delegate = "edgetpu"\ncpu_twin = "own"\n[own]')
-        (self.mirror / "models.toml").write_text(text)
+        write_tpu_mirror(self.mirror)
         self.video = write_video(folder / "v.mp4", 30)
         self.broker = Mosquitto(folder, ANONYMOUS)
-
-    def digest(self, name: str) -> str:
-        return hashlib.sha256((self.mirror / f"{name}.tflite").read_bytes()).hexdigest()
 
     @property
     def env(self) -> Mapping[str, str | None]:
         return {"EDGE_POSE_MODEL_MIRROR": str(self.mirror), "LD_LIBRARY_PATH": str(self.double.folder)}
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, env: Mapping[str, str | None] | None = None) -> subprocess.Popen[str]:
         common = ["--mqtt", f"mqtt://127.0.0.1:{self.broker.port}", "--set", "device.name=hall"]
         return start(
             "run", "--camera", self.video, "--loop", "--model", "own-edgetpu", *common,
-            "--set", "health.interval_s=0.2", *words, env=self.env,
+            "--set", "health.interval_s=0.2", *words, env={**self.env, **(env or {})},
         )  # fmt: skip
 
 
@@ -121,6 +108,35 @@ def test_an_edge_tpu_that_stays_away_leaves_the_cpu_and_a_reason(machine: Machin
         eventually(lambda: is_on(ear, "edgetpu"), 30)
         err = stop(command)
         assert "the CPU takes over, with model own" in err
+
+
+def test_an_engine_that_hangs_is_ended_and_poses_come_again(machine: Machine) -> None:
+    with Ear(machine.broker.port, "edge-pose/hall/+") as ear:
+        command = machine.start()
+        eventually(lambda: is_on(ear, "edgetpu"), WAIT_S)
+        pid = engine_process(command)
+        machine.double.tell("hang")
+        eventually(lambda: machine.double.hangs, WAIT_S)
+        machine.double.tell()
+        eventually(lambda: not Path(f"/proc/{pid}").exists(), WAIT_S)
+        count = len(ear.of("pose"))
+        eventually(lambda: len(ear.of("pose")) > count + 5 and is_on(ear, "edgetpu"), WAIT_S)
+        assert "its process hangs" in stop(command)
+
+
+def test_an_engine_that_ends_while_the_run_stops_is_not_started_again(machine: Machine, tmp_path: Path) -> None:
+    with Manager(str(tmp_path / "notify")) as manager, Ear(machine.broker.port, "edge-pose/hall/+") as ear:
+        command = machine.start(env={"NOTIFY_SOCKET": manager.address})
+        eventually(lambda: is_on(ear, "edgetpu"), WAIT_S)
+        pid = engine_process(command)
+        machine.double.tell("hang")
+        eventually(lambda: machine.double.hangs, WAIT_S)
+        command.terminate()
+        eventually(lambda: "STOPPING=1" in manager.lines, WAIT_S)
+        os.kill(pid, signal.SIGKILL)
+        assert "engine: " not in stop(command)
+        eventually(lambda: last(ear, "status")["state"] == "offline")
+        assert [message["state"] for message in ear.of("status")][-2:] == ["online", "offline"]
 
 
 def test_a_run_stops_cleanly_while_its_engine_hangs_and_leaves_no_process(machine: Machine) -> None:

@@ -89,6 +89,9 @@ class FallbackEngine:
         self._twin: Engine | None = None
         self._failures = 0
         self._good = 0
+        self._has_run = False
+        self._error: EdgeError | None = None
+        self._retiring = False
         self._told: tuple[str | None, str] | None = None
         self._spawner = Spawner(make, devices)
         self._spawner.want()
@@ -122,12 +125,18 @@ class FallbackEngine:
                 outputs = self._engine.run(tensor)
             except EngineLostError as error:
                 self._engine = None
+                if self._retiring:
+                    raise
                 self._lost(error, is_news=True)
             else:
                 self._count_good()
                 self.spec = self._own
                 return outputs
         return self._infer_instead(tensor)
+
+    def retire(self) -> None:
+        """Let an Edge TPU that is lost from now on be: nothing is started, logged or told."""
+        self._retiring = True
 
     def close(self) -> None:
         """End whatever runs."""
@@ -166,6 +175,7 @@ class FallbackEngine:
     def _lost(self, error: EdgeError, *, is_news: bool) -> None:
         self._failures += 1
         self._good = 0
+        self._error = error
         wait_s = self._patience.wait_s(self._failures)
         self._spawner.want(wait_s)
         log.log(
@@ -180,6 +190,7 @@ class FallbackEngine:
         if self._good >= self._patience.good_inferences:
             self._failures = 0
         self._tell("edgetpu", "")
+        self._has_run = True
 
     def _is_given_up(self) -> bool:
         return self._failures >= self._patience.max_failures and self._load_twin is not None
@@ -187,9 +198,9 @@ class FallbackEngine:
     def _infer_instead(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         twin = self._ready_twin() if self._is_given_up() else None
         if twin is None:
-            self._tell(None, "Edge TPU lost, no poses until it is back")
-            raise EngineLostError("no engine: the Edge TPU is lost")
-        self._tell("cpu", "Edge TPU lost, running on the CPU")
+            self._tell(None, self._trouble("no poses until it is back" if self._has_run else "no poses"))
+            raise EngineLostError("no engine: there is no Edge TPU at the moment")
+        self._tell("cpu", self._trouble("running on the CPU"))
         outputs = twin.run(refit(tensor, self._own, twin.spec))
         self.spec = twin.spec
         return outputs
@@ -204,10 +215,16 @@ class FallbackEngine:
                 self._load_twin = None
         return self._twin
 
+    def _trouble(self, instead: str) -> str:
+        """Say what is the case; why, and what to do, unless it worked before and may be back by itself."""
+        what = f"Edge TPU lost, {instead}" if self._has_run else instead
+        is_told = not self._has_run or isinstance(self._error, UnavailableError)
+        return f"{what}: {self._error}" if is_told else what
+
     def _tell(self, accelerator: Literal["cpu", "edgetpu"] | None, trouble: str) -> None:
         if self._told == (accelerator, trouble):
             return
         if self._told is not None and not trouble:
-            log.warning("engine: the Edge TPU is back")
+            log.warning("engine: the Edge TPU is %s", "back" if self._has_run else "there")
         self._told = accelerator, trouble
         self._watcher(accelerator, trouble)

@@ -117,6 +117,9 @@ class LiteRtEngine:
             np.copyto(output, self._interpreter.tensor(index)())
         return self._outputs
 
+    def retire(self) -> None:
+        """Nothing of it can be lost."""
+
     def close(self) -> None:
         """Release the interpreter and the file it maps."""
         del self._interpreter

@@ -110,5 +110,11 @@ def test_a_camera_that_never_comes_is_waited_for(facts: Facts) -> None:
     assert (before["fds"], before["threads"]) == (after["fds"], after["threads"])
 
 
-def test_both_daemons_stop_cleanly(facts: Facts) -> None:
-    assert facts["stop_codes"] == [0, 0]
+def test_of_two_instances_on_one_camera_the_second_waits_for_the_end_of_the_first(facts: Facts) -> None:
+    told = facts["rivals"]["told"]
+    assert told.startswith(f"camera: {BY_PATH} is busy: held by {facts['rivals']['first']} (")
+    assert told.endswith("it will be tried again")
+
+
+def test_every_daemon_stops_cleanly(facts: Facts) -> None:
+    assert facts["stop_codes"] == [0, 0, 0]

@@ -175,6 +175,16 @@ def cycles(daemon: Daemon) -> dict[str, Any]:
     return {"seconds": seconds, "footprints": footprints}
 
 
+def rivals(first: Daemon) -> dict[str, Any]:
+    """Start a second daemon on the camera of the first; it gets the camera once the first has ended."""
+    second = Daemon(BY_PATH)
+    told = second.wait_for_line("is busy")
+    first.next_after(time.monotonic())
+    code = first.stop()
+    second.next_after(time.monotonic())
+    return {"told": told, "first": first.process.pid, "stop_codes": [code, second.stop()]}
+
+
 def live() -> dict[str, Any]:
     """Let a daemon run from before its camera is there until after it has become another one."""
     daemon = Daemon(BY_PATH, "--set", "camera.fps=10")
@@ -201,7 +211,8 @@ def live() -> dict[str, Any]:
     facts["other_size"] = daemon.next_after(inserted_s)[1]["size"]
     facts["absent_after"], facts["absent_log"] = absent.footprint(), absent.lines
     facts["absent_alive"] = absent.process.poll() is None
-    facts["stop_codes"] = [daemon.stop(), absent.stop()]
+    facts["rivals"] = rivals(daemon)
+    facts["stop_codes"] = [*facts["rivals"]["stop_codes"], absent.stop()]
     facts["log"], facts["messages"] = daemon.lines, daemon.seen
     return facts
 
