@@ -36,16 +36,23 @@ class Scene:
         fps: frames per second of the scene's own time.
         seed: another seed is another day in the hall.
         cast: who is there instead of the hall's visitors.
+        backdrop: what is behind them instead of the hall, RGB uint8 of `size`.
     """
 
     def __init__(
-        self, *, size: tuple[int, int] = (1280, 720), fps: float = 25.0, seed: int = 0, cast: Cast | None = None
+        self,
+        *,
+        size: tuple[int, int] = (1280, 720),
+        fps: float = 25.0,
+        seed: int = 0,
+        cast: Cast | None = None,
+        backdrop: Image | None = None,
     ) -> None:
         self.size = size
         self.fps = fps
         self._view = View(size)
         self._cast = cast or Hall(seed, self._view.spread)
-        self._backdrop = paint_backdrop(self._view, seed)
+        self._backdrop = paint_backdrop(self._view, seed) if backdrop is None else backdrop
         self._noise = sensor_noise(size, seed)
 
     @classmethod

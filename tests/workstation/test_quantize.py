@@ -196,7 +196,7 @@ def recipe(heads: FrozenHeads, pictures: Calibration) -> Int8Heads:
 
 def errors(made: Int8Heads, heads: FrozenHeads) -> dict[str, float]:
     """Return the error of center, heatmap and offset where keypoints are, on pictures that were not calibrated with."""
-    network, pixels = _on_pixels(_read(heads), heads)
+    network, pixels = _on_pixels(_read(heads), heads.scale, heads.shift)
     images = calibrate(data("coco_dev/images"), size=SIZE, max_images=36).images[:24].astype(np.float32) - 128
     true = run_network(network, images * np.float32(pixels.scale))
     found = [run_file(made.content, image) for image in images]

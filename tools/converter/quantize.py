@@ -10,7 +10,7 @@ A step that the network gives no occasion for is left out. All figures that the 
 calibration pictures. What each step gains: models/README.md, by tools/int8_steps.py.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +29,7 @@ from edge.engine.notes import Affine
 from edge.models.packing import schema
 from edge.models.tflite import TfliteModel
 
-__all__ = ["ALL_STEPS", "PLAIN", "Int8Heads", "Steps", "fit_images", "quantize_int8"]
+__all__ = ["ALL_STEPS", "PLAIN", "Int8Heads", "Steps", "fit_images", "quantize_int8", "quantize_network"]
 
 Progress = Callable[[int, int, str], None]
 FIT_PIXELS = 48 * 256 * 256
@@ -90,7 +90,31 @@ def quantize_int8(
     Raises:
         ModelError: the network has an operator that the recipe does not know.
     """
-    network, pixels = _on_pixels(_read(heads), heads)
+    return quantize_network(
+        _read(heads), calibration, scale=heads.scale, shift=heads.shift, on_progress=on_progress, steps=steps
+    )
+
+
+def quantize_network(
+    network: Network,
+    calibration: Calibration,
+    *,
+    scale: Sequence[float],
+    shift: Sequence[float],
+    on_progress: Progress = lambda _done, _total, _label: None,
+    steps: Steps = ALL_STEPS,
+) -> Int8Heads:
+    """Quantize a network, weights and activations.
+
+    Args:
+        network: float, its input normalized pixels.
+        calibration: pictures as the model will get them.
+        scale: per colour channel (R, G, B), by which pixels 0..255 are multiplied for the network.
+        shift: per colour channel, what is added then.
+        on_progress: told (done, total, what).
+        steps: which parts of the recipe to take.
+    """
+    network, pixels = _on_pixels(network, scale, shift)
     images = calibration.images.astype(np.float32)
     images -= pixels.zero + UINT8_SHIFT  # in place: they may be large
     images *= pixels.scale
@@ -147,21 +171,21 @@ def _read(heads: FrozenHeads) -> Network:
     return read_network(model, {head: places[f"output_{place}"] for place, head in enumerate(heads.heads)})
 
 
-def _on_pixels(network: Network, heads: FrozenHeads) -> tuple[Network, Codes]:
+def _on_pixels(network: Network, scale: Sequence[float], shift: Sequence[float]) -> tuple[Network, Codes]:
     """Return the network for an input of whole codes, so that no rounding comes before the first layer.
 
     The network wants scale * pixel + shift; int8 gives scale * (pixel - whole number). What is missing of the shift
     (half a grey level, for MoveNet) goes into the bias; only at the border, where padding is 0, it is missing.
     """
-    channels = np.array(heads.scale, np.float64)
-    zeros = -np.array(heads.shift, np.float64) / channels  # the pixel value that stands for 0
-    scale, zero = float(channels.mean()), int(np.clip(np.rint(zeros.mean()), 0, 255))
+    channels = np.array(scale, np.float64)
+    zeros = -np.array(shift, np.float64) / channels  # the pixel value that stands for 0
+    mean, zero = float(channels.mean()), int(np.clip(np.rint(zeros.mean()), 0, 255))
     changes = {}
     for layer in network.consumers(network.input):
         lacking = (channels * (zero - zeros)).astype(np.float32)
         bias = layer.bias + np.einsum("ohwi,i->o", layer.weights, lacking)
-        changes[layer.output] = layer.with_weights(layer.weights * (channels / scale), bias)
-    return network.replaced(changes), Codes(scale, zero - UINT8_SHIFT)
+        changes[layer.output] = layer.with_weights(layer.weights * (channels / mean), bias)
+    return network.replaced(changes), Codes(mean, zero - UINT8_SHIFT)
 
 
 def _prepared(
