@@ -22,7 +22,7 @@ $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	{ echo "this Python cannot make virtual environments: sudo apt install python3-venv" >&2; exit 1; }
 endef
 
-.PHONY: demo setup test system-test workstation workstation-test check format bench scene-score picture window-picture locks schemas clean
+.PHONY: demo setup test system-test workstation workstation-test training training-test train check format bench scene-score soak model-card picture window-picture locks schemas clean
 
 setup: $(VENV)/.installed
 
@@ -74,6 +74,17 @@ bench: setup
 # How many of the synthetic people the default model finds; fails below 90 % and 75 %.
 scene-score: setup
 	$(BIN)/python tools/scene_score.py --frames 120 --size 256x448 --size 160x256 --min-found 90 --min-found 75
+
+# Half an hour without broker, camera and engine again and again. Needs mosquitto and a C compiler.
+soak: setup
+	$(BIN)/python tools/soak.py $(SOAK_FLAGS)
+
+# All figures of the starter model, into its card; FLOAT names its float sibling. A minute on an idle machine.
+IMAGES ?= $(EDGE_POSE_TEST_DATA)/data/coco_dev/images
+ANNOTATIONS ?= $(EDGE_POSE_TEST_DATA)/data/coco_dev/person_keypoints.json
+model-card: setup
+	$(BIN)/python tools/model_card.py models/starter.tflite --images $(IMAGES) --annotations $(ANNOTATIONS) \
+		$(if $(FLOAT),--float $(FLOAT)) --write
 
 # The README's picture: one frame of the scene, as the model sees it.
 picture: setup

@@ -306,6 +306,16 @@ def test_a_parent_that_is_killed_takes_the_process_and_its_memory_along(job: Job
     assert sorted(Path("/dev/shm").iterdir()) == before
 
 
+def test_an_engine_that_is_closed_holds_no_descriptor_though_somebody_holds_the_engine(job: Job) -> None:
+    before = open_descriptors()
+    engine = IsolatedEngine(job, deadlines=PATIENT)
+    engine.start()
+    engine.run(ramp())
+    assert open_descriptors() > before
+    engine.close()
+    assert open_descriptors() == before
+
+
 def test_fifty_lost_processes_leave_no_descriptor_no_zombie_and_no_memory(job: Job, double: Double) -> None:
     engine = IsolatedEngine(job, deadlines=PATIENT)
 

@@ -104,7 +104,8 @@ class IsolatedEngine:
             child.kill()
 
     def close(self) -> None:
-        """End the process; harmless when it has ended."""
+        """End the process, and let go of the memory that was shared with it; harmless when it has ended."""
+        self._tensor, self._outputs = np.empty(0), ()
         child, self._child = self._child, None
         if child is not None:
             child.close()
