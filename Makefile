@@ -1,6 +1,7 @@
 # make demo   show the whole way with no hardware        make setup   build .venv with .venv/bin/edge-pose
 # make test   every test that needs no root               make check   format, lint, types, imports
 # make workstation   build .venv-workstation with TensorFlow, for tools/convert.py and tools/evaluate.py
+# make training      add PyTorch to it, for tools/train_starter.py            make train   train the starter model
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
@@ -44,11 +45,20 @@ $(WORKSTATION)/.installed: pyproject.toml tools/locks/workstation.txt
 	@$(WORKSTATION)/bin/pip install --quiet --disable-pip-version-check -c tools/locks/workstation.txt -e '.[workstation]'
 	@touch $@
 
+# Training needs PyTorch besides: on x86-64 with CUDA's libraries, 5 GB.
+training: $(WORKSTATION)/.training
+
+$(WORKSTATION)/.training: $(WORKSTATION)/.installed
+	@echo "adding PyTorch to $(WORKSTATION), several minutes ..."
+	@$(WORKSTATION)/bin/pip install --quiet --disable-pip-version-check -c tools/locks/workstation.txt \
+		-e '.[workstation,train]'
+	@touch $@
+
 demo: setup
 	@$(BIN)/edge-pose demo --picture demo.png $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(MODEL),--model $(MODEL))
 
 test: setup
-	$(BIN)/python -m pytest --ignore tests/system --ignore tests/workstation $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest --ignore tests/system --ignore tests/workstation --ignore tests/training $(PYTEST_FLAGS)
 
 # Environments of their own: other TFLite runtimes from the package index.
 system-test: setup
@@ -57,6 +67,29 @@ system-test: setup
 # What needs TensorFlow: models are converted, checked and run.
 workstation-test: workstation
 	$(WORKSTATION)/bin/python -m pytest tests/workstation $(PYTEST_FLAGS)
+
+# What needs PyTorch: a network learns for some steps, is killed, goes on, and becomes a model.
+training-test: training
+	$(WORKSTATION)/bin/python -m pytest tests/training $(PYTEST_FLAGS)
+
+# The starter model, from the photographs in TRAIN_DATA, or from the scene alone where there are none.
+# Started again it goes on where it was; STEPS, TRAINING (the folder) and TRAIN_FLAGS may be given.
+TRAIN_DATA ?= $(and $(EDGE_POSE_TEST_DATA),$(wildcard $(EDGE_POSE_TEST_DATA)/data/train))
+TRAINING ?= training
+STEPS ?= 15000
+TEACHER := $(TRAINING)/teacher.tflite
+PHOTOGRAPHS = --annotated $(TRAIN_DATA)/coco/labels.json $(TRAIN_DATA)/coco 0.20 \
+	--annotated $(TRAIN_DATA)/coco_derived/labels.json $(TRAIN_DATA)/coco_derived 0.07 \
+	--unlabelled $(TRAIN_DATA)/unlabelled/images 0.55 --boxes $(TRAIN_DATA)/unlabelled/rtmdet_boxes.json \
+	--teacher $(TEACHER) --calibration $(TRAIN_DATA)/unlabelled/images
+train: training $(if $(TRAIN_DATA),$(TEACHER))
+	$(WORKSTATION)/bin/python tools/train_starter.py --scene 0.18 $(if $(TRAIN_DATA),$(PHOTOGRAPHS)) \
+		--size 192x320 --steps $(STEPS) --output $(TRAINING) $(TRAIN_FLAGS)
+
+# Google's Lightning, which labels people close up.
+$(TEACHER): | training
+	@mkdir -p $(TRAINING)
+	$(WORKSTATION)/bin/edge-pose models derive movenet-singlepose-lightning-int8 --size 192x192 --output $@
 
 check: setup
 	$(BIN)/ruff format --check .

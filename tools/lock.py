@@ -2,7 +2,7 @@
 
     default.txt      Python 3.11 and 3.13: Raspberry Pi OS Trixie
     bookworm.txt     Python 3.11 with NumPy 1: Raspberry Pi OS Bookworm, whose picamera2 is built on it
-    workstation.txt  with TensorFlow, for converting models
+    workstation.txt  with TensorFlow and PyTorch, for converting and training models; 7 GB are installed to write it
 
 No hashes: piwheels.org, which Raspberry Pi OS asks too, builds its own wheels of the same versions.
 After writing, asks the index for the aarch64 wheels of every package that runs on a device.
@@ -19,7 +19,7 @@ PROJECT = FOLDER.parent.parent
 LOCKS: dict[str, tuple[str, list[str], list[str]]] = {
     "default.txt": ("dev", [], ["3.11", "3.13"]),
     "bookworm.txt": ("dev", ["numpy<2", "opencv-python-headless<4.12"], ["3.11"]),
-    "workstation.txt": ("workstation", ["-c", str(FOLDER / "default.txt")], []),
+    "workstation.txt": ("workstation,train", ["-c", str(FOLDER / "default.txt")], []),
 }
 """Lock -> (extra of the project, more requirements, Pythons whose aarch64 wheels are asked for)."""
 GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34, 35, 36)

@@ -1,0 +1,78 @@
+"""What `tools/train_starter.py` was asked for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["Asked", "AskedAnnotated", "AskedUnlabelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAnnotated:
+    """Photographs with keypoints."""
+
+    annotations: Path
+    folder: Path
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class AskedUnlabelled:
+    """Photographs without; `boxes` tells where people are, None: the teacher looks itself."""
+
+    folder: Path
+    weight: float
+    boxes: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for.
+
+    Attributes:
+        annotated: photographs with keypoints.
+        scene: weight of the synthetic scene; 0 for none.
+        unlabelled: photographs without keypoints.
+        teacher: name or file of the model that labels those; None where none is needed.
+        soft: what the teacher's maps count beside the keypoints; 0 for nothing.
+        network: name of the network's shape.
+        steps: batches in all.
+        batch: pictures in one.
+        side: of the square input in training, in pixels.
+        rate: highest learning rate.
+        seed: of the weights at the beginning and of the batches.
+        device: where to compute.
+        threads: of PyTorch; None: as it wants.
+        workers: threads that make batches; None: half of the cores.
+        precision: of the computation.
+        every_s: seconds between two checkpoints.
+        output: folder of the training.
+        size: (width, height) of the model's input in pixels.
+        calibration: folder of pictures that int8 takes its ranges from; None: the synthetic scene.
+        name: of the model.
+        exports: make the TFLite files at the end.
+        debug: show tracebacks.
+    """
+
+    annotated: tuple[AskedAnnotated, ...]
+    scene: float
+    unlabelled: tuple[AskedUnlabelled, ...]
+    teacher: str | None
+    soft: float
+    network: str
+    steps: int
+    batch: int
+    side: int
+    rate: float
+    seed: int
+    device: Literal["auto", "cpu", "cuda"]
+    threads: int | None
+    workers: int | None
+    precision: Literal["auto", "float32", "bfloat16"]
+    every_s: float
+    output: Path
+    size: tuple[int, int]
+    calibration: Path | None
+    name: str
+    exports: bool
+    debug: bool

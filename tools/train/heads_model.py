@@ -1,0 +1,59 @@
+"""A model to learn from: of kind `heads`, with a square input, by its name or file."""
+
+import os
+import sys
+from pathlib import Path
+
+from edge.engine.litert import LiteRtEngine
+from edge.errors import ModelError
+from edge.models.fetch import Fetcher
+from edge.models.files import ResolvedModel, is_path, resolve, resolve_file
+from edge.models.mirror import known_models
+from edge.models.places import places
+from edge.models.progress import ConsoleProgress
+
+__all__ = ["find_model", "load_heads"]
+
+OPEN_SIDE_PX = 256
+"""Of the input of a model that takes any."""
+
+
+def find_model(model: str) -> ResolvedModel:
+    """Return a model by its file, or by a name in the manifest, fetched where it is not here. Raises EdgeError."""
+    if is_path(model):
+        return resolve_file(Path(model))
+    where = places(os.environ)
+    return resolve(
+        model, known_models(where), where, fetch=Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch
+    )
+
+
+def load_heads(model: ResolvedModel, *, side: int | None = None) -> LiteRtEngine:
+    """Load a model of kind `heads` whose input is a square.
+
+    Args:
+        model: its file.
+        side: of the input in pixels that is needed; None for any.
+
+    Raises:
+        EdgeError: it cannot be loaded, is of another kind, or its input is another.
+    """
+    engine = LiteRtEngine(model.path, name=model.name, longer_side_px=side or OPEN_SIDE_PX)
+    spec = engine.size_for((1, 1))
+    if spec.heads is None:
+        raise ModelError(
+            f"{model.path}: a teacher has to give its heads, and this model is of kind {spec.kind}: "
+            "`edge-pose models derive` makes one of a singlepose model, tools/convert.py --heads of a SavedModel"
+        )
+    width, height = spec.input_size
+    wanted = side or width
+    if (width, height) != (wanted, wanted):
+        raise ModelError(
+            f"{model.path}: its input is {height}x{width} (HxW), and {_needed(side)} is needed: "
+            f"`edge-pose models derive SOURCE --size {wanted}x{wanted}` makes one"
+        )
+    return engine
+
+
+def _needed(side: int | None) -> str:
+    return f"{side}x{side}" if side else "a square one"

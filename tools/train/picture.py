@@ -1,0 +1,52 @@
+"""A picture to learn from: pixels, and what is known of the people in it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.frame import Image
+
+__all__ = ["Floats", "Picture", "bounds", "labelled_enough"]
+
+Floats = NDArray[np.floating]
+"""Of 32 bits where it matters; NumPy makes 64 of them in passing."""
+MIN_LABELLED = 3
+"""People with fewer labelled keypoints in view are not learned from, nor taken for background."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture.
+
+    Attributes:
+        image: uint8 (h, w, 3), RGB.
+        people: (P, 17, 3), rows of x, y, v: pixels of the image; v is 0 for a keypoint of which nothing is known,
+            else 1 (hidden) or 2 (visible), as COCO has it.
+        boxes: (P, 4) x0, y0, x1, y1 in pixels: where all of each person is, unknown keypoints included.
+        ignored: (Q, 4) x0, y0, x1, y1 in pixels: in there may be people of whom nothing more is known.
+        name: what to call it in a message.
+    """
+
+    image: Image
+    people: Floats
+    boxes: Floats
+    ignored: Floats
+    name: str
+
+
+def bounds(people: Floats) -> Floats:
+    """Return the boxes (P, 4), x0, y0, x1, y1, around the labelled keypoints of people (P, 17, 3).
+
+    A person without any gets a box of zeros.
+    """
+    known = people[..., 2:] > 0
+    low = np.where(known, people[..., :2], np.inf).min(axis=1)
+    high = np.where(known, people[..., :2], -np.inf).max(axis=1)
+    boxes = np.concatenate([low, high], axis=1)
+    return np.where(np.isfinite(boxes), boxes, 0).astype(np.float32)
+
+
+def labelled_enough(people: Floats) -> NDArray[np.bool_]:
+    """Return which of the people (P, 17, 3) have enough labelled keypoints to learn from, (P,)."""
+    return np.asarray((people[..., 2] > 0).sum(axis=1) >= MIN_LABELLED)

@@ -1,0 +1,68 @@
+"""How far a training is: a bar on a terminal, a line now and then elsewhere."""
+
+from typing import TextIO
+
+__all__ = ["Bar", "shown_time"]
+
+WIDTH = 24
+REDRAW_S = 0.2
+
+
+class Bar:
+    """Shows steps, loss and the time that is left.
+
+    Args:
+        stream: where to, as a rule stderr.
+        first: step at the start.
+        steps: in all.
+        size: pictures in a batch.
+        time_s: now.
+    """
+
+    def __init__(self, stream: TextIO, *, first: int, steps: int, size: int, time_s: float) -> None:
+        self._stream, self._first, self._steps, self._size = stream, first, steps, size
+        self._begun_s = self._shown_s = time_s
+        self._step = first
+        self._loss: float | None = None
+        self._is_terminal = stream.isatty()
+        self._is_drawn = False
+
+    def step(self, step: int, loss: float, time_s: float) -> None:
+        """Tell of a step; a terminal's bar is drawn again when it is time."""
+        # One loss says little; the mean of about the last twenty says where it goes.
+        self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
+        self._step = step
+        if self._is_terminal and (time_s - self._shown_s >= REDRAW_S or step == self._steps):
+            done = WIDTH * step // max(self._steps, 1)
+            print(f"\r[{'#' * done:{WIDTH}}] {self._text(time_s)}\x1b[K", end="", file=self._stream, flush=True)
+            self._shown_s, self._is_drawn = time_s, True
+
+    def pictures_per_s(self, time_s: float) -> float:
+        """Return the mean since the start."""
+        return (self._step - self._first) * self._size / max(time_s - self._begun_s, 1e-9)
+
+    def line(self, time_s: float) -> None:
+        """Tell of the state in a line of its own, where there is no terminal to draw on."""
+        if not self._is_terminal:
+            print(f"train: {self._text(time_s)}", file=self._stream, flush=True)
+
+    def end(self) -> None:
+        """Leave the bar's line."""
+        if self._is_drawn:
+            print(file=self._stream, flush=True)
+            self._is_drawn = False
+
+    def _text(self, time_s: float) -> str:
+        per_s = self.pictures_per_s(time_s)
+        left_s = (self._steps - self._step) * self._size / per_s if per_s else 0
+        return (
+            f"step {self._step}/{self._steps}, loss {self._loss:.3g}, {per_s:.3g} pictures/s, {shown_time(left_s)} left"
+        )
+
+
+def shown_time(seconds: float) -> str:
+    """Return a time as people say it."""
+    minutes = round(seconds / 60)
+    if seconds < 99:
+        return f"{round(seconds)} s"
+    return f"{minutes} min" if minutes < 99 else f"{minutes // 60} h {minutes % 60} min"

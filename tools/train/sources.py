@@ -1,0 +1,49 @@
+"""What a training learns from, opened as the command line names it."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+from edge.models.files import ResolvedModel
+from train.asked import Asked
+from train.batches import Share
+from train.coco import CocoSource
+from train.folder import TrainingFolder
+from train.heads_model import load_heads
+from train.labelling import Unlabelled, label_pictures
+from train.synthetic import MAX_FRAMES, SceneSource
+from train.teacher import Teacher
+
+__all__ = ["open_shares"]
+
+MIN_FRAMES, VIEWS = 60, 10
+
+Progress = Callable[[int, int, str], None]
+
+
+def open_shares(
+    asked: Asked, folder: TrainingFolder, teacher: ResolvedModel | None, on_progress: Progress
+) -> Sequence[Share]:
+    """Open all sources; what has no labels is labelled first, and the labels kept in the training's folder.
+
+    Args:
+        asked: the command line.
+        folder: of the training.
+        teacher: model that labels; needed where there are unlabelled pictures.
+        on_progress: told (done, total, what).
+
+    Raises:
+        EdgeError: a source, or the teacher, cannot be used.
+    """
+    shares = [Share(CocoSource(each.annotations, each.folder), each.weight) for each in asked.annotated]
+    for number, each in enumerate(asked.unlabelled, 1):
+        assert teacher is not None
+        labels = folder.labels(number)
+        digest = hashlib.sha256(teacher.path.read_bytes()).hexdigest()
+        pictures = Unlabelled(each.folder, each.boxes)
+        label_pictures(pictures, Teacher(load_heads(teacher)), labels, digest, on_progress)
+        shares.append(Share(CocoSource(labels, each.folder), each.weight))
+    if asked.scene:
+        # A short training sees few of its frames twice, and need not wait for all to be drawn.
+        wanted = max(MIN_FRAMES, asked.steps * asked.batch // VIEWS)
+        shares.append(Share(SceneSource(frames=min(MAX_FRAMES, wanted)), asked.scene))
+    return shares

@@ -1,0 +1,67 @@
+"""SIGINT and SIGTERM end a training: in the middle of anything, or where it says that it may be ended."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, Self
+
+__all__ = ["Stopped", "Stops"]
+
+CODE = 128
+"""Exit codes of programs that a signal ended begin here, as shells have it."""
+
+
+class Stopped(BaseException):
+    """The program was told to end; `code` is the exit code for that."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.code = CODE + number
+
+
+class Stops:
+    """Takes the signals of this process while it is entered; for the main thread."""
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+        self._waits = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def came(self) -> bool:
+        """True once a signal has come."""
+        return self._number is not None
+
+    @contextlib.contextmanager
+    def postponed(self) -> Iterator[None]:
+        """Let signals wait for `check`, or for the end of this context.
+
+        Raises:
+            Stopped: one came meanwhile, and nothing else has gone wrong.
+        """
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+        self.check()
+
+    def check(self) -> None:
+        """End the program if it was told to. Raises Stopped."""
+        if self._number is not None:
+            raise Stopped(self._number)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
+        self._number = number
+        if not self._waits:
+            raise Stopped(number)
