@@ -19,6 +19,7 @@ from edge.mailbox import Mailbox
 from edge.outputs import drain, open_outlets
 from edge.parts import (
     calm_opencv,
+    choose_model,
     load_engine,
     make_camera,
     make_jsonl,
@@ -84,7 +85,8 @@ class Run:
         self._watchdog = Watchdog(self._notifier)
         source = parse_source(config.camera.source)
         calm_opencv()
-        self._engine = load_engine(config, self._on_engine)
+        choice = choose_model(config.model)
+        self._engine = load_engine(config, self._on_engine, choice)
         self._camera = make_camera(source, config, paced=options.paced, loop=options.loop)
         self._origin = Origin(
             device=config.device.name,
@@ -109,6 +111,7 @@ class Run:
             interval_s=config.health.interval_s,
             max_silence_s=max_silence_s(config.camera.fps) if self._camera.live else None,
             vitals=self._vitals.latest,
+            model_trouble=choice.trouble,
         )
         self._flow = Flow(
             engine=self._engine,

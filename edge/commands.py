@@ -114,7 +114,8 @@ def models_fetch(options: argparse.Namespace, signals: Signals) -> int:  # noqa:
     asked = fetcher.fetch_all(options.names, known_models(where), everything=options.all, accept=options.accept_digest)
     problems = []
     for row in asked:
-        print(f"{row.entry.name}: {row.state}{f' ({row.path})' if row.path else ''}", flush=True)
+        nothing = ", in the package: nothing to fetch" if row.entry.bundled and row.path else ""
+        print(f"{row.entry.name}: {row.state}{nothing}{f' ({row.path})' if row.path else ''}", flush=True)
         problems += [row.problem] if row.problem else []
     if problems:
         raise UnavailableError("\n".join(problems))
@@ -175,7 +176,8 @@ def models_list(options: argparse.Namespace, signals: Signals) -> int:  # noqa: 
     for row in model_rows(known_models(where), where):
         size = "" if row.size_bytes is None else f"{row.size_bytes / 1e6:.1f} MB"
         mark = "*" if row.is_default else " "
-        print(f"{mark} {row.entry.name:42} {row.entry.kind:10} {row.state:12} {row.source or '':6} {size:>8}")
+        place = {"package": "in the package", None: ""}.get(row.source, row.source)
+        print(f"{mark} {row.entry.name:42} {row.entry.kind:10} {row.state:12} {place:14} {size:>8}")
     print("\n* the default; files are looked for in:", where.mirror or where.mirror_url or "(no mirror)", where.cache)
     return 0
 
@@ -220,6 +222,7 @@ def models_show(options: argparse.Namespace, signals: Signals) -> int:  # noqa: 
         "delegate": row.entry.delegate,
         "cpu twin": row.entry.cpu_twin,
         "made of": row.entry.derived_from,
+        "comes": "with the program" if row.entry.bundled else "",
         "size": row.entry.size,
         "licence": row.entry.licence,
     }

@@ -202,7 +202,9 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
 class ModelConfig(Struct, frozen=True, kw_only=True):
     """The network that finds the people."""
 
-    name: Annotated[str, _about("name in the manifest (`edge-pose models list`); empty: its default")] = ""
+    name: Annotated[
+        str, _about("name in the manifest (`edge-pose models list`); empty: the default or the starter")
+    ] = ""
     file: Annotated[str, _about("a .tflite file instead of a name")] = ""
     size: Annotated[
         str,

@@ -21,8 +21,10 @@ import msgspec
 import numpy as np
 
 from edge.camera import PICTURE_SUFFIXES
+from edge.config import load
 from edge.errors import EdgeError, UnavailableError
-from edge.parts import is_dynamic
+from edge.models.files import is_path
+from edge.parts import choose_model, is_dynamic
 from edge.payload import PersonPose, PoseMessage
 from edge.pose import Pose
 from edge.show.terminal import draw_people
@@ -84,9 +86,10 @@ class Tally:
         mean = self.people / self.messages if self.messages else 0.0
         seconds = self.last_s - (self.first_s or self.last_s)
         p50, p95 = (self.latency_ms.percentile(p) or 0.0 for p in (50, 95))
+        model = f" ({self.latest.model})" if self.latest else ""
         return (
             f"{self.messages} messages, {seconds:.0f} s, {self.fps:.1f} fps, "
-            f"latency p50 {p50:.0f} p95 {p95:.0f} ms, {mean:.1f} people per frame"
+            f"latency p50 {p50:.0f} p95 {p95:.0f} ms, {mean:.1f} people per frame{model}"
         )
 
 
@@ -126,10 +129,12 @@ class Demo:
         if self._picture is not None:
             _check_picture(self._picture)
         EmbeddedBroker = _broker_class()  # noqa: N806 - it is a class
+        command = self._command()
         with EmbeddedBroker() as broker, tempfile.TemporaryFile("w+") as log:
             subscriber = Subscriber("127.0.0.1", broker.port, [f"edge-pose/{DEVICE}/pose"], self._receive)
             subscriber.start()
-            agent = subprocess.Popen(self._command(broker.port), stderr=log, start_new_session=True)  # noqa: S603
+            words = (*command, "--mqtt", f"mqtt://127.0.0.1:{broker.port}")
+            agent = subprocess.Popen(words, stderr=log, start_new_session=True)  # noqa: S603
             try:
                 self._watch(agent)
             finally:
@@ -142,13 +147,17 @@ class Demo:
         self._print(f"demo: {self._tally.summary()}")
         return 0
 
-    def _command(self, port: int) -> Sequence[str]:
-        model = () if self._model is None else ("--model", self._model)
-        broker = f"mqtt://127.0.0.1:{port}"
-        command = (sys.executable, "-c", AGENT, "run", "--camera", "scene", "--mqtt", broker)
+    def _command(self) -> Sequence[str]:
+        """Return how the agent is started, all but its broker; the model is found, or fetched, by now."""
+        by_path = self._model is not None and is_path(self._model)
+        choice = choose_model(load(None, {"model.file" if by_path else "model.name": self._model}).model)
+        # What stands in for the default is told once, here, where somebody sees it.
+        name = choice.model.name if choice.trouble else self._model
+        model = () if name is None else ("--model", name)
         # The hall is wide and its people are small: at the default size more of them would be missed.
-        size = ("--set", f"model.size={MODEL_SIZE}") if is_dynamic(self._model) else ()
-        return (*command, "--set", f"device.name={DEVICE}", *size, *model)
+        size = ("--set", f"model.size={MODEL_SIZE}") if is_dynamic(choice.model) else ()
+        scene = ("run", "--camera", "scene", "--set", f"device.name={DEVICE}")
+        return (sys.executable, "-c", AGENT, *scene, *size, *model)
 
     def _receive(self, _topic: str, payload: bytes) -> None:
         with self._lock:

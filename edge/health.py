@@ -43,6 +43,7 @@ class Health:
             sources that may take their time.
         accelerator: what the engine runs on.
         vitals: tells what the machine said last; must not block (`VitalsWatch.latest`).
+        model_trouble: why the model of this run is not the one that was wanted; empty where it is.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Health:
         max_silence_s: float | None = None,
         accelerator: Literal["cpu", "edgetpu"] = "cpu",
         vitals: Callable[[], Vitals] = Vitals,
+        model_trouble: str = "",
     ) -> None:
         self._origin = origin
         self._publish = publish
@@ -63,6 +65,7 @@ class Health:
         self._max_silence_s = max_silence_s
         self._accelerator = accelerator
         self._vitals = vitals
+        self._model_trouble = f"model: {model_trouble}" if model_trouble else ""
         self._lock = threading.Lock()
         self._started_s = time.monotonic()
         self._latency_ms = Rolling(300)
@@ -138,8 +141,8 @@ class Health:
                 if self._told_reason:
                     log.warning("camera: back")
                     self._told_reason = ""
-                trouble = self._engine_trouble
-                self._set_state("degraded" if trouble else "online", f"engine: {trouble}" if trouble else "")
+                trouble = f"engine: {self._engine_trouble}" if self._engine_trouble else self._model_trouble
+                self._set_state("degraded" if trouble else "online", trouble)
                 count = len(result.poses) if ids is None else len(ids)
                 self._set_people(count, [] if ids is None else sorted(ids))
 

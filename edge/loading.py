@@ -1,4 +1,4 @@
-"""The engine of a run: its model is found, verified, and put where it can run.
+"""The engine of a run: a model, put where it can run.
 
 Imports of drivers stand inside the functions: what a config does not ask for is never loaded.
 """
@@ -6,17 +6,15 @@ Imports of drivers stand inside the functions: what a config does not ask for is
 # ruff: noqa: PLC0415
 
 import logging
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from edge.choice import Choice, asked_for, find_named
 from edge.config import Config, parse_size
 from edge.errors import EdgeError
-from edge.models.files import ResolvedModel, is_path, resolve, resolve_file
-from edge.models.manifest import Manifest, ModelEntry, load_manifest
-from edge.models.places import Places, places
+from edge.models.files import ResolvedModel
+from edge.models.manifest import Manifest, ModelEntry
+from edge.models.places import Places
 from edge.placement import Placement, place
 from edge.ports import Engine, ModelSpec
 
@@ -49,17 +47,19 @@ class LoadedEngine(Engine, Protocol):
 
 
 def load_engine(
-    config: Config, watcher: Callable[[Literal["cpu", "edgetpu"] | None, str], None] = lambda *_: None
+    config: Config,
+    watcher: Callable[[Literal["cpu", "edgetpu"] | None, str], None] = lambda *_: None,
+    choice: Choice | None = None,
 ) -> LoadedEngine:
-    """Find, verify and load the model of a config, fetching it if need be. Raises EdgeError.
+    """Load the model of a config. Raises EdgeError.
 
     Args:
         config: of the run.
         watcher: told when an engine that can be lost is lost and back (see `edge.engine.fallback.EngineWatcher`).
+        choice: what `choose_model` returned for it; None: the model of the config, and no other.
     """
-    where = places(os.environ)
-    manifest = Manifest("", {}) if config.model.file else _manifest(where)
-    model = resolve_file(Path(config.model.file)) if config.model.file else _resolve(config.model.name, manifest, where)
+    choice = choice or asked_for(config.model)
+    model, manifest, where = choice.model, choice.manifest, choice.where
     placement = _place(model, config, manifest)
     wanted = config.model.delegate == "edgetpu"
     tpu = _find(placement.tpu, manifest, where, is_needed=wanted or placement.tpu is model)
@@ -69,25 +69,17 @@ def load_engine(
         log.info("model %s from %s, for the Edge TPU", tpu.name, tpu.path)
         return on_tpu
     assert cpu is not None
-    on_cpu = _on_cpu(cpu, config, parse_size(config.model.size))
+    # A model that nobody chose keeps its own size.
+    on_cpu = _on_cpu(cpu, config, None if choice.trouble else parse_size(config.model.size))
     log.info("model %s from %s", cpu.name, cpu.path)  # an error is one line, and comes alone
     return on_cpu
 
 
-def is_dynamic(model: str | None) -> bool:
-    """Return whether the input size of a model, by name, path or default, can be chosen.
-
-    Raises:
-        EdgeError: it is not there or cannot be used, as a run would say.
-    """
+def is_dynamic(model: ResolvedModel) -> bool:
+    """Return whether the input size of a model can be chosen. Raises EdgeError where it cannot be used."""
     from edge.engine.litert import LiteRtEngine
 
-    if model is not None and is_path(model):
-        found = resolve_file(Path(model))
-    else:
-        where = places(os.environ)
-        found = _resolve(model or "", _manifest(where), where)
-    return LiteRtEngine(found.path, name=found.name).is_dynamic
+    return LiteRtEngine(model.path, name=model.name).is_dynamic
 
 
 def _place(model: ResolvedModel, config: Config, manifest: Manifest) -> Placement:
@@ -109,7 +101,7 @@ def _find(
     if not isinstance(found, ModelEntry):
         return found
     try:
-        return _resolve(found.name, manifest, where)
+        return find_named(found.name, manifest, where)
     except EdgeError as error:
         if is_needed:
             raise
@@ -155,22 +147,3 @@ def _on_tpu(
         is_required=config.model.delegate == "edgetpu",
         devices=usb_and_pci,
     )
-
-
-def _resolve(name: str, manifest: Manifest, where: Places) -> ResolvedModel:
-    return resolve(name, manifest, where, fetch=lambda entry: _fetch(entry, where))
-
-
-def _manifest(where: Places) -> Manifest:
-    if not where.mirror_url:
-        return load_manifest(where.mirror)
-    from edge.models.mirror import known_models
-
-    return known_models(where)
-
-
-def _fetch(entry: ModelEntry, where: Places) -> Path:
-    from edge.models.fetch import Fetcher
-    from edge.models.progress import ConsoleProgress
-
-    return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.address import parse_broker
+from edge.choice import choose_model
 from edge.config import Config, parse_size
 from edge.credentials import mqtt_password, warn_if_exposed
 from edge.errors import UnavailableError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "calm_opencv",
+    "choose_model",
     "is_dynamic",
     "load_engine",
     "make_camera",

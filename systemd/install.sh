@@ -151,7 +151,7 @@ install_program() {
     say "program: $(as_service "$new/bin/edge-pose" --version) in $new"
 }
 
-# A model that cannot be had yet is no reason to stop: the service goes on trying.
+# A model that cannot be had yet is no reason to stop: the service has the starter, or goes on trying for one by name.
 fetch_model() {
     local name
     has_model=yes
@@ -169,6 +169,9 @@ PYTHON
         say "model: $name"
     elif as_service "$new/bin/edge-pose" models fetch ${name:+"$name"} >"$log" 2>&1; then
         say "model: $(reason)"
+    elif [ -z "$name" ]; then
+        has_model=
+        say "model: starter, which comes with the program, until a start of the service can fetch the default: $(reason)"
     else
         has_model=
         say "model: not here yet, the service goes on trying: $(reason)"

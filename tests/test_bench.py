@@ -24,6 +24,11 @@ def quiet(text: str) -> None:
     assert "\n" not in text
 
 
+def tiny_of(figures: Figures) -> Any:
+    (model,) = (model for model in figures["models"] if model["name"] == "tiny")
+    return model
+
+
 def bench(environ: Mapping[str, str] | None = None, **options: Any) -> Figures:
     return run_bench(BenchOptions(quick=True, threads=(1,), **options), tell=quiet, environ=environ)
 
@@ -57,7 +62,7 @@ def tiny(tmp_path: Path) -> Path:
 
 
 def test_every_figure_of_a_model_is_there(figures: Figures) -> None:
-    (model,) = figures["models"]
+    model = tiny_of(figures)
     assert (model["name"], model["kind"], model["dtype"]) == ("tiny", "multipose", "uint8")
     assert model["input_size"] == [96, 64]
     assert [each["threads"] for each in model["threads"]] == [1]
@@ -75,7 +80,7 @@ def test_every_figure_of_a_model_is_there(figures: Figures) -> None:
 
 
 def test_ratios_are_those_of_the_figures(figures: Figures) -> None:
-    (model,) = figures["models"]
+    model = tiny_of(figures)
     first = model["threads"][0]
     assert first["throughput_ratio"] == pytest.approx(first["engine_ms"] / first["flow_ms"], abs=2e-3)
     assert model["rss_ratio"] == pytest.approx(model["flow_rss_mb"] / model["bare_rss_mb"], abs=2e-3)
@@ -113,7 +118,7 @@ def test_the_first_line_says_machine_and_version(figures: Figures) -> None:
 
 
 def test_the_table_fits_into_eighty_columns_whatever_the_names(figures: Figures) -> None:
-    (model,) = figures["models"]
+    model = tiny_of(figures)
     cold, hot = {"temperature_c": 48.7, "throttled": False}, {"temperature_c": 81.0, "throttled": True}
     long = {
         **figures,
@@ -143,31 +148,38 @@ def test_a_machine_without_sensors_has_no_line_for_them(figures: Figures) -> Non
     assert "slowed down" not in table
 
 
-def test_without_a_model_one_line_says_what_to_do(tmp_path: Path) -> None:
+def test_a_model_that_is_nowhere_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"^model '[\w-]+' is not on this machine .*--model FILE") as raised:
-        bench({"EDGE_POSE_CACHE": str(tmp_path)})
+        bench({"EDGE_POSE_CACHE": str(tmp_path)}, model=load_manifest().default)
     assert raised.value.exit_code == 69
     assert "\n" not in str(raised.value)
 
 
-def test_where_no_model_is_the_default_is_fetched(tmp_path: Path) -> None:
+def test_a_model_by_name_that_is_not_here_is_fetched(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def fetch(entry: ModelEntry) -> Path:
         asked.append(entry.name)
         raise UnavailableError("no network")
 
+    name = load_manifest().default
     with pytest.raises(UnavailableError, match="no network"):
-        run_bench(BenchOptions(quick=True), tell=quiet, fetch=fetch, environ={"EDGE_POSE_CACHE": str(tmp_path)})
-    assert asked == [load_manifest().default]
+        run_bench(BenchOptions(model=name), tell=quiet, fetch=fetch, environ={"EDGE_POSE_CACHE": str(tmp_path)})
+    assert asked == [name]
 
 
-def test_models_that_all_cannot_be_loaded_are_named(mirror: Path, tmp_path: Path) -> None:
-    text = (mirror / "models.toml").read_text().replace('default = "tiny"', 'default = "other"')
-    (tmp_path / "models.toml").write_text(text)
-    (tmp_path / "other.tflite").write_bytes((mirror / "other.tflite").read_bytes())
-    with pytest.raises(UnavailableError, match="other: not a pose model"):
-        run_bench(BenchOptions(quick=True), tell=quiet, environ={"EDGE_POSE_MODEL_MIRROR": str(tmp_path)})
+def test_where_no_other_model_is_the_starter_is_measured_and_the_default_named(tmp_path: Path) -> None:
+    told: list[str] = []
+    options = BenchOptions(quick=True, threads=(1,), video=write_video(tmp_path / "v.mp4", 15))
+    figures = run_bench(options, tell=told.append, environ={"EDGE_POSE_CACHE": str(tmp_path)})
+    assert [model["name"] for model in figures["models"]] == ["starter"]
+    default = load_manifest().default
+    assert told[0] == f"the default, {default}, is not here: edge-pose models fetch {default}"
+
+
+def test_a_model_by_name_that_cannot_be_loaded_ends_it(mirror: Path) -> None:
+    with pytest.raises(EdgeError, match="not a pose model"):
+        bench({"EDGE_POSE_MODEL_MIRROR": str(mirror)}, model="other")
 
 
 def test_a_model_asked_for_by_path_fails_as_a_run_would(tmp_path: Path) -> None:

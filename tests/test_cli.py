@@ -4,13 +4,18 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
+import termios
 from pathlib import Path
 from typing import Any
 
+import cv2
 import jsonschema
 import pytest
 
+from brokers import eventually
 from command import NO_MIRROR, Outcome, arguments, environment, run, start
 from data import data, model, needs_data, needs_models
 from edge.payload import schemas
@@ -135,7 +140,7 @@ def test_a_model_of_another_kind(name: str, code: int, words: str) -> None:
 
 
 def test_a_model_that_is_nowhere_says_what_to_do() -> None:
-    outcome = run("run", "--camera", "scene", "--jsonl", "-", env=NO_MIRROR)
+    outcome = run("run", "--model", "movenet-multipose-lightning-f16", "--jsonl", "-", env=NO_MIRROR)
     refused(outcome, 69, "EDGE_POSE_MODEL_MIRROR", "--model FILE")
 
 
@@ -297,6 +302,46 @@ def test_a_stop_while_stdout_is_blocked_does_not_hang(tiny: Path) -> None:
     assert "output jsonl hangs" in err
 
 
+def test_a_recording_is_finished_although_stdout_is_blocked(tmp_path: Path, tiny: Path) -> None:
+    out = tmp_path / "out.mp4"
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    video = write_video(tmp_path / "v.mp4", 40)
+    words = ["run", "--camera", str(video), "--loop", "--model", str(tiny), "--jsonl", "-"]
+    command = subprocess.Popen(
+        arguments(*words, "--record", out), stdout=writer, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    os.close(writer)
+    eventually(lambda: fullness(reader) > 2000 and out.exists(), 60)
+    with pytest.raises(subprocess.TimeoutExpired):
+        command.wait(2)  # a pipe of one page takes no more
+    command.send_signal(signal.SIGTERM)
+    _, err = command.communicate(timeout=10)
+    os.close(reader)
+    assert command.returncode == 0, err
+    assert "output jsonl hangs" in err
+    assert "output record hangs" not in err
+    recorded = cv2.VideoCapture(str(out))  # a file that was not finished has no index, and cannot be read
+    assert recorded.get(cv2.CAP_PROP_FRAME_COUNT) > 10
+
+
+def fullness(pipe: int) -> int:
+    """Return how many bytes wait in a pipe."""
+    waiting = fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0")
+    return int.from_bytes(waiting, sys.byteorder)
+
+
+def test_a_model_that_cannot_be_used_is_refused_before_the_camera_is_asked(tmp_path: Path, tiny: Path) -> None:
+    truncated = tmp_path / "cut.tflite"
+    truncated.write_bytes(tiny.read_bytes()[:-200])
+    with socket.create_server(("127.0.0.1", 0)) as camera:
+        url = f"http://127.0.0.1:{camera.getsockname()[1]}/live"
+        refused(run("run", "--camera", url, "--model", truncated, "--jsonl", "-"), 78, "cut.tflite")
+        camera.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            camera.accept()
+
+
 def test_help_and_version_teach() -> None:
     assert run("--version").out.startswith("edge-pose 0.")
     text = run("run", "--help").out
@@ -327,5 +372,5 @@ def test_the_street_gives_175_valid_messages() -> None:
     assert sum(bool(message["poses"]) for message in found) > 30  # the people are small, most of the time too small
 
 
-def test_bench_without_a_model_says_what_to_do() -> None:
-    refused(run("bench", env=NO_MIRROR), 69, "model")
+def test_bench_of_a_model_that_is_nowhere_says_what_to_do() -> None:
+    refused(run("bench", "--model", "movenet-multipose-lightning-f16", env=NO_MIRROR), 69, "--model FILE")

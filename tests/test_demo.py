@@ -15,13 +15,14 @@ def test_the_demo_measures_poses_that_came_over_mqtt_and_leaves_a_picture(tmp_pa
     assert last.startswith("demo: ")
     people = float(last.split(" people per frame")[0].split()[-1])
     assert people >= 2
+    assert last.endswith(" people per frame (multipose-standin-f16)")
     image = cv2.imread(str(picture))
     assert image is not None
     assert image.shape == (720, 1280, 3)
 
 
-def test_a_demo_without_a_model_says_what_the_agent_says() -> None:
-    outcome = run("demo", "--seconds", "1", env=NO_MIRROR)
+def test_a_demo_of_a_model_that_is_nowhere_says_what_a_run_says() -> None:
+    outcome = run("demo", "--seconds", "1", "--model", "movenet-multipose-lightning-f16", env=NO_MIRROR)
     assert outcome.code == 69
     (line,) = outcome.error_lines()
     assert "EDGE_POSE_MODEL_MIRROR" in line
@@ -32,3 +33,13 @@ def test_a_demo_whose_picture_has_no_folder_says_so_before_it_starts(tmp_path: P
     assert outcome.code == 69
     assert "none" in outcome.error_lines()[0]
     assert "messages" not in outcome.out
+
+
+def test_a_demo_with_no_network_finds_people_with_the_starter_and_says_so() -> None:
+    outcome = run("demo", "--seconds", "4", env=NO_MIRROR)
+    assert outcome.code == 0, outcome.err
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("'starter' from the package is used, which finds fewer people; ")
+    last = outcome.out.splitlines()[-1]
+    assert last.endswith(" people per frame (starter)")
+    assert float(last.split(" people per frame")[0].split()[-1]) >= 3

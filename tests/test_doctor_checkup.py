@@ -26,7 +26,8 @@ def tree(root: Path) -> list[str]:
 def sick(tmp_path: Path) -> Host:
     """A Pi on which hardly anything is right."""
     files: dict[str, str | None] = {
-        "etc/edge-pose/edge-pose.toml": '[mqtt]\nurl = "mqtt://hall.local"\n[camera]\nsource = "/dev/v4l/by-id/gone"\n',
+        "etc/edge-pose/edge-pose.toml": '[mqtt]\nurl = "mqtt://hall.local"\n[camera]\nsource = "/dev/v4l/by-id/gone"\n'
+        '[model]\nname = "movenet-multipose-lightning-f16"\n',
         "etc/os-release": 'PRETTY_NAME="Raspbian GNU/Linux 11 (bullseye)"\nVERSION_CODENAME=bullseye\n',
         "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4",
         "proc/cmdline": "cgroup_disable=memory",

@@ -112,7 +112,7 @@ def test_a_model_of_another_content_is_told(tmp_path: Path) -> None:
 def test_a_missing_model_is_looked_for_where_the_service_keeps_it(tmp_path: Path) -> None:
     host = machine(tmp_path, {CONFIG: ""}, environ={"HOME": "/root", "EDGE_POSE_CACHE": "/elsewhere"})
     found = model_of(host)
-    assert found.state == "problem"
+    assert found.state == "warning"
     assert str(tmp_path / "var/cache/edge-pose") in found.found
     cache = f"CACHE_DIRECTORY={tmp_path}/var/cache/edge-pose"
     assert found.fix.startswith(f"sudo -u edge-pose env -C / {cache} edge-pose models fetch ")
@@ -135,9 +135,32 @@ def test_an_unknown_model_is_a_problem(tmp_path: Path) -> None:
     assert "no-such-model" in found.found
 
 
-def test_a_mirror_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
-    host = machine(tmp_path, environ={"EDGE_POSE_MODEL_MIRROR": "/nonexistent"})
-    assert model_of(host).state == "problem"
+def test_a_mirror_that_is_not_there_is_told_with_the_model_that_a_run_takes_instead(tmp_path: Path) -> None:
+    host = machine(tmp_path, environ={"EDGE_POSE_MODEL_MIRROR": f"{tmp_path}/gone"})
+    found = model_of(host)
+    assert found.state == "warning"
+    assert found.found.startswith(f"EDGE_POSE_MODEL_MIRROR: {tmp_path}/gone is not a folder")
+    assert "takes 'starter'" in found.found
+
+
+def test_a_default_that_is_missing_is_no_problem_while_the_starter_is_there(tmp_path: Path) -> None:
+    found = model_of(written(tmp_path, ""))
+    assert (found.state, found.subject) == ("warning", "movenet-multipose-lightning-f16")
+    assert found.found.endswith("a run fetches it when it starts, else takes 'starter', which finds fewer people")
+    assert found.fix.endswith("edge-pose models fetch movenet-multipose-lightning-f16")
+
+
+@pytest.mark.parametrize("key", ['name = "movenet-multipose-lightning-f16"', 'delegate = "edgetpu"'])
+def test_a_missing_model_that_nothing_may_replace_is_a_problem(tmp_path: Path, key: str) -> None:
+    found = model_of(written(tmp_path, f"[model]\n{key}\n"))
+    assert found.state == "problem"
+    assert "starter" not in found.found
+
+
+def test_the_starter_by_name_is_verified_in_the_package(tmp_path: Path) -> None:
+    found = model_of(written(tmp_path, '[model]\nname = "starter"\n'))
+    assert (found.state, found.subject) == ("ok", "starter")
+    assert found.found.endswith("starter.tflite, verified")
 
 
 # Broker

@@ -12,16 +12,19 @@ import pytest
 from msgspec.structs import replace
 
 from archives import tar_gz
-from certificates import NEW_KEY, Identity, needs_openssl, openssl
-from command import environment
+from brokers import eventually
+from certificates import LATER, NEW_KEY, PAST, RECENT, SOON, Authority, Identity, needs_openssl, openssl
+from command import environment, run, start
 from edge.errors import ConfigError, UnavailableError, UsageError
 from edge.models.fetch import Fetcher
 from edge.models.files import expected_digest, find, model_row, resolve
 from edge.models.manifest import Manifest, ModelEntry
 from edge.models.mirror import known_models
 from edge.models.places import Places
-from edge.models.web import Patience
+from edge.models.web import Patience, TransferError
 from http_server import FaultyServer, cut, file, redirect, serving, stall, status
+from tiny_models import echo_model
+from videos import write_video
 
 CONTENT = b"TFL3" + bytes(range(251)) * 800
 OTHER = b"TFL3" + bytes(range(251))[::-1] * 800
@@ -313,6 +316,30 @@ def test_all_means_every_model_whose_digest_is_known(server: FaultyServer, where
     assert [row.entry.name for row in rows] == ["own"]
 
 
+def test_of_a_bundled_model_there_is_nothing_to_fetch(server: FaultyServer, tmp_path: Path) -> None:
+    (tmp_path / "own.tflite").write_bytes(CONTENT)
+    where = Places(None, tmp_path / "cache", server.url, package=tmp_path)
+    model = replace(entry(""), bundled=True)
+    (row,) = Fetcher(where, patience=QUICK).fetch_all(["own"], Manifest("own", {"own": model}))
+    assert (row.state, row.path) == ("here", tmp_path / "own.tflite")
+    (tmp_path / "own.tflite").write_bytes(OTHER)
+    (row,) = Fetcher(where, patience=QUICK).fetch_all(["own"], Manifest("own", {"own": model}))
+    assert (row.state, row.path) == ("failed", None)
+    assert row.problem.endswith(": wrong digest): install edge-pose again")
+    assert not where.cache.exists()
+    assert not server.requests
+
+
+@pytest.mark.parametrize(("answer", "hope"), [(None, "later"), (status(404), "none"), (file(OTHER), "none")])
+def test_a_failure_tells_whether_the_network_may_mend_it(
+    server: FaultyServer, where: Places, answer: Callable[..., None] | None, hope: str
+) -> None:
+    url = f"{CLOSED}/m" if answer is None else server.on("/m", answer)
+    with pytest.raises(TransferError) as caught:
+        fetch(entry(url), where)
+    assert caught.value.hope == hope
+
+
 def test_a_wrong_way_to_ask_is_refused_before_anything_is_fetched(where: Places) -> None:
     manifest, fetcher = Manifest("own", {"own": entry("")}), Fetcher(where)
     with pytest.raises(UsageError, match="names or --all"):
@@ -379,6 +406,29 @@ def test_a_download_that_is_killed_goes_on_the_next_time(
     assert server.ranges("/m") == [None, "bytes=70000-"]
 
 
+def test_a_run_that_is_stopped_while_it_fetches_its_model_ends_at_once_and_goes_on_the_next_time(
+    server: FaultyServer, tmp_path: Path
+) -> None:
+    content = echo_model(tmp_path / "tiny.tflite", height=64, width=96).read_bytes()
+    keys = {"file": "own.tflite", "kind": "multipose", "licence": "none", "sha256": sha256(content)}
+    table = "\n".join(['default = "own"', "[own]", *(f'{key} = "{value}"' for key, value in keys.items())])
+    url = server.on("/models.toml", file(table.encode())).removesuffix("/models.toml")
+    server.on("/own.tflite", stall(content, 300), file(content))
+    cache = tmp_path / "cache"
+    env = {"EDGE_POSE_MODEL_MIRROR": url, "EDGE_POSE_CACHE": str(cache)}
+    words = ["run", "--camera", str(write_video(tmp_path / "v.mp4", 3)), "--jsonl", "-", "--no-pace"]
+    command = start(*words, env=env)
+    eventually(lambda: (cache / "own.tflite.part").exists() and (cache / "own.tflite.part").stat().st_size == 300, 60)
+    command.terminate()
+    out, err = command.communicate(timeout=10)
+    assert (command.returncode, out) == (0, "")
+    assert "Traceback" not in err
+    assert not (cache / "own.tflite").exists()
+    done = run(*words, env=env)
+    assert (done.code, len(done.out.splitlines())) == (0, 3), done.err
+    assert server.ranges("/own.tflite") == [None, "bytes=300-"]
+
+
 def test_of_two_processes_one_fetches_and_the_other_waits_and_finds_it(server: FaultyServer, where: Places) -> None:
     url = server.on("/m", stall(CONTENT, 70_000), status(500))
     with process(url, where) as first:
@@ -429,6 +479,27 @@ def test_a_server_whose_certificate_is_not_trusted_is_refused_until_it_is(localh
         with process(url, where, env={"SSL_CERT_FILE": str(localhost.cert)}) as trusted:
             read_until(trusted, "path")
     assert (where.cache / "own.tflite").read_bytes() == CONTENT
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    ("begin", "end", "hope"), [(SOON, LATER, "later"), (PAST, RECENT, "later"), (PAST, LATER, "none")]
+)
+def test_a_certificate_of_another_time_may_be_good_once_the_clock_is_set(
+    tmp_path: Path, begin: str, end: str, hope: str
+) -> None:
+    authority = Authority(tmp_path)
+    name = "another.host" if hope == "none" else "localhost"
+    code = (
+        "import sys; from edge.models.web import *\n"
+        "try: open_url(sys.argv[1], {}, Patience())\n"
+        "except TransferError as error: print(error.hope, error)"
+    )
+    with serving(authority.sign(name, begin, end)) as server:
+        trusting = environment({"SSL_CERT_FILE": str(authority.cert)})
+        words = [sys.executable, "-c", code, f"{server.url}/m"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, env=trusting)
+    assert done.stdout.startswith(f"{hope} {server.url}/m: certificate refused (")
 
 
 @needs_openssl

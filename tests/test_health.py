@@ -182,3 +182,24 @@ def test_another_trouble_within_one_outage_is_told_too(caplog: pytest.LogCapture
     assert [record.getMessage() for record in caplog.records] == [
         "camera: is frozen; it will be tried again", "camera: still shows the same picture; it will be tried again",
     ]  # fmt: skip
+
+
+def test_a_model_that_stands_in_for_another_is_degraded_with_its_name_while_all_else_is_well() -> None:
+    told = Told()
+    trouble = "starter in place of the default, which could not be had"
+    health = Health(ORIGIN, told, lambda: DropCounts(camera=0, outputs={}), interval_s=10, model_trouble=trouble)
+    health.start()
+    health.camera_up()
+    health.result(result(pose()), (1,))
+    health.camera_lost("unplugged")
+    health.camera_up()
+    health.engine_state("cpu", "the Edge TPU is away")
+    health.result(result(pose()), (1,))
+    health.engine_state("edgetpu", "")
+    health.result(result(pose()), (1,))
+    model = ("degraded", f"model: {trouble}")
+    assert told.states() == [
+        ("degraded", "starting"), model, ("degraded", "camera: unplugged"),
+        ("degraded", "engine: the Edge TPU is away"), model,
+    ]  # fmt: skip
+    assert told.people()[-1] == (1, [1])

@@ -41,9 +41,9 @@ def test_an_edge_tpu_model_names_its_twin_for_the_processor() -> None:
     assert manifest.entry(entry.cpu_twin).delegate == ""
 
 
-def test_every_model_has_a_url_or_a_source_a_licence_and_unless_it_is_not_to_be_run_a_digest() -> None:
+def test_every_model_has_an_origin_a_licence_and_unless_it_is_not_to_be_run_a_digest() -> None:
     for entry in load_manifest().entries.values():
-        assert entry.source or entry.url.startswith("https://")
+        assert entry.bundled or entry.source or entry.url.startswith("https://")
         assert entry.licence == "Apache-2.0"
         assert len(entry.digest) > len("git_blob:") or entry.kind == "savedmodel"
 
@@ -132,7 +132,7 @@ def test_an_unknown_model_is_answered_with_the_nearest_and_all_known_names() -> 
     with pytest.raises(UnavailableError) as caught:
         load_manifest().entry("movenet-multipose-lightning-fp16")
     assert "(did you mean 'movenet-multipose-lightning-f16'?)" in str(caught.value)
-    assert "known: movenet-multipose-lightning-f16, movenet-singlepose-lightning-int8, " in str(caught.value)
+    assert "known: movenet-multipose-lightning-f16, starter, movenet-singlepose-lightning-int8, " in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -250,3 +250,21 @@ def test_a_source_that_the_mirror_replaces_is_the_one_that_is_used(tmp_path: Pat
 def test_a_derived_model_that_cannot_be_made_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     (line,) = problems(tmp_path, GOOD + text)
     assert line == f"{tmp_path}/models.toml: {complaint}"
+
+
+def test_only_what_came_with_the_program_is_bundled(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, GOOD + "bundled = true")
+    assert line == (
+        f"{tmp_path}/models.toml: own.bundled: only what came with the program is: put the file into the mirror or "
+        "the cache"
+    )
+    assert load_manifest(mirror(tmp_path, GOOD + "bundled = false")).entry("own").bundled is False
+    line, _ = problems(tmp_path, GOOD + "bundled = 1")
+    assert line.startswith(f"{tmp_path}/models.toml: own.bundled: expected true or false")
+
+
+def test_a_bundled_model_needs_no_other_origin() -> None:
+    bundled = [entry for entry in load_manifest().entries.values() if entry.bundled]
+    assert bundled
+    for entry in bundled:
+        assert (entry.url, entry.member, entry.derived_from) == ("", "", "")

@@ -307,3 +307,50 @@ def test_the_default_of_the_real_mirror_resolves(tmp_path: Path) -> None:
     assert model.path.parent == where.mirror
     assert model.entry is not None
     assert model.entry.kind == "multipose"
+
+
+# Models that came with the program
+
+
+def bundled(digest: str = hashlib.sha256(CONTENT).hexdigest()) -> Manifest:
+    entry = ModelEntry(name="box", file="box.tflite", kind="heads", licence="MIT", sha256=digest, bundled=True)
+    return Manifest("box", {"box": entry})
+
+
+@pytest.fixture
+def packed(where: Places) -> Places:
+    """Places whose package has `box`."""
+    assert where.mirror is not None
+    package = where.mirror.parent / "package"
+    package.mkdir()
+    put(package, "box.tflite")
+    return Places(where.mirror, where.cache, package=package)
+
+
+def test_a_bundled_model_is_used_in_the_package_whatever_lies_elsewhere(packed: Places) -> None:
+    put(packed.mirror, "box.tflite", OTHER)
+    put(packed.cache, "box.tflite", OTHER)
+    model = resolve("box", bundled(), packed)
+    assert (model.source, model.path) == ("package", packed.package / "box.tflite")
+    row = model_row("box", bundled(), packed)
+    assert (row.state, row.source, row.path, row.size_bytes) == ("ok", "package", model.path, len(CONTENT))
+
+
+@pytest.mark.parametrize(
+    ("content", "state"), [(None, "missing"), (OTHER, "wrong digest"), (CONTENT[:-1], "wrong digest")]
+)
+def test_a_bundled_model_that_is_no_good_is_neither_used_nor_looked_for_elsewhere(
+    packed: Places, content: bytes | None, state: str
+) -> None:
+    path = packed.package / "box.tflite"
+    path.unlink() if content is None else path.write_bytes(content)
+    put(packed.cache, "box.tflite")
+
+    def fetch(entry: ModelEntry) -> Path:
+        raise AssertionError(entry)
+
+    with pytest.raises(UnavailableError) as caught:
+        resolve("box", bundled(), packed, fetch=fetch)
+    assert str(caught.value) == (
+        f"model 'box' comes with the program, and its file is no good ({path}: {state}): install edge-pose again"
+    )

@@ -1,19 +1,26 @@
 """The whole agent against a real broker: what a dashboard sees over a run's life."""
 
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from brokers import ANONYMOUS, Ear, Mosquitto, eventually, needs_mosquitto
-from command import start
+from command import NO_MIRROR, arguments, environment, start
+from edge.payload import schemas
 from tiny_models import echo_model
 from videos import write_video
 
 pytestmark = needs_mosquitto
+
+WAIT_S = 60.0
+"""For whatever has to happen, on a machine that may have much else to do."""
 
 
 @pytest.fixture
@@ -100,3 +107,133 @@ def test_a_video_that_ends_says_so(broker: Mosquitto, tiny: Path) -> None:
         _, err = command.communicate(timeout=20)
         assert command.returncode == 0, err
         eventually(lambda: states(ear)[-1:] == [("offline", "ended")])
+
+
+def test_two_devices_of_one_name_both_say_so_and_both_go_on(broker: Mosquitto, tiny: Path, tmp_path: Path) -> None:
+    broker.start()
+    logs, files = ([tmp_path / f"{number}.{kind}" for number in (1, 2)] for kind in ("log", "jsonl"))
+    commands = []
+    for log, file in zip(logs, files, strict=True):
+        with log.open("w") as stderr:
+            started = arguments(*words(broker, tiny, "--jsonl", str(file)))
+            commands.append(subprocess.Popen(started, stderr=stderr, env=environment()))
+    for log in logs:
+        eventually(partial(says, log, "another agent is called edge-pose/hall too"), WAIT_S)
+    for file in files:
+        eventually(partial(has_grown, file, lines(file) + 5), WAIT_S)
+    for command in commands:
+        command.terminate()
+        assert command.wait(10) == 0
+
+
+def test_a_camera_that_never_appears_is_named_and_waited_for(broker: Mosquitto, tiny: Path) -> None:
+    broker.start()
+    camera = "/dev/v4l/by-id/usb-Acme_Cam_7-video-index0"
+    with Ear(broker.port, "edge-pose/hall/+") as ear:
+        command = start(*words(broker, tiny, "--camera", camera))
+        eventually(lambda: len(ear.of("health")) >= 2, WAIT_S)
+        command.terminate()
+        _, err = command.communicate(timeout=10)
+        assert command.returncode == 0, err
+        assert err.count(f"camera: {camera} is not there; it will be tried again") == 1
+        assert states(ear)[-2] == ("degraded", f"camera: {camera} is not there")
+        assert {message["count"] for message in ear.of("people")} == {None}
+        assert ear.of("pose") == []
+
+
+def test_a_config_that_is_deleted_while_it_runs_changes_nothing(broker: Mosquitto, tiny: Path, tmp_path: Path) -> None:
+    broker.start()
+    config = tmp_path / "own.toml"
+    config.write_text('[camera]\nname = "front"\n')
+    with Ear(broker.port, "edge-pose/hall/+") as ear:
+        command = start(*words(broker, tiny, "--config", str(config)))
+        eventually(lambda: is_online(ear), WAIT_S)
+        config.unlink()
+        seen = len(ear.of("pose"))
+        eventually(lambda: len(ear.of("pose")) > seen + 20, WAIT_S)
+        command.terminate()
+        _, err = command.communicate(timeout=10)
+        assert command.returncode == 0, err
+        assert {message["camera"] for message in ear.of("pose")} == {"front"}
+
+
+def test_a_broker_that_stops_reading_does_not_slow_a_run_or_its_end(
+    broker: Mosquitto, tiny: Path, tmp_path: Path
+) -> None:
+    broker.start()
+    file = tmp_path / "p.jsonl"
+    with Ear(broker.port, "edge-pose/hall/+") as ear:
+        command = start(*words(broker, tiny, "--jsonl", str(file)))
+        eventually(lambda: is_online(ear), WAIT_S)
+    broker.signal(signal.SIGSTOP)
+    seen = lines(file)
+    eventually(lambda: lines(file) > seen + 50, WAIT_S)
+    command.terminate()
+    _, err = command.communicate(timeout=10)
+    assert command.returncode == 0, err
+
+
+def test_a_recording_whose_folder_goes_away_ends_and_poses_go_on(broker: Mosquitto, tiny: Path, tmp_path: Path) -> None:
+    broker.start()
+    usb = tmp_path / "usb"
+    usb.mkdir()
+    with Ear(broker.port, "edge-pose/hall/+") as ear:
+        command = start(*words(broker, tiny, "--record", str(usb / "out.mp4")))
+        eventually(lambda: is_online(ear) and any(usb.iterdir()), WAIT_S)
+        shutil.rmtree(usb)
+        seen = len(ear.of("pose"))
+        eventually(lambda: len(ear.of("pose")) > seen + 30, WAIT_S)
+        command.terminate()
+        _, err = command.communicate(timeout=10)
+        assert command.returncode == 0, err
+        assert err.count("recording ends: No such file or directory; the run goes on") == 1
+        assert states(ear)[-2:] == [("online", ""), ("offline", "stopped")]
+
+
+def test_a_disk_that_takes_nothing_more_ends_the_recording_and_poses_go_on(
+    broker: Mosquitto, tiny: Path, tmp_path: Path
+) -> None:
+    broker.start()
+    out = tmp_path / "out.mp4"
+    with Ear(broker.port, "edge-pose/hall/+") as ear:
+        limited = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *arguments(*words(broker, tiny, "--record", str(out)))]
+        command = subprocess.Popen(limited, stderr=subprocess.PIPE, text=True, env=environment())
+        eventually(lambda: is_online(ear) and out.exists(), WAIT_S)
+        seen = len(ear.of("pose"))
+        eventually(lambda: len(ear.of("pose")) > seen + 30, WAIT_S)
+        command.terminate()
+        _, err = command.communicate(timeout=10)
+        assert command.returncode == 0, err
+        assert err.count("recording ends") == 1
+        assert states(ear)[-2:] == [("online", ""), ("offline", "stopped")]
+
+
+def lines(file: Path) -> int:
+    return len(file.read_bytes().splitlines()) if file.exists() else 0
+
+
+def has_grown(file: Path, count: int) -> bool:
+    return lines(file) > count
+
+
+def says(log: Path, text: str) -> bool:
+    return text in log.read_text()
+
+
+def test_a_run_that_has_no_default_model_names_the_starter_in_every_message(broker: Mosquitto) -> None:
+    broker.start()
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    with Ear(broker.port, "edge-pose/hall/+") as ear:
+        command = start(
+            "run", "--camera", "scene", "--mqtt", url, "--set", "device.name=hall", "--set", "health.interval_s=1",
+            env=NO_MIRROR,
+        )  # fmt: skip
+        reason = "model: starter in place of the default, which could not be had"
+        eventually(lambda: ear.of("health") and states(ear)[-1:] == [("degraded", reason)])
+        command.terminate()
+        _, err = command.communicate(timeout=10)
+    assert command.returncode == 0, err
+    assert {message["model"] for topic in ("pose", "health") for message in ear.of(topic)} == {"starter"}
+    for topic in ("pose", "health", "status"):
+        jsonschema.validate(ear.of(topic)[-1], schemas()[topic])
+    assert ear.of("people")[0]["count"] is None

@@ -38,6 +38,7 @@ def test_a_size_that_is_none_is_one_line_and_64(nobody: list[str | Path], size: 
     done = use("model_table", *nobody, f"own.tflite@{size}")
     assert (done.code, len(done.err.splitlines())) == (64, 1)
     assert f"'{size}'" in done.err
+    assert "auto" not in done.err
     assert "HxW" in done.err
 
 

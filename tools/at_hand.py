@@ -25,12 +25,9 @@ def default_model() -> Path | None:
 def parse_size(text: str) -> tuple[int, int]:
     """Parse `HxW`, as the product does, into (width, height). Raises argparse.ArgumentTypeError."""
     try:
-        size = config_schema.parse_size(text)
+        return config_schema.parse_fixed_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if size is None:
-        raise argparse.ArgumentTypeError("expected HxW such as 256x448, height first")
-    return size
 
 
 def show_progress(done: int, total: int, label: str = "") -> None:

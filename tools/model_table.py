@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 from at_hand import parse_size, show_progress
 from command_line import Parser, run
 from evaluation.annotations import Annotations, load_annotations, require_images
@@ -32,7 +33,7 @@ from evaluation.prediction import predict, read_image
 
 from edge.decode import Decoder
 from edge.engine.litert import LiteRtEngine
-from edge.errors import UsageError
+from edge.errors import InputError, UsageError
 from edge.frame import Frame
 from edge.models.fetch import Fetcher
 from edge.models.files import is_path, places, resolve, resolve_file
@@ -96,30 +97,52 @@ def main() -> None:
     cv2.setNumThreads(1)  # as the product has it
     annotations = load_annotations(options.annotations)
     require_images(annotations, options.images)
-    candidates = [_candidate(name, size) for name, size in options.models]
+    candidates = [find_candidate(name, size) for name, size in options.models]
     for candidate in candidates:
         candidate.engine(threads=1).close()  # what cannot be compared is told before anything takes time
     rows = [_facts(candidate, annotations, options.images) for candidate in candidates]
-    read = (read_image(options.images / image.file_name) for image in annotations.images)
-    frames = list(itertools.islice((frame for frame in read if frame is not None), PICTURES))
+    frames = pictures(annotations, options.images)
     for threads in THREADS:
         for row, (ms, ratio) in zip(rows, race(candidates, threads, frames), strict=True):
             row[f"ms_{threads}"], row[f"ratio_{threads}"] = round(ms, 2), round(ratio, 2)
     print(json.dumps(rows, indent=2) if options.json else markdown(rows))
 
 
+def pictures(annotations: Annotations, folder: Path) -> list[Frame]:
+    """Return the first pictures that can be read, to run models on. Raises InputError when none can."""
+    read = (read_image(folder / image.file_name) for image in annotations.images)
+    frames = list(itertools.islice((frame for frame in read if frame is not None), PICTURES))
+    if not frames:
+        raise InputError(
+            f"{folder}: none of the {len(annotations.images)} images of {annotations.path.name} can be read"
+        )
+    return frames
+
+
 def race(candidates: Sequence[Candidate], threads: int, frames: Sequence[Frame]) -> list[tuple[float, float]]:
     """Run all in turn, round by round; return each one's median time in ms and its ratio to the first's."""
-    racers = [Racer(candidate, threads, frames) for candidate in candidates]
-    rounds: list[list[float]] = []
-    for number in range(ROUNDS + WARM_UP):
-        rounds.append([racer.run_ms(number) for racer in racers])
-        show_progress(number + 1, ROUNDS + WARM_UP, f"time, {threads} thread{'s'[: threads > 1]}")
-    times = list(zip(*rounds[WARM_UP:], strict=True))
+    times = rounds_ms(candidates, threads, frames)
     return [
         (statistics.median(mine), statistics.median(a / b for a, b in zip(mine, times[0], strict=True)))
         for mine in times
     ]
+
+
+def rounds_ms(
+    candidates: Sequence[Candidate], threads: int, frames: Sequence[Frame], *, rounds: int = ROUNDS
+) -> list[tuple[float, ...]]:
+    """Run all in turn, round by round; return each one's times in ms, one per round.
+
+    The order changes from round to round: who runs after a large model finds the caches empty.
+    """
+    racers = [Racer(candidate, threads, frames) for candidate in candidates]
+    times: list[list[float]] = []
+    random = np.random.default_rng(0)
+    for number in range(rounds + WARM_UP):
+        took_ms = {int(at): racers[at].run_ms(number) for at in random.permutation(len(racers))}
+        times.append([took_ms[at] for at in range(len(racers))])
+        show_progress(number + 1, rounds + WARM_UP, f"time, {threads} thread{'s'[: threads > 1]}")
+    return list(zip(*times[WARM_UP:], strict=True))
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
@@ -147,18 +170,23 @@ def split_size(text: str) -> tuple[str, tuple[int, int] | None]:
     return text, None
 
 
-def _points(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"  # None: nobody of that size is annotated
+def find_candidate(name: str | None, size: tuple[int, int] | None) -> Candidate:
+    """Return a model by its file or name, None for the manifest's default; it is fetched or made if need be.
 
-
-def _candidate(name: str, size: tuple[int, int] | None) -> Candidate:
-    if is_path(name):
+    Raises:
+        EdgeError: it cannot be had.
+    """
+    if name is not None and is_path(name):
         found = resolve_file(Path(name))
     else:
         where = places(os.environ)
         fetch = Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch
         found = resolve(name, known_models(where), where, fetch=fetch)
     return Candidate(found.name, found.path, size)
+
+
+def _points(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"  # None: nobody of that size is annotated
 
 
 def _facts(candidate: Candidate, annotations: Annotations, folder: Path) -> dict[str, Any]:

@@ -51,7 +51,17 @@ class Sighting:
 def main() -> None:
     """Score the model at every size and print a table, or JSON."""
     options = _options()
-    figures = [score(options, size) for size in options.size]
+    figures = [
+        score(
+            options.model,
+            size,
+            frames=options.frames,
+            seed=options.seed,
+            min_score=options.min_score,
+            save=options.save,
+        )
+        for size in options.size
+    ]
     if options.json:
         print(json.dumps(figures, indent=2))
     else:
@@ -62,29 +72,50 @@ def main() -> None:
             sys.exit(f"{figure['size']}: less than {least:g} % are found")
 
 
-def score(options: argparse.Namespace, size: tuple[int, int]) -> dict[str, Any]:
-    """Run the model with an input of `size` (width, height) over the scene."""
-    scene = Scene(seed=options.seed)
-    engine = LiteRtEngine(options.model, name=options.model.stem, threads=2, input_size=size)
+def score(
+    model: Path,
+    size: tuple[int, int],
+    *,
+    frames: int,
+    seed: int = 0,
+    min_score: float = 0.2,
+    save: Path | None = None,
+) -> dict[str, Any]:
+    """Run a model with an input of `size` (width, height) over the scene. Raises EdgeError.
+
+    Args:
+        model: the file.
+        size: of the input; a model of fixed size has to have it.
+        frames: how many frames, every seventh of the scene.
+        seed: of the scene.
+        min_score: of a pose to count.
+        save: folder for every frame with what was found in it.
+
+    Returns:
+        `size` (HxW), `people` who count, `found` of them (0..1, None when nobody counts), the same `by_height` in
+        parts of the frame, and `poses_per_frame`.
+    """
+    scene = Scene(seed=seed)
+    engine = LiteRtEngine(model, name=model.stem, threads=2, input_size=size)
     maker = InputMaker(size, engine.spec.input_dtype, engine.spec.input_codes)
     sightings: list[Sighting] = []
     decoder, published = Decoder(), 0
-    for done in range(options.frames):
+    for done in range(frames):
         image, people = scene.draw(done * STEP)
         made = maker.make(Frame(image, done, 0.0, 0.0, 0.0))
         outputs = engine.run(made.tensor)
-        poses = decoder.decode(engine.spec, outputs, made.letterbox, min_score=options.min_score)
+        poses = decoder.decode(engine.spec, outputs, made.letterbox, min_score=min_score)
         seen = _sightings(people, poses, scene.size)
         sightings += seen
         published += len(poses)
-        if options.save:
-            _save(options.save / f"{size[1]}x{size[0]}_{done * STEP:06}.png", image, people, poses)
-        show_progress(done + 1, options.frames, f"{size[1]}x{size[0]}")
+        if save:
+            _save(save / f"{size[1]}x{size[0]}_{done * STEP:06}.png", image, people, poses)
+        show_progress(done + 1, frames, f"{size[1]}x{size[0]}")
     engine.close()
     return {
         "size": f"{size[1]}x{size[0]}",
         **_summary(sightings),
-        "poses_per_frame": round(published / options.frames, 2),
+        "poses_per_frame": round(published / frames, 2),
     }
 
 

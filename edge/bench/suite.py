@@ -66,7 +66,7 @@ def run_bench(
     Args:
         options: what to measure.
         tell: takes a line of progress now and then; None: to stderr.
-        fetch: see `model_files.resolve`; asked for the model by name, or for the default where no model is here.
+        fetch: see `model_files.resolve`; asked for the model by name.
         environ: names the folders of models; None: this process's environment.
 
     Raises:
@@ -75,7 +75,7 @@ def run_bench(
     """
     tell = tell or _to_stderr
     machine = describe_machine()  # its load is that of the others, before ours begins
-    found = _models(options.model, places(os.environ if environ is None else environ), fetch)
+    found = _models(options.model, places(os.environ if environ is None else environ), fetch, tell)
     with tempfile.TemporaryDirectory(prefix="edge-pose-bench-") as folder:
         base = Job(task="", folder=folder, frames=50 if options.quick else 175)
         usable, left_out = _loadable(found, base, must=options.model is not None)
@@ -99,8 +99,8 @@ def run_bench(
     }
 
 
-def _models(model: str | None, where: Places, fetch: Fetch | None) -> list[tuple[str, Path]]:
-    """Return (name, file) of what was asked for, else of every model that is here."""
+def _models(model: str | None, where: Places, fetch: Fetch | None, tell: Tell) -> list[tuple[str, Path]]:
+    """Return (name, file) of what was asked for, else of every model that is here; say where the default is not."""
     if model is not None and is_path(model):
         found = resolve_file(Path(model))
         return [(found.name, found.path)]
@@ -109,6 +109,8 @@ def _models(model: str | None, where: Places, fetch: Fetch | None) -> list[tuple
     usable = [row for row in rows if row.state == "ok" and row.entry.kind != SOURCE_KIND]
     here = [(row.entry.name, row.path) for row in usable if row.path is not None]
     if here:
+        if manifest.default not in dict(here):
+            tell(f"the default, {manifest.default}, is not here: edge-pose models fetch {manifest.default}")
         return here
     found = resolve(model, manifest, where, fetch=fetch)
     return [(found.name, found.path)]

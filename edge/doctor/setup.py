@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.choice import NOWHERE, STARTER
 from edge.config import Config, load
 from edge.doctor.finding import Finding, ok, problem, unknown, warning
 from edge.doctor.host import Host
-from edge.errors import ConfigError, EdgeError, InputError
+from edge.errors import ConfigError, EdgeError, InputError, UnavailableError
 from edge.models.files import model_row, resolve_file
 from edge.models.manifest import load_manifest
 from edge.models.places import Places, places
@@ -102,9 +103,24 @@ def check_model(host: Host, setup: Setup) -> Finding:
     try:
         if file:
             return ok("model", str(resolve_file(Path(file)).path), file)
-        return _check_named(host, setup, name)
+        return _check_named(host, setup, name) if name else _check_default(host, setup)
     except EdgeError as error:
         return problem("model", str(error).splitlines()[0], "edge-pose models list", file or name)
+
+
+def _check_default(host: Host, setup: Setup) -> Finding:
+    """See whether the default is here; where it cannot be had, a run takes the starter. Raises EdgeError."""
+    try:
+        found = _check_named(host, setup, "")
+    except UnavailableError as error:
+        found = problem("model", str(error), "edge-pose models list")
+    if found.state != "problem" or setup.config.model.delegate == "edgetpu":
+        return found
+    starter = model_row(STARTER, load_manifest(), NOWHERE)
+    if starter.state != "ok":
+        return found
+    text = f"{found.found}: a run fetches it when it starts, else takes '{STARTER}', which finds fewer people"
+    return warning("model", text, found.fix, found.subject)
 
 
 def _check_named(host: Host, setup: Setup, name: str) -> Finding:

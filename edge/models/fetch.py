@@ -11,13 +11,13 @@ from typing import Literal
 
 from edge.errors import EdgeError, UnavailableError, UsageError
 from edge.models.archive import ArchiveError, extract_member
-from edge.models.files import accept_digest, expected_digest, find
+from edge.models.files import accept_digest, expected_digest, find, resolve_bundled
 from edge.models.install import install, write_whole
 from edge.models.manifest import SOURCE_KIND, Manifest, ModelEntry
 from edge.models.part import Part
 from edge.models.places import MIRROR_VARIABLE, Places
 from edge.models.transfer import Progress, download, silent
-from edge.models.web import Patience, TransferError, shown_url
+from edge.models.web import Hope, Patience, TransferError, shown_url
 
 __all__ = ["FetchRow", "Fetcher"]
 
@@ -64,7 +64,7 @@ class Fetcher:
         self._on_progress = on_progress
 
     def fetch(self, entry: ModelEntry, *, accept: str = "") -> Path:
-        """Return the verified file of a model, after fetching it if need be.
+        """Return the verified file of a model, after fetching it if need be; of a bundled one the package's.
 
         A file in the cache that fails its digest is renamed to `….bad`. What a failed download has received stays
         as `….part`, and the next one goes on with it. A second process waits for the first.
@@ -74,10 +74,13 @@ class Fetcher:
             accept: sha256 to be trusted, for a model without a known digest; it is remembered in the cache.
 
         Raises:
-            UnavailableError: no source has it with the right digest, none is known, or the cache cannot be written.
+            UnavailableError: no source has it with the right digest, none is known, or the cache cannot be written;
+                a TransferError that tells whether another try can help where no source could be reached.
             UsageError: `accept` is no sha256, or the model's digest is known.
         """
         digest = _accepted(entry, accept) if accept else expected_digest(entry, self._where)
+        if entry.bundled:
+            return resolve_bundled(entry, self._where)
         final = self._where.cache / entry.file
         try:
             self._where.cache.mkdir(parents=True, exist_ok=True)
@@ -130,23 +133,25 @@ class Fetcher:
 
     def _bring(self, entry: ModelEntry, final: Path, digest: str) -> Path:
         """Put the verified file under its name, from the first source that has it."""
-        problems = []
+        problems: list[TransferError] = []
         for source in self._sources(entry):
             try:
                 candidate = self._candidate(source, entry, final, digest)
             except TransferError as error:
-                problems.append(str(error))
+                problems.append(error)
             else:
                 install(candidate, final)
                 _part(final).discard()
                 log.info("model %s: verified, kept as %s", entry.name, final)
                 return final
-        reasons = "; ".join(problems) or "no address is known for it"
+        reasons = "; ".join(map(str, problems)) or "no address is known for it"
+        hope: Hope = "later" if any(problem.hope == "later" for problem in problems) else "none"
         by_path = "" if entry.kind == SOURCE_KIND else ", or give a file: --model FILE.tflite"
-        raise UnavailableError(
+        raise TransferError(
             f"model '{entry.name}' cannot be fetched: {reasons}: try again later (edge-pose models fetch "
             f"{entry.name}), put {entry.file} into {final.parent}, name a folder or address that has it in "
-            f"{MIRROR_VARIABLE}{by_path}"
+            f"{MIRROR_VARIABLE}{by_path}",
+            hope,
         )
 
     def _make(self, entry: ModelEntry, final: Path) -> Path:

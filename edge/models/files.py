@@ -1,4 +1,4 @@
-"""Where a model's file lies on this machine: in the mirror, in the cache, or at a path; never unverified."""
+"""Where a model's file lies: in the package, in the mirror, in the cache, or at a path; by name never unverified."""
 
 import logging
 import re
@@ -24,10 +24,13 @@ __all__ = [
     "model_rows",
     "places",
     "resolve",
+    "resolve_bundled",
     "resolve_file",
 ]
 
 DigestState = Literal["ok", "missing", "unreadable", "wrong digest", "no digest"]
+Shelf = Literal["package", "mirror", "cache"]
+"""Where files by name lie."""
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ class ResolvedModel:
 
     name: str
     path: Path
-    source: Literal["mirror", "cache", "path"]
+    source: Shelf | Literal["path"]
     entry: ModelEntry | None = None
 
 
@@ -67,14 +70,14 @@ class ModelRow:
     is_default: bool
     digest: str
     state: DigestState
-    source: Literal["mirror", "cache"] | None = None
+    source: Shelf | None = None
     path: Path | None = None
     size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    source: Literal["mirror", "cache"]
+    source: Shelf
     path: Path
     state: DigestState
 
@@ -88,6 +91,8 @@ def resolve(
     name: str | None, manifest: Manifest, where: Places, *, fetch: Callable[[ModelEntry], Path] | None = None
 ) -> ResolvedModel:
     """Find the file of a model in the mirror, then in the cache, and verify its digest; else fetch it.
+
+    The file of a bundled model is in the package, and nowhere else.
 
     Args:
         name: name in the manifest; None or "" is the default.
@@ -106,6 +111,8 @@ def resolve(
             f"model '{entry.name}' is a SavedModel, from which models are converted: it cannot be run; "
             "see `edge-pose models list` for those that can"
         )
+    if entry.bundled:
+        return ResolvedModel(entry.name, resolve_bundled(entry, where), "package", entry)
     found: list[_Finding] = []
     for finding in _look(entry, where, expected_digest(entry, where)):
         if finding.state == "ok":
@@ -119,6 +126,21 @@ def resolve(
         f"model '{entry.name}' is not on this machine ({looked}): put {entry.file} into one of these "
         f"folders, name a folder that has it in {MIRROR_VARIABLE}, or give a file: --model FILE.tflite"
     )
+
+
+def resolve_bundled(entry: ModelEntry, where: Places) -> Path:
+    """Return the verified file of a model that came with the program.
+
+    Raises:
+        UnavailableError: it is not there, or not what it should be.
+    """
+    path = where.package / entry.file
+    if (state := _state(entry, entry.digest, path)) != "ok":
+        raise UnavailableError(
+            f"model '{entry.name}' comes with the program, and its file is no good ({path}: {state}): "
+            "install edge-pose again"
+        )
+    return path
 
 
 def resolve_file(path: Path) -> ResolvedModel:
@@ -194,6 +216,10 @@ def _acceptance(entry: ModelEntry, where: Places) -> Path:
 
 
 def _look(entry: ModelEntry, where: Places, digest: str) -> Iterator[_Finding]:
+    if entry.bundled:
+        path = where.package / entry.file
+        yield _Finding("package", path, _state(entry, digest, path))
+        return
     if where.mirror:
         path = where.mirror / entry.file
         yield _Finding("mirror", path, _state(entry, digest, path))

@@ -1,127 +1,21 @@
 """The manifest: which models can be asked for by name, and what their files must hold."""
 
-import hashlib
 import importlib.resources
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
-from msgspec import Meta, Struct
 from msgspec.structs import asdict, replace
 
 from edge.config_check import check_table, parse_toml, printable, read_toml, shown, suggestion
-from edge.config_schema import parse_size
 from edge.errors import ConfigError, UnavailableError
+from edge.models.entry import SOURCE_KIND, EntryTable, ModelEntry, check_url
 
 __all__ = ["MANIFEST_NAME", "SOURCE_KIND", "Manifest", "ModelEntry", "check_url", "lay_over", "load_manifest"]
 
 MANIFEST_NAME = "models.toml"
-SOURCE_KIND = "savedmodel"
-"""Not a model to run but what one is converted from."""
-
-
-def _check_file(name: str) -> None:
-    # Only a plain name can be joined to the mirror or the cache and stay inside it.
-    if not re.fullmatch(r"[\w][\w.+-]*", name, re.ASCII):
-        raise ValueError(f"must be a plain file name without a folder, got {shown(name)}")
-
-
-def check_url(url: str) -> None:
-    """Accept an http or https address that can be shown to anyone.
-
-    Raises:
-        ValueError: another scheme, no host, credentials, or what has to be written as %20 and so on; the text
-            does not repeat the address.
-    """
-    parts = urlsplit(url)
-    _ = parts.port  # raises ValueError for one that is no number
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an address that begins with https:// or http://")
-    if parts.username is not None:
-        raise ValueError("must not hold a user name or password: others could read them")
-    if not url.isascii() or any(character.isspace() for character in url):
-        raise ValueError("must be ASCII without spaces")
-
-
-def _check_member(name: str) -> None:
-    if name.startswith("/") or {"", ".", ".."} & set(name.split("/")):
-        raise ValueError(f"must be the path of a file inside the archive, got {shown(name)}")
-
-
-def _check_sha256(digest: str) -> None:
-    if not re.fullmatch("[0-9a-fA-F]{64}", digest):
-        raise ValueError("must be 64 hexadecimal digits")
-
-
-def _check_git_blob(digest: str) -> None:
-    if not re.fullmatch("[0-9a-fA-F]{40}", digest):
-        raise ValueError("must be 40 hexadecimal digits")
-
-
-def _check_derived_size(size: str) -> None:
-    if parse_size(size) is None:
-        raise ValueError("must be HxW, height first")
-
-
-class EntryTable(Struct, frozen=True, kw_only=True):
-    """The keys of one model's table in the manifest."""
-
-    file: Annotated[str, Meta(extra={"check": _check_file})]
-    kind: Literal["multipose", "singlepose", "heads", "savedmodel"]
-    licence: str
-    url: Annotated[str, Meta(extra={"check": check_url})] = ""
-    member: Annotated[str, Meta(extra={"check": _check_member})] = ""
-    sha256: Annotated[str, Meta(extra={"check": _check_sha256})] = ""
-    git_blob: Annotated[str, Meta(extra={"check": _check_git_blob})] = ""
-    delegate: Literal["edgetpu", ""] = ""
-    cpu_twin: str = ""
-    derived_from: str = ""
-    size: Annotated[str, Meta(extra={"check": _check_derived_size})] = ""
-
-
-class ModelEntry(EntryTable, frozen=True, kw_only=True):
-    """One model of the manifest.
-
-    Attributes:
-        name: what `--model` takes.
-        file: its file's name in a mirror and in the cache.
-        kind: `multipose` ([1, 6, 56]), `singlepose` ([1, 1, 17, 3]) or `heads` (the raw maps); `savedmodel` is
-            what models are converted from, and is not run.
-        licence: of the weights.
-        url: where it is published; empty if nowhere.
-        member: name inside the archive behind `url`; empty when `url` is the file itself.
-        sha256: digest of the file, or empty.
-        git_blob: the id that git gives the content, or empty: SHA-1 over "blob <size in bytes>", a zero byte
-            and the content. One of the two digests is always there, but for a `savedmodel`.
-        delegate: the accelerator it was compiled for; empty: none.
-        cpu_twin: name of the same model for the processor; empty: none.
-        derived_from: name of the singlepose model that it is made of on this machine; empty: it is published.
-        size: `HxW` of a derived model's input.
-        source: the entry that `derived_from` names.
-    """
-
-    name: str
-    source: "ModelEntry | None" = None
-
-    @property
-    def digest(self) -> str:
-        """What the file must hold, as `sha256:…` or `git_blob:…`, lower case; empty where nobody has told."""
-        if self.git_blob:
-            return f"git_blob:{self.git_blob}".lower()
-        return f"sha256:{self.sha256}".lower() if self.sha256 else ""
-
-    def digest_of(self, path: Path) -> str:
-        """Compute the digest of a file in the form of `digest`, sha256 where that is empty. Raises OSError."""
-        with path.open("rb") as file:
-            if not self.git_blob:
-                return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-            head = b"blob %d\0" % os.fstat(file.fileno()).st_size
-            content = hashlib.file_digest(file, lambda: hashlib.sha1(head, usedforsecurity=False))
-            return f"git_blob:{content.hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +47,7 @@ def load_manifest(mirror: Path | None = None) -> Manifest:
         UnavailableError: the mirror's manifest is there but cannot be read.
     """
     text = (importlib.resources.files("edge") / MANIFEST_NAME).read_text(encoding="utf-8")
-    manifest = lay_over(Manifest("", {}), text, MANIFEST_NAME)
+    manifest = _lay_over(Manifest("", {}), parse_toml(text), MANIFEST_NAME, is_own=True)
     if mirror is None:
         return manifest
     path = mirror / MANIFEST_NAME
@@ -184,7 +78,7 @@ def lay_over(under: Manifest, text: str, origin: str) -> Manifest:
     return _lay_over(under, tables, origin)
 
 
-def _lay_over(under: Manifest, tables: Mapping[str, Any], origin: str) -> Manifest:
+def _lay_over(under: Manifest, tables: Mapping[str, Any], origin: str, *, is_own: bool = False) -> Manifest:
     """Check the tables of one file and lay them over a manifest; `origin` begins every complaint."""
     problems: list[str] = []
     entries = dict(under.entries)
@@ -192,7 +86,7 @@ def _lay_over(under: Manifest, tables: Mapping[str, Any], origin: str) -> Manife
     for name, table in tables.items():
         if name == "default":
             continue
-        entry, complaints = _entry(name, table)
+        entry, complaints = _entry(name, table, is_own=is_own)
         problems += [f"{printable(name)}{text}" for text in complaints]
         if entry:
             entries[name] = entry
@@ -203,7 +97,7 @@ def _lay_over(under: Manifest, tables: Mapping[str, Any], origin: str) -> Manife
     return Manifest(default, linked)
 
 
-def _entry(name: str, table: object) -> tuple[ModelEntry | None, list[str]]:
+def _entry(name: str, table: object, *, is_own: bool) -> tuple[ModelEntry | None, list[str]]:
     """Check one model's table; return the model, or what is wrong, each to follow its name."""
     if not isinstance(table, dict):
         return None, [": unknown key" + suggestion(name, ["default"])]
@@ -219,6 +113,8 @@ def _entry(name: str, table: object) -> tuple[ModelEntry | None, list[str]]:
         complaints.append('.derived_from: needs size, sha256 and kind = "heads"')
     if bool(table.get("derived_from")) != bool(table.get("size")) or {"derived_from", "url"} <= table.keys():
         complaints.append(".derived_from: goes with size, and not with url")
+    if table.get("bundled") and not is_own:
+        complaints.append(".bundled: only what came with the program is: put the file into the mirror or the cache")
     return (None, complaints) if complaints else (ModelEntry(name=name, **asdict(EntryTable(**good))), [])
 
 

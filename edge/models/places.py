@@ -11,6 +11,7 @@ from edge.models.manifest import check_url
 __all__ = ["MIRROR_VARIABLE", "Places", "places"]
 
 MIRROR_VARIABLE = "EDGE_POSE_MODEL_MIRROR"
+PACKAGE = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,13 @@ class Places:
         mirror: a folder to use files from, in place; None: there is none.
         cache: the folder that fetched files are kept in.
         mirror_url: an address to fetch from before any other, without a slash at its end; empty: there is none.
+        package: the folder of the files that came with the program.
     """
 
     mirror: Path | None
     cache: Path
     mirror_url: str = ""
+    package: Path = PACKAGE
 
 
 def places(environ: Mapping[str, str]) -> Places:

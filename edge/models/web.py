@@ -16,7 +16,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from edge import __version__
 from edge.errors import UnavailableError
 
-__all__ = ["Patience", "TransferError", "broken", "open_url", "shown_url", "status_error"]
+__all__ = ["Hope", "Patience", "TransferError", "broken", "open_url", "shown_url", "status_error"]
 
 Hope = Literal["none", "later", "soon"]
 """Whether another try can help: never; when the network is back; at once."""
@@ -24,6 +24,8 @@ Hope = Literal["none", "later", "soon"]
 REDIRECTS = {301, 302, 303, 307, 308}
 MAX_REDIRECTS = 5
 MAX_REASON_CHARACTERS = 200
+OUT_OF_TIME = {9, 10}
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
 PASSING_STATUSES = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -166,6 +168,7 @@ def _unopened(url: str, error: Exception) -> TransferError:
         case ConnectionError() | http.client.BadStatusLine():
             text, hope = f"connection broken ({_reason(error)})", "soon"
         case ssl.SSLCertVerificationError():
+            hope = "later" if error.verify_code in OUT_OF_TIME else "none"  # a clock that is not set yet
             text = f"certificate refused ({error.verify_message}): is the clock right, is ca-certificates installed?"
         case ssl.SSLError():
             text = f"no TLS connection ({_reason(error)})"

@@ -1,19 +1,15 @@
 """The README's way to a device, followed line by line on a fresh machine."""
 
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from os import environ
 from pathlib import Path
 
 import pytest
 
 from brokers import ANONYMOUS, Ear, eventually
-from data import MIRROR_VARIABLE, needs_models
+from data import needs_models
 from device import PROJECT, WAIT_S, Broker, device, topic
+from model_server import model_server
 from nspawn import HOST_ADDRESS
 
 pytestmark = needs_models
@@ -25,25 +21,6 @@ def blocks() -> list[str]:
     """Return the commands of the section, block by block."""
     text = (PROJECT / "README.md").read_text().split(f"\n## {SECTION}\n")[1].split("\n## ")[0]
     return re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-@contextmanager
-def model_server() -> Iterator[str]:
-    """Serve the models at an address that the machine can reach."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            """Keep quiet."""
-
-    handler = partial(Quiet, directory=environ[MIRROR_VARIABLE])
-    with ThreadingHTTPServer((HOST_ADDRESS, 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://{HOST_ADDRESS}:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
-"""PCK on the synthetic scene, of which every keypoint is known.
+"""PCK on the synthetic scene, of which every keypoint is known, and of the largest people of annotated images.
 
 PCK@a is the percentage of correct keypoints: those told within `a` times the size of the torso from where they are
 (Yang and Ramanan, "Articulated human detection with flexible mixtures of parts", 2013, with the torso instead of the
 box; from shoulder to opposite hip, as for LSP and FLIC, the longer of the two). The keypoints that can be seen count,
 of people of whom at least half can be seen and whose boxes are higher than a fifth of the image; those of a person
 whom no pose lies on are all wrong.
+
+On annotated images it is told of the largest person of each, by the area of the box: of those whose torso is labelled.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,8 +23,10 @@ from edge.loading import LoadedEngine
 from edge.matching import areas_px, assign, keep_unique, oks
 from edge.pose import Pose
 from edge.preprocess import InputMaker
+from evaluation.annotations import AnnotatedImage, Annotations
+from evaluation.prediction import Prediction
 
-__all__ = ["pck", "pck_on_scene"]
+__all__ = ["pck", "pck_on_images", "pck_on_scene"]
 
 PARTS = (0.1, 0.2)
 """Of the torso."""
@@ -32,7 +36,8 @@ MIN_OKS = 0.1
 STEP = 7
 """Only every so manyth frame is looked at: neighbours are all but the same picture."""
 LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP = 5, 6, 11, 12
-VISIBLE = 2
+LABELLED, VISIBLE = 1, 2
+"""COCO's v: from 1 on a place is told, at 2 it is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,23 @@ def pck(seen: Sequence[tuple[Sequence[TruePerson], Sequence[Pose]]], size: tuple
     return {**_figures(people), "largest": _figures([person for person in people if person.is_largest])}
 
 
+def pck_on_images(annotations: Annotations, prediction: Prediction, *, min_score: float) -> dict[str, Any]:
+    """Return PCK of the largest person of every annotated image.
+
+    Args:
+        annotations: the people.
+        prediction: the poses.
+        min_score: people below this score are not reported.
+
+    Returns:
+        `people` (at most one per image), `PCK@0.1` and `PCK@0.2`, 0..1, None when nobody counts.
+    """
+    people: list[_Measured] = []
+    for image, poses in zip(annotations.images, prediction.poses, strict=True):
+        people += _measure_largest(image, [pose for pose in poses if pose.score >= min_score])
+    return _figures(people)
+
+
 def _figures(people: Sequence[_Measured]) -> dict[str, Any]:
     distances = np.concatenate([person.distances for person in people]) if people else np.empty(0)
     shares = {f"PCK@{part}": round(float((distances <= part).mean()), 4) if len(distances) else None for part in PARTS}
@@ -105,7 +127,32 @@ def _measure(truth: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int
     heights = [float(person.box_xyxy[3] - person.box_xyxy[1]) for person in truth]
     counting = [at for at, person in enumerate(truth) if person.visible and heights[at] > MIN_HEIGHT]
     largest = max(counting, key=heights.__getitem__, default=None)
-    return [_Measured(_distances(truth[at], told.get(at), size), at == largest) for at in counting]
+    return [
+        _Measured(_distances(truth[at], told.get(at), size, _torso_px(truth[at], size)), at == largest)
+        for at in counting
+    ]
+
+
+def _measure_largest(image: AnnotatedImage, poses: Sequence[Pose]) -> list[_Measured]:
+    """Measure one person, or nobody where no torso is labelled."""
+    truth = [_annotated(person, image.size) for person in image.wanted]
+    torsos_px = [_torso_px(person, image.size, min_v=LABELLED) for person in truth]
+    areas = [float(np.prod(person.box_xyxy[2:] - person.box_xyxy[:2])) for person in truth]
+    counting = [at for at, torso_px in enumerate(torsos_px) if torso_px > 0]
+    if not counting:
+        return []
+    largest = max(counting, key=areas.__getitem__)
+    told = _told(truth, poses, image.size).get(largest)
+    return [_Measured(_distances(truth[largest], told, image.size, torsos_px[largest]), is_largest=True)]
+
+
+def _annotated(person: dict[str, Any], size: tuple[int, int]) -> TruePerson:
+    """Return a person of COCO's format, in pixels of an image of `size`, in the words of the scene."""
+    keypoints = np.array(person["keypoints"], np.float32).reshape(-1, 3) / (*size, 1)  # (17, [x, y, v])
+    x, y, width, height = person["bbox"]
+    box = np.array([x, y, x + width, y + height], np.float32) / (size * 2)
+    seen = float((keypoints[:, 2] == VISIBLE).mean())
+    return TruePerson(person["id"], keypoints.astype(np.float32), box.astype(np.float32), seen)
 
 
 def _told(truth: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int, int]) -> dict[int, Pose]:
@@ -120,14 +167,19 @@ def _told(truth: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int, i
     return {row: poses[column] for row, column in assign(alike, MIN_OKS)}
 
 
-def _distances(person: TruePerson, pose: Pose | None, size: tuple[int, int]) -> NDArray[np.float64]:
+def _distances(person: TruePerson, pose: Pose | None, size: tuple[int, int], torso_px: float) -> NDArray[np.float64]:
     """Return how far off the visible keypoints are, in torsos, (K,); infinitely without a pose."""
     visible = person.keypoints[:, 2] == VISIBLE
     if pose is None:
         return np.full(int(visible.sum()), np.inf)
+    off = np.linalg.norm(pose.keypoints[:, :2] * size - person.keypoints[:, :2].astype(np.float64) * size, axis=1)
+    return np.asarray(off[visible] / torso_px, np.float64)
+
+
+def _torso_px(person: TruePerson, size: tuple[int, int], *, min_v: int = 0) -> float:
+    """Return the longer diagonal of those whose ends are marked at least `min_v`; 0 without any."""
     true = person.keypoints[:, :2].astype(np.float64) * size
-    off = np.linalg.norm(pose.keypoints[:, :2] * size - true, axis=1)
-    torso = max(
-        np.linalg.norm(true[LEFT_SHOULDER] - true[RIGHT_HIP]), np.linalg.norm(true[RIGHT_SHOULDER] - true[LEFT_HIP])
+    return max(
+        float(np.linalg.norm(true[a] - true[b])) if person.keypoints[[a, b], 2].min() >= min_v else 0.0
+        for a, b in ((LEFT_SHOULDER, RIGHT_HIP), (RIGHT_SHOULDER, LEFT_HIP))
     )
-    return np.asarray(off[visible] / torso, np.float64)

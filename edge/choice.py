@@ -1,0 +1,142 @@
+"""Which model a run takes: the one that it names, else the default, else the starter, which came with the program.
+
+A name is a choice, and nothing takes its place. The default is only the best that there is: where it cannot be had,
+people found by a small model are better than none, as long as that is told.
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.config_schema import ModelConfig
+from edge.errors import UnavailableError
+from edge.models.files import ResolvedModel, resolve, resolve_file
+from edge.models.manifest import Manifest, ModelEntry, load_manifest
+from edge.models.places import Places, places
+
+# What downloads stands inside the functions: with a model on this machine it is never loaded.
+# ruff: noqa: PLC0415
+
+__all__ = ["NOWHERE", "STARTER", "Choice", "asked_for", "choose_model", "find_named"]
+
+STARTER = "starter"
+WAIT_S = 20.0
+"""What a service gives the network to come up before it starts without the default: WiFi takes longer than a boot."""
+PAUSE_S = 1.0
+NOWHERE = Places(None, Path("/nonexistent"))
+"""Only what came with the program."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The model of a run.
+
+    Attributes:
+        model: its file.
+        manifest: the models known by name; without any where the model was given by its path.
+        where: where others of the manifest come from.
+        trouble: that it stands in for another; empty where it is the one that was wanted.
+    """
+
+    model: ResolvedModel
+    manifest: Manifest
+    where: Places
+    trouble: str = ""
+
+
+def choose_model(
+    config: ModelConfig,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    wait_s: float = WAIT_S,
+    pause_s: float = PAUSE_S,
+    box: Places = NOWHERE,
+) -> Choice:
+    """Find and verify the model of a run, fetching it if need be; where no default can be had it is the starter.
+
+    Args:
+        config: of the run.
+        environ: names mirror and cache, and tells whether this is a service (`NOTIFY_SOCKET`).
+        wait_s: how long a service tries to reach the default.
+        pause_s: between two tries.
+        box: whose package has the starter.
+
+    Raises:
+        EdgeError: the model that was named cannot be had or read; the starter is damaged; a manifest has mistakes.
+    """
+    if config.file or config.name or config.delegate == "edgetpu":  # for which there is no starter
+        return asked_for(config, environ)
+    try:
+        return _default(config, environ, wait_s if environ.get("NOTIFY_SOCKET") else 0.0, pause_s)
+    except UnavailableError as error:
+        return _starter(error, config, box)
+
+
+def asked_for(config: ModelConfig, environ: Mapping[str, str] = os.environ) -> Choice:
+    """Find and verify the model of a config and no other, fetching it if need be. Raises EdgeError."""
+    if config.file:
+        return Choice(resolve_file(Path(config.file)), Manifest("", {}), NOWHERE)
+    where = places(environ)
+    manifest = _manifest(where)
+    return Choice(find_named(config.name, manifest, where), manifest, where)
+
+
+def find_named(name: str, manifest: Manifest, where: Places) -> ResolvedModel:
+    """Find a model by name, "" being the default, and verify it; fetch it if need be. Raises EdgeError."""
+    return resolve(name, manifest, where, fetch=lambda entry: _fetch(entry, where))
+
+
+def _default(config: ModelConfig, environ: Mapping[str, str], wait_s: float, pause_s: float) -> Choice:
+    """Return the default; while nothing can be reached, try for `wait_s` more seconds."""
+    until_s = time.monotonic() + wait_s
+    is_told = False
+    while True:
+        try:
+            return asked_for(config, environ)
+        except UnavailableError as error:
+            if time.monotonic() >= until_s or not _may_pass(error):
+                raise
+            if not is_told:
+                log.info("no network for the model yet: trying for %g s", wait_s)
+            is_told = True
+        time.sleep(pause_s)
+
+
+def _may_pass(error: UnavailableError) -> bool:
+    from edge.models.web import TransferError
+
+    return isinstance(error, TransferError) and error.hope == "later"
+
+
+def _starter(reason: UnavailableError, config: ModelConfig, box: Places) -> Choice:
+    """Return the starter, after saying what it stands in for. Raises UnavailableError where it is damaged."""
+    manifest = load_manifest()
+    try:
+        model = resolve(STARTER, manifest, box)
+    except UnavailableError as error:
+        raise UnavailableError(f"{reason}; {error}") from error
+    size = "" if config.size == "auto" else f" at its own size (not model.size {config.size})"
+    text = "'%s' from the package is used%s, which finds fewer people; the next start tries for the default again: %s"
+    log.warning(text, STARTER, size, reason)
+    return Choice(model, manifest, box, f"{STARTER} in place of the default, which could not be had")
+
+
+def _manifest(where: Places) -> Manifest:
+    if not where.mirror_url:
+        return load_manifest(where.mirror)
+    from edge.models.mirror import known_models
+
+    return known_models(where)
+
+
+def _fetch(entry: ModelEntry, where: Places) -> Path:
+    from edge.models.fetch import Fetcher
+    from edge.models.progress import ConsoleProgress
+
+    return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)

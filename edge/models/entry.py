@@ -1,0 +1,120 @@
+"""One model of the manifest: what can be said about it, and what its file must hold."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from edge.config_check import shown
+from edge.config_schema import parse_size
+
+__all__ = ["SOURCE_KIND", "EntryTable", "ModelEntry", "check_url"]
+
+SOURCE_KIND = "savedmodel"
+"""Not a model to run but what one is converted from."""
+
+
+def _check_file(name: str) -> None:
+    # Only a plain name can be joined to the mirror or the cache and stay inside it.
+    if not re.fullmatch(r"[\w][\w.+-]*", name, re.ASCII):
+        raise ValueError(f"must be a plain file name without a folder, got {shown(name)}")
+
+
+def check_url(url: str) -> None:
+    """Accept an http or https address that can be shown to anyone.
+
+    Raises:
+        ValueError: another scheme, no host, credentials, or what has to be written as %20 and so on; the text
+            does not repeat the address.
+    """
+    parts = urlsplit(url)
+    _ = parts.port  # raises ValueError for one that is no number
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an address that begins with https:// or http://")
+    if parts.username is not None:
+        raise ValueError("must not hold a user name or password: others could read them")
+    if not url.isascii() or any(character.isspace() for character in url):
+        raise ValueError("must be ASCII without spaces")
+
+
+def _check_member(name: str) -> None:
+    if name.startswith("/") or {"", ".", ".."} & set(name.split("/")):
+        raise ValueError(f"must be the path of a file inside the archive, got {shown(name)}")
+
+
+def _check_sha256(digest: str) -> None:
+    if not re.fullmatch("[0-9a-fA-F]{64}", digest):
+        raise ValueError("must be 64 hexadecimal digits")
+
+
+def _check_git_blob(digest: str) -> None:
+    if not re.fullmatch("[0-9a-fA-F]{40}", digest):
+        raise ValueError("must be 40 hexadecimal digits")
+
+
+def _check_derived_size(size: str) -> None:
+    if parse_size(size) is None:
+        raise ValueError("must be HxW, height first")
+
+
+class EntryTable(Struct, frozen=True, kw_only=True):
+    """The keys of one model's table in the manifest."""
+
+    file: Annotated[str, Meta(extra={"check": _check_file})]
+    kind: Literal["multipose", "singlepose", "heads", "savedmodel"]
+    licence: str
+    url: Annotated[str, Meta(extra={"check": check_url})] = ""
+    member: Annotated[str, Meta(extra={"check": _check_member})] = ""
+    sha256: Annotated[str, Meta(extra={"check": _check_sha256})] = ""
+    git_blob: Annotated[str, Meta(extra={"check": _check_git_blob})] = ""
+    delegate: Literal["edgetpu", ""] = ""
+    cpu_twin: str = ""
+    derived_from: str = ""
+    size: Annotated[str, Meta(extra={"check": _check_derived_size})] = ""
+    bundled: bool = False
+
+
+class ModelEntry(EntryTable, frozen=True, kw_only=True):
+    """One model of the manifest.
+
+    Attributes:
+        name: what `--model` takes.
+        file: its file's name in a mirror and in the cache.
+        kind: `multipose` ([1, 6, 56]), `singlepose` ([1, 1, 17, 3]) or `heads` (the raw maps); `savedmodel` is
+            what models are converted from, and is not run.
+        licence: of the weights.
+        url: where it is published; empty if nowhere.
+        member: name inside the archive behind `url`; empty when `url` is the file itself.
+        sha256: digest of the file, or empty.
+        git_blob: the id that git gives the content, or empty: SHA-1 over "blob <size in bytes>", a zero byte
+            and the content. One of the two digests is always there, but for a `savedmodel`.
+        delegate: the accelerator it was compiled for; empty: none.
+        cpu_twin: name of the same model for the processor; empty: none.
+        derived_from: name of the singlepose model that it is made of on this machine; empty: it is published.
+        size: `HxW` of a derived model's input.
+        bundled: its file came with the program, and is used in place.
+        source: the entry that `derived_from` names.
+    """
+
+    name: str
+    source: "ModelEntry | None" = None
+
+    @property
+    def digest(self) -> str:
+        """What the file must hold, as `sha256:…` or `git_blob:…`, lower case; empty where nobody has told."""
+        if self.git_blob:
+            return f"git_blob:{self.git_blob}".lower()
+        return f"sha256:{self.sha256}".lower() if self.sha256 else ""
+
+    def digest_of(self, path: Path) -> str:
+        """Compute the digest of a file in the form of `digest`, sha256 where that is empty. Raises OSError."""
+        with path.open("rb") as file:
+            if not self.git_blob:
+                return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+            head = b"blob %d\0" % os.fstat(file.fileno()).st_size
+            content = hashlib.file_digest(file, lambda: hashlib.sha1(head, usedforsecurity=False))
+            return f"git_blob:{content.hexdigest()}"

@@ -1,0 +1,213 @@
+"""Which model a run takes: a name is a choice, and where the default cannot be had it is the starter."""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from brokers import free_port
+from edge.choice import STARTER, Choice, asked_for, choose_model
+from edge.config import load
+from edge.config_schema import ModelConfig
+from edge.errors import ConfigError, InputError, UnavailableError
+from edge.loading import load_engine
+from edge.models.places import Places
+from http_server import FaultyServer, file, serving, status
+from tiny_models import echo_model
+
+DEFAULT = "movenet-multipose-lightning-f16"
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> dict[str, str]:
+    """Variables of a machine without model, with a mirror that nobody serves."""
+    return {"EDGE_POSE_CACHE": str(tmp_path / "cache"), "EDGE_POSE_MODEL_MIRROR": "http://127.0.0.1:9"}
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    with serving() as server:
+        yield server
+
+
+def mirror_manifest(content: bytes, *, url: str = "") -> bytes:
+    lines = ['default = "own"', "[own]", 'file = "own.tflite"', 'kind = "multipose"', 'licence = "MIT"']
+    lines += [f'sha256 = "{hashlib.sha256(content).hexdigest()}"', *([f'url = "{url}"'] if url else [])]
+    return "\n".join(lines).encode()
+
+
+def is_starter(choice: Choice) -> bool:
+    assert bool(choice.trouble) == (choice.model.name == STARTER)
+    return choice.model.name == STARTER
+
+
+def test_where_no_mirror_answers_the_starter_is_used_and_one_line_says_why(
+    offline: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    choice = choose_model(ModelConfig(), offline)
+    assert (choice.model.name, choice.model.source) == (STARTER, "package")
+    assert choice.trouble == "starter in place of the default, which could not be had"
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == (
+        "'starter' from the package is used, which finds fewer people; the next start tries for the default again: "
+        "http://127.0.0.1:9/models.toml: connection refused"
+    )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [ModelConfig(name=DEFAULT), ModelConfig(name="movenet-lightning-heads-int8"), ModelConfig(delegate="edgetpu")],
+)
+def test_what_was_chosen_is_not_replaced(offline: dict[str, str], config: ModelConfig) -> None:
+    with pytest.raises(UnavailableError, match="connection refused"):
+        choose_model(config, offline)
+
+
+def test_a_file_that_is_not_there_is_not_replaced(offline: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such model file"):
+        choose_model(ModelConfig(file=str(tmp_path / "gone.tflite")), offline)
+
+
+def test_a_file_needs_no_mirror(tmp_path: Path) -> None:
+    path = echo_model(tmp_path / "own.tflite")
+    choice = choose_model(ModelConfig(file=str(path)), {"EDGE_POSE_MODEL_MIRROR": str(tmp_path / "gone")})
+    assert (choice.model.path, choice.trouble) == (path, "")
+
+
+def test_who_asks_for_one_model_gets_no_other(offline: dict[str, str]) -> None:
+    with pytest.raises(UnavailableError, match="connection refused"):
+        asked_for(ModelConfig(), offline)
+
+
+def test_where_the_starter_is_damaged_too_both_reasons_are_told(offline: dict[str, str], tmp_path: Path) -> None:
+    words = r"connection refused; model 'starter' .* install edge-pose again"
+    with pytest.raises(UnavailableError, match=words) as caught:
+        choose_model(ModelConfig(), offline, box=Places(None, tmp_path, package=tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mirror_folder_that_is_not_mounted_leaves_the_starter(tmp_path: Path) -> None:
+    environ = {"EDGE_POSE_MODEL_MIRROR": str(tmp_path / "gone"), "EDGE_POSE_CACHE": str(tmp_path)}
+    assert is_starter(choose_model(ModelConfig(), environ))
+
+
+def test_a_default_that_a_mirror_folder_promises_and_lacks_leaves_the_starter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "models.toml").write_bytes(mirror_manifest(b"TFL3"))
+    environ = {"EDGE_POSE_MODEL_MIRROR": str(tmp_path), "EDGE_POSE_CACHE": str(tmp_path / "cache")}
+    assert is_starter(choose_model(ModelConfig(), environ))
+    assert "model 'own' is not on this machine" in caplog.text
+
+
+def test_a_default_of_another_content_leaves_the_starter(server: FaultyServer, tmp_path: Path) -> None:
+    server.on("/models.toml", file(mirror_manifest(b"TFL3 right")))
+    server.on("/own.tflite", file(b"TFL3 wrong"))
+    environ = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path)}
+    assert is_starter(choose_model(ModelConfig(), environ))
+
+
+def test_a_cache_that_cannot_be_written_leaves_the_starter(server: FaultyServer, tmp_path: Path) -> None:
+    server.on("/models.toml", file(mirror_manifest(b"TFL3")))
+    server.on("/own.tflite", file(b"TFL3"))
+    (tmp_path / "cache").write_text("a file")
+    environ = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path / "cache")}
+    assert is_starter(choose_model(ModelConfig(), environ))
+
+
+def test_a_default_that_can_be_had_is_used(server: FaultyServer, tmp_path: Path) -> None:
+    server.on("/models.toml", file(mirror_manifest(b"TFL3")))
+    server.on("/own.tflite", file(b"TFL3"))
+    environ = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path)}
+    choice = choose_model(ModelConfig(), environ)
+    assert (choice.model.name, choice.model.source, choice.trouble) == ("own", "cache", "")
+
+
+def test_mistakes_in_a_manifest_are_never_covered_up(tmp_path: Path) -> None:
+    (tmp_path / "models.toml").write_text("default = 3\n")
+    with pytest.raises(ConfigError, match="default: 3 is not one of the models"):
+        choose_model(ModelConfig(), {"EDGE_POSE_MODEL_MIRROR": str(tmp_path), "EDGE_POSE_CACHE": str(tmp_path)})
+
+
+def test_a_size_for_the_default_is_left_out_and_that_is_said(
+    offline: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    config = load(None, {"model.size": "64x96"})
+    choice = choose_model(config.model, offline)
+    assert "is used at its own size (not model.size 64x96), which finds" in caplog.text
+    engine = load_engine(config, choice=choice)
+    assert engine.size_for((1280, 720)).input_size != (96, 64)
+
+
+def test_a_size_for_the_starter_by_name_must_be_its_own(offline: dict[str, str], tmp_path: Path) -> None:
+    environ = {**offline, "EDGE_POSE_MODEL_MIRROR": str(tmp_path)}
+    config = load(None, {"model.name": STARTER, "model.size": "64x96"})
+    with pytest.raises(ConfigError, match=r"the input of starter\.tflite is fixed"):
+        load_engine(config, choice=choose_model(config.model, environ))
+
+
+class OnWaiting(logging.Handler):
+    """Starts serving once somebody says that there is no network yet."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self._port = port
+        self.is_over = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "no network for the model yet" in record.getMessage() and self.thread is None:
+            is_up = threading.Event()
+            self.thread = threading.Thread(target=self._serve, args=(is_up,))
+            self.thread.start()
+            assert is_up.wait(10)
+
+    def _serve(self, is_up: threading.Event) -> None:
+        with serving(port=self._port) as server:
+            server.on("/models.toml", file(mirror_manifest(b"TFL3")))
+            server.on("/own.tflite", file(b"TFL3"))
+            is_up.set()
+            self.is_over.wait(60)
+
+
+def test_a_service_waits_for_the_network_before_it_takes_the_starter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    environ = {"EDGE_POSE_MODEL_MIRROR": f"http://127.0.0.1:{port}", "EDGE_POSE_CACHE": str(tmp_path)}
+    handler = OnWaiting(port)
+    log = logging.getLogger("edge.choice")
+    log.addHandler(handler)
+    try:
+        with caplog.at_level(logging.INFO, "edge.choice"):
+            choice = choose_model(ModelConfig(), {**environ, "NOTIFY_SOCKET": "@made-up"}, wait_s=60, pause_s=0.01)
+    finally:
+        log.removeHandler(handler)
+        handler.is_over.set()
+        if handler.thread is not None:
+            handler.thread.join(10)
+    assert (choice.model.name, choice.trouble) == ("own", "")
+
+
+def test_a_service_says_once_that_it_waits_and_waits_no_longer_than_it_may(
+    offline: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    environ = {**offline, "NOTIFY_SOCKET": "@made-up"}
+    with caplog.at_level(logging.INFO):
+        assert is_starter(choose_model(ModelConfig(), environ, wait_s=0.5, pause_s=0.01))
+    assert caplog.text.count("no network for the model yet: trying for 0.5 s") == 1
+
+
+def test_a_service_does_not_wait_for_what_no_network_can_mend(
+    server: FaultyServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.on("/models.toml", file(mirror_manifest(b"TFL3", url=f"{server.url}/m")))
+    server.on("/m", status(404))
+    environ = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path), "NOTIFY_SOCKET": "@made-up"}
+    with caplog.at_level(logging.INFO):
+        assert is_starter(choose_model(ModelConfig(), environ, wait_s=1e6))
+    assert "no network for the model yet" not in caplog.text
