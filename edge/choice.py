@@ -16,7 +16,7 @@ from edge.config_schema import ModelConfig
 from edge.errors import UnavailableError
 from edge.models.files import ResolvedModel, resolve, resolve_file
 from edge.models.manifest import Manifest, ModelEntry, load_manifest
-from edge.models.places import Places, places
+from edge.models.places import MIRROR_VARIABLE, Places, places
 
 # What downloads stands inside the functions: with a model on this machine it is never loaded.
 # ruff: noqa: PLC0415
@@ -82,6 +82,9 @@ def asked_for(config: ModelConfig, environ: Mapping[str, str] = os.environ) -> C
     """Find and verify the model of a config and no other, fetching it if need be. Raises EdgeError."""
     if config.file:
         return Choice(resolve_file(Path(config.file)), Manifest("", {}), NOWHERE)
+    own = load_manifest()
+    if config.name in own.entries and own.entries[config.name].bundled:  # no mirror has a say in it
+        return Choice(resolve(config.name, own, NOWHERE), own, NOWHERE)
     where = places(environ)
     manifest = _manifest(where)
     return Choice(find_named(config.name, manifest, where), manifest, where)
@@ -100,18 +103,22 @@ def _default(config: ModelConfig, environ: Mapping[str, str], wait_s: float, pau
         try:
             return asked_for(config, environ)
         except UnavailableError as error:
-            if time.monotonic() >= until_s or not _may_pass(error):
+            if time.monotonic() >= until_s or not _may_pass(error, environ):
                 raise
             if not is_told:
-                log.info("no network for the model yet: trying for %g s", wait_s)
+                log.info("no network for the model yet, or no mirror: trying for %g s", wait_s)
             is_told = True
         time.sleep(pause_s)
 
 
-def _may_pass(error: UnavailableError) -> bool:
+def _may_pass(error: UnavailableError, environ: Mapping[str, str]) -> bool:
+    """Return whether another try may help: a network that comes up, a mirror that is mounted."""
     from edge.models.web import TransferError
 
-    return isinstance(error, TransferError) and error.hope == "later"
+    if isinstance(error, TransferError):
+        return error.hope != "none"
+    mirror = environ.get(MIRROR_VARIABLE, "")
+    return bool(mirror) and "://" not in mirror and not Path(mirror).is_dir()
 
 
 def _starter(reason: UnavailableError, config: ModelConfig, box: Places) -> Choice:

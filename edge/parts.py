@@ -19,7 +19,7 @@ from edge.credentials import mqtt_password, warn_if_exposed
 from edge.errors import UnavailableError
 from edge.loading import is_dynamic, load_engine
 from edge.machine import clock_synced
-from edge.models.places import places
+from edge.models.places import cache_folder
 from edge.payload import Origin
 from edge.ports import Camera, Sink
 from edge.source import Source
@@ -206,5 +206,5 @@ def make_tracker(config: Config) -> Tracker | None:
 
 def make_vitals(config: Config) -> VitalsWatch:
     """Return what reads the machine's figures, on a thread of its own once it is started."""
-    folders = written_paths(config.output, places(os.environ).cache)
+    folders = written_paths(config.output, cache_folder(os.environ))
     return VitalsWatch(lambda: read_vitals(folders))

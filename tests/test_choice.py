@@ -193,13 +193,56 @@ def test_a_service_waits_for_the_network_before_it_takes_the_starter(
     assert (choice.model.name, choice.trouble) == ("own", "")
 
 
+def test_a_service_waits_for_a_server_that_is_busy(server: FaultyServer, tmp_path: Path) -> None:
+    server.on("/models.toml", status(503), file(mirror_manifest(b"TFL3")))
+    server.on("/own.tflite", file(b"TFL3"))
+    environ = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path), "NOTIFY_SOCKET": "@made-up"}
+    assert not is_starter(choose_model(ModelConfig(), environ, wait_s=60, pause_s=0.01))
+
+
+class OnMounting(logging.Handler):
+    """Makes a mirror folder appear as soon as somebody says that they wait."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def emit(self, _record: logging.LogRecord) -> None:
+        part = self._folder.with_name("part")
+        part.mkdir()
+        (part / "own.tflite").write_bytes(b"TFL3")
+        (part / "models.toml").write_bytes(mirror_manifest(b"TFL3"))
+        part.rename(self._folder)
+
+
+def test_a_service_waits_for_a_mirror_folder_that_is_mounted_late(tmp_path: Path) -> None:
+    environ = {"EDGE_POSE_MODEL_MIRROR": str(tmp_path / "mirror"), "EDGE_POSE_CACHE": str(tmp_path / "cache")}
+    log, handler = logging.getLogger("edge.choice"), OnMounting(tmp_path / "mirror")
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        choice = choose_model(ModelConfig(), {**environ, "NOTIFY_SOCKET": "@made-up"}, wait_s=60, pause_s=0.01)
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+    assert (choice.model.name, choice.trouble) == ("own", "")
+
+
+@pytest.mark.parametrize("mirror", ["/nonexistent/mirror", "http://127.0.0.1:9"])
+def test_the_starter_by_name_needs_no_mirror(mirror: str, tmp_path: Path) -> None:
+    environ = {"EDGE_POSE_MODEL_MIRROR": mirror, "EDGE_POSE_CACHE": str(tmp_path)}
+    choice = choose_model(ModelConfig(name=STARTER), environ)
+    assert (choice.model.name, choice.model.source, choice.trouble) == (STARTER, "package", "")
+
+
 def test_a_service_says_once_that_it_waits_and_waits_no_longer_than_it_may(
     offline: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     environ = {**offline, "NOTIFY_SOCKET": "@made-up"}
     with caplog.at_level(logging.INFO):
         assert is_starter(choose_model(ModelConfig(), environ, wait_s=0.5, pause_s=0.01))
-    assert caplog.text.count("no network for the model yet: trying for 0.5 s") == 1
+    assert caplog.text.count("no network for the model yet, or no mirror: trying for 0.5 s") == 1
 
 
 def test_a_service_does_not_wait_for_what_no_network_can_mend(

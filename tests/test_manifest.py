@@ -1,6 +1,7 @@
 """The manifest: the product's own, a mirror's laid over it, and every mistake in it."""
 
 import hashlib
+import importlib.resources
 from pathlib import Path
 
 import pytest
@@ -261,6 +262,12 @@ def test_only_what_came_with_the_program_is_bundled(tmp_path: Path) -> None:
     assert load_manifest(mirror(tmp_path, GOOD + "bundled = false")).entry("own").bundled is False
     line, _ = problems(tmp_path, GOOD + "bundled = 1")
     assert line.startswith(f"{tmp_path}/models.toml: own.bundled: expected true or false")
+
+
+def test_a_mirror_may_have_a_copy_of_the_programs_own_manifest(tmp_path: Path) -> None:
+    text = (importlib.resources.files("edge") / "models.toml").read_text()
+    assert "bundled = true" in text
+    assert load_manifest(mirror(tmp_path, text)).entries == load_manifest().entries
 
 
 def test_a_bundled_model_needs_no_other_origin() -> None:

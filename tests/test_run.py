@@ -237,3 +237,14 @@ def test_a_run_that_has_no_default_model_names_the_starter_in_every_message(brok
     for topic in ("pose", "health", "status"):
         jsonschema.validate(ear.of(topic)[-1], schemas()[topic])
     assert ear.of("people")[0]["count"] is None
+
+
+def test_a_mirror_that_is_not_mounted_does_not_keep_the_starter_from_running(tmp_path: Path) -> None:
+    out = tmp_path / "poses.jsonl"
+    nowhere = {**NO_MIRROR, "EDGE_POSE_MODEL_MIRROR": str(tmp_path / "not mounted")}
+    command = start("run", "--camera", "scene", "--jsonl", str(out), env=nowhere)
+    eventually(lambda: command.poll() is not None or (out.exists() and has_grown(out, 2)), 60)
+    command.terminate()
+    _, err = command.communicate(timeout=10)
+    assert command.returncode == 0, err
+    assert '"model":"starter"' in out.read_text()

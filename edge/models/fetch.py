@@ -162,7 +162,8 @@ class Fetcher:
         try:
             write_whole(final, derive_entry(entry, self.fetch(entry.source)))
         except EdgeError as error:
-            raise UnavailableError(f"model '{entry.name}' is made of '{entry.source.name}': {error}") from error
+            hope = error.hope if isinstance(error, TransferError) else "none"
+            raise TransferError(f"model '{entry.name}' is made of '{entry.source.name}': {error}", hope) from error
         log.info("model %s: made of '%s', kept as %s", entry.name, entry.source.name, final)
         return final
 

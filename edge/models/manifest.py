@@ -84,7 +84,7 @@ def _lay_over(under: Manifest, tables: Mapping[str, Any], origin: str, *, is_own
     entries = dict(under.entries)
     default = tables.get("default", under.default)
     for name, table in tables.items():
-        if name == "default":
+        if name == "default" or (not is_own and _comes_along(table, under.entries.get(name))):
             continue
         entry, complaints = _entry(name, table, is_own=is_own)
         problems += [f"{printable(name)}{text}" for text in complaints]
@@ -95,6 +95,11 @@ def _lay_over(under: Manifest, tables: Mapping[str, Any], origin: str, *, is_own
         raise ConfigError(*(f"{origin}: {problem}" for problem in problems))
     linked = {name: replace(entry, source=entries.get(entry.derived_from)) for name, entry in entries.items()}
     return Manifest(default, linked)
+
+
+def _comes_along(table: object, entry: ModelEntry | None) -> bool:
+    """Return whether a mirror's table is a copy of one of a model that came with the program: nothing new."""
+    return isinstance(table, dict) and bool(table.get("bundled")) and entry is not None and entry.bundled
 
 
 def _entry(name: str, table: object, *, is_own: bool) -> tuple[ModelEntry | None, list[str]]:

@@ -8,7 +8,7 @@ from edge.address import mask
 from edge.errors import UnavailableError
 from edge.models.manifest import check_url
 
-__all__ = ["MIRROR_VARIABLE", "Places", "places"]
+__all__ = ["MIRROR_VARIABLE", "Places", "cache_folder", "places"]
 
 MIRROR_VARIABLE = "EDGE_POSE_MODEL_MIRROR"
 PACKAGE = Path(__file__).parent.parent
@@ -43,12 +43,12 @@ def places(environ: Mapping[str, str]) -> Places:
     """
     mirror = environ.get(MIRROR_VARIABLE, "")
     if "://" in mirror:
-        return Places(mirror=None, cache=_cache(environ), mirror_url=_address(mirror))
+        return Places(mirror=None, cache=cache_folder(environ), mirror_url=_address(mirror))
     if mirror and not _is_folder(Path(mirror)):
         raise UnavailableError(
             f"{MIRROR_VARIABLE}: {mirror} is not a folder that can be read: mount it, or unset the variable"
         )
-    return Places(mirror=Path(mirror) if mirror else None, cache=_cache(environ))
+    return Places(mirror=Path(mirror) if mirror else None, cache=cache_folder(environ))
 
 
 def _address(mirror: str) -> str:
@@ -61,7 +61,8 @@ def _address(mirror: str) -> str:
     return mirror.rstrip("/")
 
 
-def _cache(environ: Mapping[str, str]) -> Path:
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder that fetched files are kept in; see `places`."""
     systemd = environ.get("CACHE_DIRECTORY", "").split(":")[0]  # systemd joins several by colons
     if own := environ.get("EDGE_POSE_CACHE") or systemd:
         return Path(own)

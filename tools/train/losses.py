@@ -24,7 +24,7 @@ class Weights:
     center: float = 1.0
     heatmap: float = 1.0
     regression: float = 20.0
-    """A share of the person's extent is a small number; with less weight everybody gets the mean posture."""
+    """A share of the person's extent is a small number beside the other losses."""
     offset: float = 1.0
 
 
