@@ -55,6 +55,6 @@ def finish(process: subprocess.Popen[str]) -> Outcome:
 def complaint(outcome: Outcome) -> str:
     """Return the one line that tells why it failed."""
     lines = [line.removeprefix("train: ") for line in outcome.err.splitlines() if " goes on from step " not in line]
-    told = [line for line in lines if not line.startswith("step ")]
+    told = [line for line in lines if not line.startswith(("step ", "from here on "))]
     assert len(told) == 1, outcome.err
     return told[0]

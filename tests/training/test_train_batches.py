@@ -51,6 +51,15 @@ def test_sources_are_used_by_their_weights() -> None:
     assert 0.68 < names.count("often") / len(names) < 0.82
 
 
+def test_people_in_a_mosaic_are_no_larger_than_their_part_of_it() -> None:
+    batch = take(Batches([Share(Pictures(picture(person())), 1.0)], size=200, side=192), 1)[0]
+    mosaics = torch.tensor(["," in name for name in batch.names])
+    assert 0.05 < mosaics.float().mean() < 0.15
+    of_mosaics = mosaics[batch.seed_cells[:, 0]]
+    known = (batch.seed_weights[of_mosaics] > 0).float().mean()
+    assert known > 0.95
+
+
 def test_targets_carry_the_number_of_their_picture() -> None:
     batch = take(batches(size=5), 1)[0]
     assert batch.pixels.shape == (5, 64, 64, 3)

@@ -35,6 +35,19 @@ def test_a_training_goes_on_by_itself_as_if_it_had_not_been_ended(tmp_path: Path
     assert steps == [1, 2, 3, 4]
 
 
+def test_a_training_that_goes_on_with_another_recipe_says_what_is_another(tmp_path: Path, capsys: Capture) -> None:
+    source = ("--annotated", *annotated(tmp_path), "--output", tmp_path / "out")
+    assert train(capsys, *source, "--steps", "1").code == 0
+    assert "otherwise" not in train(capsys, *source, "--steps", "1").err
+    again = train(capsys, *source, "--steps", "2", "--rate", "0.001", "--seed", "5")
+    assert again.code == 0
+    changes = [line for line in again.err.splitlines() if "from here on it learns otherwise: " in line]
+    assert [change.split(": ")[2].split()[0] for change in changes] == ["rate", "inputs"]
+    assert "rate 0.001 (was 0.0025)" in changes[0]
+    assert "seed 5 of " in changes[1]
+    assert "seed 0 of " in changes[1]
+
+
 def test_with_nothing_left_to_learn_it_says_so(tmp_path: Path, capsys: Capture) -> None:
     source = ("--annotated", *annotated(tmp_path), "--steps", "2", "--output", tmp_path / "out")
     assert train(capsys, *source).code == 0

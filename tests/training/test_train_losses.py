@@ -51,9 +51,17 @@ def test_a_keypoint_that_is_wrong_by_a_tenth_of_the_person_loses_a_tenth() -> No
     truth = batch()
     heads = perfect(truth)
     index, y, x = truth.seed_cells.unbind(1)
-    cells = torch.bincount(index)[index]  # that learn of the same person
-    extents = 1 / (truth.seed_weights.max(dim=1).values * cells)
+    extents = 1 / truth.seed_weights.max(dim=1).values
     heads["regression"][index, :, y, x] += 0.1 * extents[:, None]
+    assert abs(float(losses(heads, truth)["regression"]) - 0.1) < 1e-4
+
+
+def test_unknown_keypoints_do_not_make_the_others_count_less() -> None:
+    truth = batch()
+    truth = replace(truth, seed_weights=truth.seed_weights * (torch.arange(34) >= 10))
+    heads = perfect(truth)
+    index, y, x = truth.seed_cells.unbind(1)
+    heads["regression"][index, :, y, x] += 0.1 / truth.seed_weights.max(dim=1, keepdim=True).values
     assert abs(float(losses(heads, truth)["regression"]) - 0.1) < 1e-4
 
 

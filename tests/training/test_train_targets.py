@@ -47,11 +47,19 @@ def test_decoding_the_targets_gives_the_people_back() -> None:
         assert away.min() < 0.01
 
 
-def test_a_center_is_in_the_middle_of_the_known_keypoints() -> None:
+def test_a_center_is_in_the_middle_of_the_whole_person_whatever_is_known_of_the_keypoints() -> None:
     one = person(40, 8, 24, 72)
     one[13:, 2] = 0  # nothing is known of knees and ankles
-    targets = make_targets(sized(one))
+    targets = make_targets(replace(sized(one), boxes=np.array([[36, 4, 68, 88]], np.float32)))
+    y, x = np.unravel_index(targets.center.argmax(), targets.center.shape)
+    assert (int(x), int(y)) == (13, 11)
+    assert targets.seed_weights.max() == pytest.approx(4 / 84)
+
+
+def test_a_box_that_leaves_keypoints_out_is_widened() -> None:
+    one = person(40, 8, 24, 72)
     low, high = bounds(one[None])[0].reshape(2, 2)
+    targets = make_targets(replace(sized(one), boxes=np.array([[44, 20, 52, 40]], np.float32)))
     y, x = np.unravel_index(targets.center.argmax(), targets.center.shape)
     assert (x, y) == tuple(((low + high) / 2 // 4).astype(int))
 
@@ -99,11 +107,22 @@ def test_a_picture_of_nobody_is_all_background() -> None:
     assert targets.offsets.shape == (0, 2)
 
 
-@pytest.mark.parametrize("height", [20.0, 60.0])
-def test_every_person_weighs_the_same_whatever_their_size(height: float) -> None:
-    targets = make_targets(sized(person(50, 20, height / 2, height)))
-    extent = float((bounds(person(50, 20, height / 2, height)[None])[0].reshape(2, 2) @ [0, 1]) @ [-1, 1]) / 4
-    assert targets.seed_weights.sum() == pytest.approx(34 / extent, rel=1e-4)
+@pytest.mark.parametrize(("height", "counted_px"), [(40.0, 48.0), (76.0, None)])
+def test_regressions_weigh_by_the_persons_extent_but_not_more_than_those_of_twelve_cells(
+    height: float, counted_px: float | None
+) -> None:
+    one = person(50, 10, height / 2, height)
+    low, high = bounds(one[None])[0].reshape(2, 2)
+    targets = make_targets(sized(one))
+    assert targets.seed_weights == pytest.approx(4 / (counted_px or (high - low).max()), rel=1e-4)
+
+
+def test_whoever_is_too_small_to_show_a_posture_learns_no_regression() -> None:
+    targets = make_targets(sized(person(50, 20, 9, 20), person(90, 20, 20, 50)))
+    assert targets.center.max() == 1
+    assert (targets.seed_cells[:, 1] > 20).all()
+    assert len(targets.seed_cells) == 9
+    assert (targets.offset_cells[:, 2] < 18).any()
 
 
 def test_keypoints_at_the_edge_keep_within_the_maps() -> None:

@@ -30,7 +30,7 @@ class Variety:
         filled: share of the views that show no more than they must of what is around the picture.
     """
 
-    min_extent_px: float = 26.0
+    min_extent_px: float = 32.0
     max_extent_px: float = 190.0
     max_enlargement: float = 2.5
     whole: float = 0.3
@@ -54,7 +54,7 @@ def choose_view(picture: Picture, side: int, rng: np.random.Generator, variety: 
     angle = rng.uniform(-1, 1) * variety.max_degrees if rng.random() < variety.tilted else 0.0
     mirrored = bool(rng.random() < 0.5)
     if not len(boxes) or rng.random() < variety.whole:
-        scale = side / max(height, width) * rng.uniform(0.65, 1.35)
+        scale = side / max(height, width) * rng.uniform(0.8, 1.6)
         focus = np.array([width / 2, height / 2]) + rng.uniform(-0.15, 0.15, 2) * (width, height)
         place = np.full(2, side / 2) + rng.uniform(-0.1, 0.1, 2) * side
     else:

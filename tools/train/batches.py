@@ -17,8 +17,8 @@ __all__ = ["Batches", "Mapper", "Share", "Source"]
 
 AHEAD = 6
 """Batches made before they are asked for."""
-MOSAICS = 0.25
-"""Share of inputs made of four views of half the side: small people, without the emptiness around small pictures."""
+MOSAICS = 0.1
+"""Share of inputs made of four views of half the side: many people, without the emptiness around small pictures."""
 
 
 class Source(Protocol):
@@ -114,13 +114,15 @@ class Batches:
 
     def _one(self, rng: np.random.Generator) -> Picture:
         if rng.random() < MOSAICS:
-            return mosaic([self._view(rng, self._side // 2) for _ in range(4)])
-        return self._view(rng, self._side)
+            # A whole picture in a quarter of the input has nobody in it who could be learned from.
+            tile = replace(self._variety, max_extent_px=self._variety.max_extent_px / 2, whole=0.0)
+            return mosaic([self._view(rng, self._side // 2, tile) for _ in range(4)])
+        return self._view(rng, self._side, self._variety)
 
-    def _view(self, rng: np.random.Generator, side: int) -> Picture:
+    def _view(self, rng: np.random.Generator, side: int, variety: Variety) -> Picture:
         share = self._shares[rng.choice(len(self._shares), p=self._weights)]
         picture = share.source.picture(rng)
-        seen = take_view(picture, choose_view(picture, side, rng, self._variety), side, rng)
+        seen = take_view(picture, choose_view(picture, side, rng, variety), side, rng)
         return replace(seen, image=recolour(seen.image, rng))
 
     def _work(self, lane: "queue.Queue[Batch | BaseException]", number: int) -> None:

@@ -1,7 +1,7 @@
 """What a training needs to go on after it was ended at any moment, in one file that is always whole."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class Checkpoint:
         weights: state of the network.
         average: state of its moving average, which is what is exported.
         optimizer: state of the optimizer.
+        recipe: how it was learned, as plain values; empty where that is not known.
     """
 
     step: int
@@ -33,6 +34,7 @@ class Checkpoint:
     weights: dict[str, Any]
     average: dict[str, Any]
     optimizer: dict[str, Any]
+    recipe: dict[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -48,6 +50,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "weights": checkpoint.weights,
         "average": checkpoint.average,
         "optimizer": checkpoint.optimizer,
+        "recipe": checkpoint.recipe,
     }
     content = io.BytesIO()  # 16 MB; torch's own writing to a disk that is full ends in many ways
     torch.save(values, content)
@@ -76,6 +79,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             values["weights"],
             values["average"],
             values["optimizer"],
+            dict(values.get("recipe", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path) from error

@@ -79,18 +79,22 @@ def _trainer(asked: Asked, folder: TrainingFolder) -> Any:
         warmup=min(MAX_WARMUP, asked.steps // WARMUP_SHARE),
         soft=asked.soft,
         bfloat16=pick_precision(asked.precision, device),
+        inputs=asked.inputs,
     )
     load_torch().manual_seed(asked.seed)
     trainer = Trainer(NETWORKS[asked.network], recipe, device)
     if folder.checkpoint.exists():
         try:
-            trainer.resume(load_checkpoint(folder.checkpoint))
+            checkpoint = load_checkpoint(folder.checkpoint)
+            trainer.resume(checkpoint)
         except ModelError as error:
             text = str(error).removeprefix(f"{folder.checkpoint}: ")
             raise ModelError(
                 f"{folder.checkpoint}: {text}: name another --output, or remove it to begin anew"
             ) from error
         _say(f"{folder.checkpoint}: goes on from step {trainer.step} of {asked.steps}")
+        for change in recipe.changes(checkpoint.recipe):
+            _say(f"from here on it learns otherwise: {change}")
     return trainer
 
 

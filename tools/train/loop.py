@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -45,6 +45,7 @@ class Recipe:
         weights: what each head counts.
         soft: what a teacher's maps count besides, where batches have them.
         bfloat16: compute in it where torch finds that safe.
+        inputs: what the batches are made of, in words.
     """
 
     steps: int
@@ -56,6 +57,12 @@ class Recipe:
     weights: Weights = field(default_factory=Weights)
     soft: float = 0.0
     bfloat16: bool = True
+    inputs: str = ""
+
+    def changes(self, before: Mapping[str, Any]) -> list[str]:
+        """Tell what differs from a recipe `before`, given as plain values; more steps are no difference."""
+        now = {name: value for name, value in asdict(self).items() if name not in ("steps", "warmup")}
+        return [f"{name} {now[name]} (was {was})" for name, was in before.items() if now.get(name, was) != was]
 
 
 class Trainer:
@@ -118,6 +125,7 @@ class Trainer:
             self.network.state_dict(),
             self.average.state_dict(),
             self._optimizer.state_dict(),
+            asdict(self.recipe),
         )
 
     def resume(self, checkpoint: Checkpoint) -> None:

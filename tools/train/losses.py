@@ -32,7 +32,8 @@ def losses(heads: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
     """Return the loss of every head, each a number.
 
     Center and heatmap: the penalty-reduced focal loss of Law and Deng 2018 (CornerNet, equation 1) with alpha 2 and
-    beta 4. Regression: L1 as a share of the person's extent, per person. Offset: L1 in cells, per cell.
+    beta 4. Regression: L1 as a share of the person's extent, per known keypoint of a cell. Offset: L1 in cells, per
+    cell.
 
     Args:
         heads: (N, C, h, w) by head; center and heatmap are logits.
@@ -40,8 +41,8 @@ def losses(heads: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
     """
     index, y, x = batch.seed_cells.unbind(1)
     seeds = heads["regression"].float()[index, :, y, x]  # (S, 34)
-    people = max(int((batch.center >= SURE).sum()), 1)
-    regression = ((seeds - batch.seeds).abs() * batch.seed_weights).sum() / (people * 2 * 17)
+    known = (batch.seed_weights > 0).sum().clamp(min=1)
+    regression = ((seeds - batch.seeds).abs() * batch.seed_weights).sum() / known
     index, which, y, x = batch.offset_cells.unbind(1)
     offset = heads["offset"].float()
     pairs = torch.stack([offset[index, 2 * which, y, x], offset[index, 2 * which + 1, y, x]], dim=1)

@@ -20,6 +20,11 @@ MIN_CENTER_SIGMA, MAX_CENTER_SIGMA = 0.9, 3.0
 CENTER_REACH = (1, 2)
 """Cells around a center that learn the regression: of small people, of those larger than LARGE cells."""
 LARGE = 16.0
+MIN_SEED_EXTENT = 6.0
+"""Cells: whoever is smaller shows no posture, and learns center, heat and offset only."""
+MIN_WEIGHED_EXTENT = 12.0
+"""Cells: errors are a share of the person's extent, but of no less than this, or small people would have most of the
+gradient."""
 UNKNOWN_MARGIN = 0.1
 """Where a keypoint of a person is unknown: in the box of all of them, and in that of the known keypoints and so much
 of its extent around it."""
@@ -36,8 +41,8 @@ class Targets:
         heat_judged: bool (17, h, w).
         seed_cells: int64 (S, 2), y, x.
         seeds: float32 (S, 34), dy, dx of every keypoint in cells.
-        seed_weights: float32 (S, 34): 0 for unknown keypoints, else the inverse of the person's extent in cells,
-            such that every person weighs the same.
+        seed_weights: float32 (S, 34): 0 for unknown keypoints, else the inverse of the person's extent in cells, or
+            of MIN_WEIGHED_EXTENT.
         offset_cells: int64 (T, 3): keypoint, y, x.
         offsets: float32 (T, 2): dy, dx in cells.
     """
@@ -66,19 +71,26 @@ def make_targets(picture: Picture) -> Targets:
         part = _cells_in(box, height, width, 0.5)
         center_judged[part] = False
         heat_judged[(slice(None), *part)] = False
-    people, boxes, whole = people[enough], boxes[enough], picture.boxes[enough] / STRIDE
-    extents = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1), 1.0) if len(boxes) else np.empty(0, np.float32)
+    people, boxes = people[enough], boxes[enough]
+    whole = _around(boxes, picture.boxes[enough] / STRIDE)
+    extents = (whole[:, 2:] - whole[:, :2]).max(axis=1, initial=1.0)
     for person, box, all_of_them, extent in zip(people, boxes, whole, extents, strict=True):
         unknown = person[:, 2] == 0
         heat_judged[(unknown, *_cells_in(box, height, width, UNKNOWN_MARGIN * extent))] = False
         heat_judged[(unknown, *_cells_in(all_of_them, height, width, 0.5))] = False
-    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    # Of the whole person: which of the keypoints are known has nothing to do with what can be seen.
+    middles = (whole[:, :2] + whole[:, 2:]) / 2
     center, heat = _gaussians(people, middles, extents, height, width)
     # What is known of one person holds where nothing is known of another.
     center_judged |= center > 0.3
     heat_judged |= heat > 0.3
     seeds = _seeds(people, middles, extents, height, width)
     return Targets(center, heat, center_judged, heat_judged, *seeds, *_offsets(people, height, width))
+
+
+def _around(boxes: Floats, others: Floats) -> Floats:
+    """Return the boxes (P, 4) around two boxes each."""
+    return np.hstack([np.minimum(boxes[:, :2], others[:, :2]), np.maximum(boxes[:, 2:], others[:, 2:])])
 
 
 def _cells_in(box: Floats, height: int, width: int, margin: float) -> tuple[slice, slice]:
@@ -114,13 +126,15 @@ def _seeds(
     """Return the cells around every center, and where from them the keypoints are."""
     cells, values, weights = [], [], []
     for person, middle, extent in zip(people, middles, extents, strict=True):
+        if extent < MIN_SEED_EXTENT:
+            continue
         reach = CENTER_REACH[int(extent > LARGE)]
         around = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1).T  # y, x
         at = around + np.floor(middle[::-1]).astype(int)
         at = at[((at >= 0) & (at < (height, width))).all(axis=1)]
         # The decode compares seeds with the numbers of cells: a keypoint in the middle of a cell is at its number.
         away = person[None, :, 1::-1] - 0.5 - at[:, None]  # (S, 17, [y, x])
-        known = np.repeat(person[:, 2] > 0, 2) / (extent * len(at))
+        known = np.repeat(person[:, 2] > 0, 2) / max(extent, MIN_WEIGHED_EXTENT)
         cells.append(at)
         values.append(away.reshape(len(at), -1))
         weights.append(np.broadcast_to(known, (len(at), 2 * KEYPOINTS)))
