@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edge import __version__, commands
-from edge.config_schema import parse_fixed_size
 from edge.errors import UsageError
+from edge.input_size import parse_fixed_size
 
 __all__ = ["parser"]
 

@@ -1,8 +1,6 @@
 """The config's keys: name, type, range, default and one line of help each. All else is derived from here."""
 
 import os
-import re
-import socket
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -10,6 +8,8 @@ from msgspec import Meta, Struct, field
 
 from edge.address import parse_broker
 from edge.camera.pi_controls import ControlValue, check_controls
+from edge.input_size import parse_size
+from edge.topic_name import check_name, check_topic, host_name
 
 __all__ = [
     "CameraConfig",
@@ -22,58 +22,9 @@ __all__ = [
     "PosesConfig",
     "SmoothConfig",
     "TrackConfig",
-    "parse_fixed_size",
-    "parse_size",
 ]
 
-SIZE_STEP_PX = 32
-SIZE_MAX_PX = 2048
 MAX_THREADS = 4
-NAME_MAX_CHARACTERS = 64
-INSTANCE_VARIABLE = "EDGE_POSE_INSTANCE"
-"""Set by the unit `edge-pose@.service`, of which there is one for each camera."""
-
-
-def parse_size(text: str) -> tuple[int, int] | None:
-    """Parse `HxW`, height first as in a model's shape; None for `auto`.
-
-    Returns:
-        (width, height) in pixels.
-
-    Raises:
-        ValueError: it is not of that form, not a multiple of 32, or out of range.
-    """
-    return None if text == "auto" else parse_fixed_size(text, choices='"auto" or "HxW"')
-
-
-def parse_fixed_size(text: str, *, choices: str = '"HxW"') -> tuple[int, int]:
-    """Parse `HxW`, height first as in a model's shape.
-
-    Args:
-        text: what somebody wrote.
-        choices: how a message names what could have been written.
-
-    Returns:
-        (width, height) in pixels.
-
-    Raises:
-        ValueError: it is not of that form, not a multiple of 32, or out of range.
-    """
-    match = re.fullmatch("([0-9]{1,5})[xX]([0-9]{1,5})", text)
-    if match is None:
-        raise ValueError(f"expected {choices} such as \"256x448\", height first, got '{text}'")
-    height, width = int(match[1]), int(match[2])
-    if height % SIZE_STEP_PX or width % SIZE_STEP_PX:
-        raise ValueError(
-            f"'{text}' is not a multiple of {SIZE_STEP_PX} (nearest: {_nearest(height)}x{_nearest(width)})"
-        )
-    if not SIZE_STEP_PX <= min(height, width) <= max(height, width) <= SIZE_MAX_PX:
-        raise ValueError(f"'{text}' is out of range: both sides must be from {SIZE_STEP_PX} to {SIZE_MAX_PX}")
-    return width, height
-
-
-def _nearest(side_px: int) -> int:
-    return min(max(round(side_px / SIZE_STEP_PX) * SIZE_STEP_PX, SIZE_STEP_PX), SIZE_MAX_PX)
 
 
 def _check_size(text: str) -> None:
@@ -88,29 +39,6 @@ def _check_broker(url: str) -> None:
 def _check_source(source: str) -> None:
     if not source:
         raise ValueError('must not be empty; "scene" needs no hardware')
-
-
-def _check_name(name: str) -> None:
-    if not name or len(name) > NAME_MAX_CHARACTERS:
-        raise ValueError(f"must have 1 to {NAME_MAX_CHARACTERS} characters")
-    if re.search(r"[/+#]", name) or not name.isprintable() or name != name.strip():
-        raise ValueError(f"{name!a} cannot be part of a topic: no '/', '+', '#', no space at its ends")
-
-
-def _check_topic(topic: str) -> None:
-    if topic.startswith("$"):
-        raise ValueError("topics that start with '$' belong to the broker")
-    for level in topic.split("/"):
-        _check_name(level)
-
-
-def _host_name() -> str:
-    """Return the machine's name, and the camera's where each has a service; what a topic cannot hold is replaced."""
-    names = [socket.gethostname(), os.environ.get(INSTANCE_VARIABLE, "")]
-    host, instance = (re.sub(r"[/+#\s]", "-", name).strip() if name.isprintable() else "" for name in names)
-    instance = instance[: NAME_MAX_CHARACTERS // 2]
-    room = NAME_MAX_CHARACTERS - len(instance) - 1 if instance else NAME_MAX_CHARACTERS
-    return "-".join(name for name in (host[:room] or "edge-pose", instance) if name)
 
 
 def _threads() -> int:
@@ -139,8 +67,8 @@ class DeviceConfig(Struct, frozen=True, kw_only=True):
     """This machine."""
 
     name: Annotated[
-        str, _about("name in topics and messages (default: the host name)", example="hall", check=_check_name)
-    ] = field(default_factory=_host_name)
+        str, _about("name in topics and messages (default: the host name)", example="hall", check=check_name)
+    ] = field(default_factory=host_name)
 
 
 class CameraConfig(Struct, frozen=True, kw_only=True):
@@ -263,7 +191,7 @@ class MqttConfig(Struct, frozen=True, kw_only=True):
     ca_file: Annotated[str, _about("TLS: certificates to trust, PEM; empty: the system's")] = ""
     cert_file: Annotated[str, _about("TLS: this client's certificate, PEM")] = ""
     key_file: Annotated[str, _about("TLS: its key, PEM, where cert_file does not hold it")] = ""
-    base_topic: Annotated[str, _about("topics start with <base_topic>/<device.name>", check=_check_topic)] = "edge-pose"
+    base_topic: Annotated[str, _about("topics start with <base_topic>/<device.name>", check=check_topic)] = "edge-pose"
 
 
 class OutputConfig(Struct, frozen=True, kw_only=True):

@@ -12,12 +12,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from edge.camera import PICTURE_SUFFIXES
@@ -25,10 +22,10 @@ from edge.config import load
 from edge.errors import EdgeError, UnavailableError
 from edge.models.files import is_path
 from edge.parts import choose_model, is_dynamic
-from edge.payload import PersonPose, PoseMessage
+from edge.payload import PersonPose
 from edge.pose import Pose
 from edge.show.terminal import draw_people
-from edge.stats import Rolling
+from edge.tally import Tally
 
 if TYPE_CHECKING:
     from edge.publish.broker import EmbeddedBroker
@@ -48,49 +45,6 @@ AGENT = "import ctypes; ctypes.CDLL(None).prctl(1, 15); from edge.cli import ent
 FIRST_POSE_S = 30.0
 """How long the agent may take to its first message; a Raspberry Pi needs a few seconds."""
 STOP_S = 5.0
-
-
-@dataclass
-class Tally:
-    """What a subscriber measured; filled on the subscriber's thread."""
-
-    messages: int = 0
-    people: int = 0
-    first_s: float | None = None
-    last_s: float = 0.0
-    latest: PoseMessage | None = None
-    fullest: PoseMessage | None = None
-    latency_ms: Rolling = field(default_factory=lambda: Rolling(2000))
-
-    def take(self, payload: bytes) -> None:
-        """Count one pose message that has just arrived."""
-        message = msgspec.json.decode(payload, type=PoseMessage)
-        captured_s = datetime.fromisoformat(message.time).timestamp()
-        self.last_s = time.monotonic()
-        self.first_s = self.first_s or self.last_s
-        self.latency_ms.add((time.time() - captured_s) * 1e3)
-        self.messages += 1
-        self.people += len(message.poses)
-        self.latest = message
-        if self.fullest is None or _known(message) >= _known(self.fullest):
-            self.fullest = message
-
-    @property
-    def fps(self) -> float:
-        """Messages per second between the first and the last."""
-        seconds = self.last_s - (self.first_s or self.last_s)
-        return (self.messages - 1) / seconds if seconds > 0 else 0.0
-
-    def summary(self) -> str:
-        """Say in one line what was measured."""
-        mean = self.people / self.messages if self.messages else 0.0
-        seconds = self.last_s - (self.first_s or self.last_s)
-        p50, p95 = (self.latency_ms.percentile(p) or 0.0 for p in (50, 95))
-        model = f" ({self.latest.model})" if self.latest else ""
-        return (
-            f"{self.messages} messages, {seconds:.0f} s, {self.fps:.1f} fps, "
-            f"latency p50 {p50:.0f} p95 {p95:.0f} ms, {mean:.1f} people per frame{model}"
-        )
 
 
 class Demo:
@@ -240,11 +194,6 @@ class Demo:
             print(text, file=self._out, flush=True)
         except BrokenPipeError:  # nobody looks any more
             self._stopping = True
-
-
-def _known(message: PoseMessage) -> int:
-    """Count the people who have a track id."""
-    return sum(person.id is not None for person in message.poses)
 
 
 def _check_picture(path: Path) -> None:

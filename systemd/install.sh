@@ -151,31 +151,50 @@ install_program() {
     say "program: $(as_service "$new/bin/edge-pose" --version) in $new"
 }
 
-# A model that cannot be had yet is no reason to stop: the service has the starter, or goes on trying for one by name.
+# fetch_model CONFIG: a model that cannot be had yet (69) is no reason to stop: in place of the default the service has the
+# starter, and for any other it goes on trying.
 fetch_model() {
-    local name
+    local config=$1 asked kind name code=0
     has_model=yes
-    if ! name=$(as_service "$new/bin/python" - $CONFIG_DIR/edge-pose.toml 2>"$log" <<'PYTHON'
+    if ! asked=$(asked_model "$config" 2>"$log"); then
+        say "model: the config has mistakes; see: edge-pose config check $config"
+        return
+    fi
+    read -r kind name <<<"$asked"
+    if [ "$kind" != here ]; then
+        as_service "$new/bin/edge-pose" models fetch ${name:+"$name"} >"$log" 2>&1 || code=$?
+        name=$(reason)
+    fi
+    case $code-$kind in
+    0-*) say "model: $name" ;;
+    "$UNAVAILABLE-default")
+        has_model=
+        say "model: starter, which comes with the program, until the service can fetch the default: $name"
+        ;;
+    "$UNAVAILABLE"-*)
+        has_model=
+        say "model: not here yet, and no other takes its place, so the service goes on trying: $name"
+        ;;
+    *) say "model: the service does not start until this is mended: $name" ;;
+    esac
+}
+
+# asked_model CONFIG: tells whether the model is one that needs no fetching (here), the default, for which the starter may
+# stand in, or any other (only); then its path or name, which the default has not.
+asked_model() {
+    as_service "$new/bin/python" - "$1" <<'PYTHON'
 import sys
 from pathlib import Path
 from edge.config import load
+from edge.models.manifest import load_manifest
 
 model = load(Path(sys.argv[1])).model
-print(model.file or model.name)
+bundled = [entry.name for entry in load_manifest().entries.values() if entry.bundled]
+if model.file or model.name in bundled:
+    print("here", model.file or model.name)
+else:
+    print("only" if model.name or model.delegate == "edgetpu" else "default", model.name)
 PYTHON
-    ); then
-        say "model: the config has mistakes; see: edge-pose config check $CONFIG_DIR/edge-pose.toml"
-    elif [[ $name == */* || $name == *.tflite ]]; then
-        say "model: $name"
-    elif as_service "$new/bin/edge-pose" models fetch ${name:+"$name"} >"$log" 2>&1; then
-        say "model: $(reason)"
-    elif [ -z "$name" ]; then
-        has_model=
-        say "model: starter, which comes with the program, until a start of the service can fetch the default: $(reason)"
-    else
-        has_model=
-        say "model: not here yet, the service goes on trying: $(reason)"
-    fi
 }
 
 switch_over() {
@@ -215,6 +234,9 @@ remove_old_versions() {
     done
 }
 
+# Read by another script, it defines its functions and does nothing.
+[ "${BASH_SOURCE[0]}" = "$0" ] || return 0
+
 case ${1:-} in
 -h | --help)
     sed -n "2,/^set /s/^# \{0,1\}//p" "${BASH_SOURCE[0]}"
@@ -231,7 +253,7 @@ install_packages
 make_user
 make_config
 install_program
-fetch_model
+fetch_model $CONFIG_DIR/edge-pose.toml
 switch_over
 start_service
 remove_old_versions

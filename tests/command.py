@@ -1,17 +1,23 @@
 """Starts the real command as a user would."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 TIMEOUT_S = 60
 NO_PROXY = "http://127.0.0.1:9"  # nobody listens there: nothing is downloaded
+EMPTY_CACHE = tempfile.mkdtemp(prefix="edge-pose-cache-")
+"""A cache that models could be fetched into, so that it is the network that is missing; removed at the end."""
+atexit.register(shutil.rmtree, EMPTY_CACHE, ignore_errors=True)
 NO_MIRROR: Mapping[str, str | None] = {
     "EDGE_POSE_MODEL_MIRROR": None,
-    "EDGE_POSE_CACHE": "/nonexistent",
+    "EDGE_POSE_CACHE": EMPTY_CACHE,
     "http_proxy": NO_PROXY,
     "https_proxy": NO_PROXY,
 }

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from edge.address import mask
 from edge.config import Config, load, parse_size, read_password
-from edge.config_schema import parse_fixed_size
 from edge.config_text import default_text, dump
 from edge.errors import ConfigError, InputError
+from edge.input_size import parse_fixed_size
 
 
 def written(folder: Path, text: str) -> Path:

@@ -135,12 +135,51 @@ def test_an_unknown_model_is_a_problem(tmp_path: Path) -> None:
     assert "no-such-model" in found.found
 
 
-def test_a_mirror_that_is_not_there_is_told_with_the_model_that_a_run_takes_instead(tmp_path: Path) -> None:
-    host = machine(tmp_path, environ={"EDGE_POSE_MODEL_MIRROR": f"{tmp_path}/gone"})
-    found = model_of(host)
+def test_a_mirrors_folder_that_is_not_there_is_named_with_the_model_that_a_run_takes_meanwhile(tmp_path: Path) -> None:
+    found = model_of(machine(tmp_path, environ={"EDGE_POSE_MODEL_MIRROR": f"{tmp_path}/gone"}))
     assert found.state == "warning"
-    assert found.found.startswith(f"EDGE_POSE_MODEL_MIRROR: {tmp_path}/gone is not a folder")
-    assert "takes 'starter'" in found.found
+    assert found.found == (
+        f"the mirror's folder {tmp_path}/gone (EDGE_POSE_MODEL_MIRROR) is not there: meanwhile a run takes 'starter', "
+        "which finds fewer people"
+    )
+    assert found.fix == "mount it, or name another one in EDGE_POSE_MODEL_MIRROR"
+
+
+def test_the_file_that_names_the_services_mirror_is_told_where_its_folder_is_not_there(tmp_path: Path) -> None:
+    variables = f"EDGE_POSE_MODEL_MIRROR={tmp_path}/gone\n"
+    found = model_of(machine(tmp_path, {CONFIG: "", "etc/edge-pose/environment": variables}))
+    assert found.fix == "mount it, or name another one in /etc/edge-pose/environment"
+
+
+@pytest.mark.parametrize("key", ['name = "own"', 'delegate = "edgetpu"'])
+def test_a_mirrors_folder_that_is_not_there_is_a_problem_where_nothing_may_replace_the_model(
+    tmp_path: Path, key: str
+) -> None:
+    variables = f"EDGE_POSE_MODEL_MIRROR={tmp_path}/gone\n"
+    found = model_of(machine(tmp_path, {CONFIG: f"[model]\n{key}\n", "etc/edge-pose/environment": variables}))
+    assert (found.state, found.found) == (
+        "problem",
+        f"the mirror's folder {tmp_path}/gone (EDGE_POSE_MODEL_MIRROR) is not there",
+    )
+
+
+def test_a_mirror_that_is_no_folder_is_told_with_the_model_that_a_run_takes_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = model_of(machine(tmp_path, environ={"EDGE_POSE_MODEL_MIRROR": f"{tmp_path}/file"}))
+    assert found.state == "warning"
+    assert found.found.startswith(f"EDGE_POSE_MODEL_MIRROR: {tmp_path}/file is not a folder")
+    assert found.found.endswith("meanwhile a run takes 'starter', which finds fewer people")
+
+
+def test_a_missing_model_is_told_with_every_folder_that_it_was_looked_for_in(tmp_path: Path) -> None:
+    host = machine(tmp_path, environ={"EDGE_POSE_MODEL_MIRROR": str(tmp_path), "EDGE_POSE_CACHE": f"{tmp_path}/cache"})
+    assert model_of(host).found.startswith(f"not on this machine: {tmp_path}, {tmp_path}/cache: a run fetches it")
+
+
+def test_the_starter_by_name_needs_no_mirror(tmp_path: Path) -> None:
+    variables = f"EDGE_POSE_MODEL_MIRROR={tmp_path}/gone\n"
+    config = '[model]\nname = "starter"\n'
+    assert model_of(machine(tmp_path, {CONFIG: config, "etc/edge-pose/environment": variables})).state == "ok"
 
 
 def test_a_default_that_is_missing_is_no_problem_while_the_starter_is_there(tmp_path: Path) -> None:

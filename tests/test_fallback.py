@@ -105,6 +105,15 @@ def ran_on(engine: FallbackEngine) -> str:
     return engine.spec.accelerator
 
 
+def refusal(engine: FallbackEngine) -> str:
+    """Infer, and say why that was not possible; "" when it was."""
+    try:
+        engine.run(ramp())
+    except EngineLostError as error:
+        return str(error)
+    return ""
+
+
 def test_one_crash_costs_a_frame_or_two_and_no_twin(bench: Bench) -> None:
     engine = bench.engine(SLUGGISH)
     bench.lose(engine)
@@ -185,11 +194,44 @@ def test_what_is_lost_once_the_run_ends_is_neither_started_again_nor_told(
     engine = bench.engine()
     bench.lose(engine)
     engine.retire()
-    assert ran_on(engine) == ""
+    assert [ran_on(engine), ran_on(engine)] == ["", ""]
     engine.close()
     assert len(bench.made) == 1
     assert bench.told == [("edgetpu", "")]
     assert not [text for text in caplog.messages if text.startswith("engine: ")]
+
+
+def test_an_attempt_that_fails_once_the_run_ends_is_not_repeated_and_not_told(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    engine = bench.engine()
+    bench.lose(engine)
+    bench.double.tell("refuse")
+    assert ran_on(engine) == ""
+    told = list(bench.told)
+    caplog.clear()
+    engine.retire()
+    eventually(lambda: "the Edge TPU cannot be used" in refusal(engine))
+    assert [ran_on(engine), ran_on(engine)] == ["", ""]
+    assert (len(bench.made), bench.told, bench.twins) == (2, told, [])
+    assert not [text for text in caplog.messages if text.startswith("engine: ")]
+
+
+def test_the_cpu_goes_on_to_the_end_of_the_run(bench: Bench) -> None:
+    bench.double.tell("refuse")
+    engine = bench.engine(SLUGGISH)
+    assert ran_on(engine) == "cpu"
+    engine.retire()
+    assert ran_on(engine) == "cpu"
+
+
+def test_a_twin_is_not_loaded_once_the_run_ends(bench: Bench) -> None:
+    bench.double.tell("refuse")
+    engine = bench.engine(SLUGGISH)
+    engine.retire()
+    assert ran_on(engine) == ""
+    assert (bench.twins, bench.told) == ([], [])
 
 
 def test_without_a_twin_nothing_is_inferred_until_the_device_is_there(bench: Bench) -> None:

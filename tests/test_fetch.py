@@ -29,6 +29,8 @@ from videos import write_video
 CONTENT = b"TFL3" + bytes(range(251)) * 800
 OTHER = b"TFL3" + bytes(range(251))[::-1] * 800
 QUICK = Patience(open_s=20.0, stall_s=20.0, tries=3, pause_s=0.001)
+LOGIN_PAGE = b"\xef\xbb\xbf\r\n <!DOCTYPE html>\n<html><body>Welcome! Log in to go on.</body></html>\n"
+"""What a network with a login page (a captive portal) answers with status 200, whatever was asked for."""
 CLOSED = "http://127.0.0.1:9"  # the port of `discard`: nobody listens
 
 
@@ -111,7 +113,7 @@ def test_only_the_member_of_an_archive_is_kept(server: FaultyServer, where: Plac
     [
         (tar_gz({"2.tflite": CONTENT}), "has no 1.tflite in it, only '2.tflite'"),
         (tar_gz({"../1.tflite": CONTENT}), "has no 1.tflite in it, only '../1.tflite'"),
-        (b"<html>", "is no .tar.gz archive (it begins with '<html>')"),
+        (b"no such file", "is no .tar.gz archive (it begins with 'no such file')"),
         (tar_gz({"1.tflite": OTHER}), f"expected sha256:{sha256(CONTENT)}, got sha256:{sha256(OTHER)}"),
     ],
 )
@@ -236,7 +238,9 @@ def test_a_mirror_that_is_away_is_remembered(
 
 def test_a_mirror_that_has_broken_its_manifest_is_remembered_too(server: FaultyServer, mirrored: Places) -> None:
     fresh = known_models(mirrored, QUICK)
-    server.on("/models.toml", file(b"<html>"))
+    server.on("/models.toml", file(b"[broken"))
+    assert known_models(mirrored, QUICK) == fresh
+    server.on("/models.toml", file(LOGIN_PAGE))
     assert known_models(mirrored, QUICK) == fresh
 
 
@@ -251,6 +255,68 @@ def test_a_mistake_in_the_manifest_of_a_mirror_names_its_address(server: FaultyS
     with pytest.raises(ConfigError) as caught:
         known_models(mirrored, QUICK)
     assert all(line.startswith(f"{server.url}/models.toml: own") for line in caught.value.problems)
+
+
+# Networks that answer with their login page
+
+
+@pytest.mark.parametrize(
+    "page",
+    [LOGIN_PAGE, b"<html>", b'<?xml version="1.0"?><error/>', "<p>Grüße".encode("latin-1"), b"<p>" + b" " * (1 << 21)],
+    ids=["page", "html", "xml", "latin-1", "large"],
+)
+def test_a_web_page_in_place_of_a_manifest_is_told_as_that_and_may_pass(
+    server: FaultyServer, where: Places, page: bytes
+) -> None:
+    where = Places(None, where.cache, server.on("/models.toml", file(page)).removesuffix("/models.toml"))
+    with pytest.raises(TransferError) as caught:
+        known_models(where, QUICK)
+    assert str(caught.value) == (
+        f"{server.url}/models.toml: what came is no manifest, but looks like a web page (a login page of the network?)"
+    )
+    assert (caught.value.hope, caught.value.exit_code) == ("later", 69)
+    assert not where.cache.exists()
+
+
+@pytest.mark.parametrize("member", ["", "1.tflite"])
+def test_a_web_page_in_place_of_a_model_is_told_as_that_and_leaves_nothing(
+    server: FaultyServer, where: Places, member: str
+) -> None:
+    line = failure(entry(server.on("/m", file(LOGIN_PAGE)), member=member), where)
+    what = "what came is no model, but looks like a web page (a login page of the network?)"
+    assert line.startswith(f"model 'own' cannot be fetched: {server.url}/m: {what}: try again later")
+    assert left(where) == set()
+
+
+def test_nobody_is_asked_to_accept_the_digest_of_a_web_page(server: FaultyServer, where: Places) -> None:
+    line = failure(unknown(server.on("/s", file(LOGIN_PAGE), file(CONTENT))), where)
+    assert "looks like a web page" in line
+    assert "--accept-digest" not in line
+    assert f"--accept-digest {sha256(CONTENT)}" in failure(unknown(f"{server.url}/s"), where)
+
+
+def test_a_model_that_begins_like_an_arrow_is_no_web_page(server: FaultyServer, where: Places) -> None:
+    content = b"<\0\0\0TFL3" + CONTENT  # its first number, the place of its root table, is 60: the code of "<"
+    path = fetch(entry(server.on("/m", file(content)), digest=sha256(content)), where)
+    assert path.read_bytes() == content
+
+
+def test_a_login_page_ends_with_69_and_a_manifest_with_mistakes_with_78(server: FaultyServer, tmp_path: Path) -> None:
+    env = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path / "cache")}
+    server.on("/models.toml", file(LOGIN_PAGE), file(b"[own"))
+    pages, mistakes = run("models", "fetch", env=env), run("models", "fetch", env=env)
+    assert (pages.code, mistakes.code) == (69, 78)
+    assert "no manifest, but looks like a web page" in pages.error_lines()[0]
+    assert len(pages.err.splitlines()) == len(mistakes.err.splitlines()) == 1
+
+
+def test_behind_a_login_page_a_run_has_the_starter(server: FaultyServer, tmp_path: Path) -> None:
+    server.on("/models.toml", file(LOGIN_PAGE))
+    env = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path / "cache")}
+    done = run("run", "--camera", str(write_video(tmp_path / "v.mp4", 3)), "--jsonl", "-", "--no-pace", env=env)
+    assert (done.code, len(done.out.splitlines())) == (0, 3), done.err
+    assert "'starter' from the package is used" in done.err
+    assert "looks like a web page" in done.err
 
 
 # A source whose digest nobody has published
@@ -330,7 +396,16 @@ def test_of_a_bundled_model_there_is_nothing_to_fetch(server: FaultyServer, tmp_
     assert not server.requests
 
 
-@pytest.mark.parametrize(("answer", "hope"), [(None, "later"), (status(404), "none"), (file(OTHER), "none")])
+@pytest.mark.parametrize(
+    ("answer", "hope"),
+    [
+        (None, "later"),
+        (status(404), "none"),
+        (status(511), "later"),
+        (file(OTHER), "none"),
+        (file(LOGIN_PAGE), "later"),
+    ],
+)
 def test_a_failure_tells_whether_the_network_may_mend_it(
     server: FaultyServer, where: Places, answer: Callable[..., None] | None, hope: str
 ) -> None:

@@ -152,6 +152,31 @@ def test_a_device_that_claims_to_be_online_and_is_silent_is_found_out() -> None:
     assert " 0.0 fps" in told(devices, "hall", after_s=12)
 
 
+STARTER = "model: starter in place of the default, which could not be had"
+
+
+@pytest.mark.parametrize("reason", [STARTER, "engine: Edge TPU lost, running on the CPU", ""])
+def test_a_device_that_is_degraded_and_counts_people_is_found_out_when_it_is_silent(reason: str) -> None:
+    devices = fleet("hall")
+    devices.follow(["hall"], NOW_S)
+    devices.take("edge-pose/hall/status", status("degraded", reason), NOW_S)
+    assert "no poses" not in told(devices, "hall", after_s=4.9)
+    assert told(devices, "hall", after_s=12).endswith(", no poses for 12 s")
+    assert " 0.0 fps" in told(devices, "hall", after_s=12)
+    devices.take("edge-pose/hall/pose", poses(3, device="hall"), NOW_S + 12)
+    assert "no poses" not in told(devices, "hall", after_s=16)
+
+
+@pytest.mark.parametrize("reason", ["camera: no frame for 5.0 s", "engine: no poses until it is back", "starting"])
+def test_a_device_that_says_why_there_are_no_poses_is_not_told_off_for_it(reason: str) -> None:
+    devices = fleet("hall")
+    devices.follow(["hall"], NOW_S)
+    devices.take("edge-pose/hall/status", status("degraded", reason), NOW_S)
+    devices.take("edge-pose/hall/people", other(people(), count=None), NOW_S)
+    assert "no poses for" not in told(devices, "hall", after_s=29)
+    assert told(devices, "hall", after_s=31).endswith("nothing heard for 31 s")  # its health should still come
+
+
 def test_a_device_that_is_not_followed_is_silent_when_its_health_stays_away() -> None:
     devices = fleet("hall")
     assert "nothing heard" not in told(devices, "hall", after_s=29)
@@ -328,6 +353,9 @@ def test_a_silent_device_goes_to_the_top_of_the_list() -> None:
     devices.follow(["d7"], NOW_S)
     lines = shown(devices, after_s=12)
     assert lines[2] == "> d7                 online    2 h 13 min no poses for 12 s"
+    devices.take("edge-pose/d7/status", status("degraded", "model: starter", device="d7"), NOW_S)
+    lines = shown(devices, after_s=12)
+    assert lines[2] == "> d7                 degraded  2 h 13 min model: starter; no poses for 12 s"
 
 
 def test_the_chosen_line_of_a_long_list_is_in_the_window() -> None:

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from edge import config_schema
+from edge import input_size
 from edge.errors import EdgeError
 from edge.models.files import places, resolve
 from edge.models.manifest import load_manifest
@@ -25,7 +25,7 @@ def default_model() -> Path | None:
 def parse_size(text: str) -> tuple[int, int]:
     """Parse `HxW`, as the product does, into (width, height). Raises argparse.ArgumentTypeError."""
     try:
-        return config_schema.parse_fixed_size(text)
+        return input_size.parse_fixed_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -12,14 +12,14 @@ from edge.doctor.host import Host
 from edge.errors import ConfigError, EdgeError, InputError, UnavailableError
 from edge.models.files import model_row, resolve_file
 from edge.models.manifest import load_manifest
-from edge.models.places import Places, places
+from edge.models.places import MIRROR_VARIABLE, Places, places
 
 __all__ = ["SYSTEM_CACHE", "SYSTEM_CONFIG", "Setup", "check_model", "check_setup", "read_setup", "where_models_are"]
 
 SYSTEM_CONFIG = "/etc/edge-pose/edge-pose.toml"
 SYSTEM_CACHE = "/var/cache/edge-pose"
 """Where systemd's CacheDirectory of the service is."""
-FETCH_VARIABLES = ("CACHE_DIRECTORY", "EDGE_POSE_CACHE", "EDGE_POSE_MODEL_MIRROR")
+FETCH_VARIABLES = ("CACHE_DIRECTORY", "EDGE_POSE_CACHE", MIRROR_VARIABLE)
 SYSTEM_ENVIRONMENT = "/etc/edge-pose/environment"
 """The service's EnvironmentFile: variables, one a line."""
 
@@ -103,15 +103,22 @@ def check_model(host: Host, setup: Setup) -> Finding:
     try:
         if file:
             return ok("model", str(resolve_file(Path(file)).path), file)
-        return _check_named(host, setup, name) if name else _check_default(host, setup)
+        if _is_bundled(name):  # no mirror has a say in it
+            return _check_named(host, setup, name, NOWHERE)
+        away = _check_mirror(host, setup)
+        if name:
+            return away or _check_named(host, setup, name, where_models_are(host, setup))
+        return _check_default(host, setup, away)
     except EdgeError as error:
         return problem("model", str(error).splitlines()[0], "edge-pose models list", file or name)
 
 
-def _check_default(host: Host, setup: Setup) -> Finding:
+def _check_default(host: Host, setup: Setup, away: Finding | None) -> Finding:
     """See whether the default is here; where it cannot be had, a run takes the starter. Raises EdgeError."""
+    how = "meanwhile a run takes"
     try:
-        found = _check_named(host, setup, "")
+        found = away or _check_named(host, setup, "", where_models_are(host, setup))
+        how = how if away else "a run fetches it when it starts, else takes"
     except UnavailableError as error:
         found = problem("model", str(error), "edge-pose models list")
     if found.state != "problem" or setup.config.model.delegate == "edgetpu":
@@ -119,22 +126,48 @@ def _check_default(host: Host, setup: Setup) -> Finding:
     starter = model_row(STARTER, load_manifest(), NOWHERE)
     if starter.state != "ok":
         return found
-    text = f"{found.found}: a run fetches it when it starts, else takes '{STARTER}', which finds fewer people"
+    text = f"{found.found}: {how} '{STARTER}', which finds fewer people"
     return warning("model", text, found.fix, found.subject)
 
 
-def _check_named(host: Host, setup: Setup, name: str) -> Finding:
-    where = where_models_are(host, setup)
+def _check_mirror(host: Host, setup: Setup) -> Finding | None:
+    """Tell of a mirror's folder that is not there, as before its disk is mounted: a run fetches nothing then."""
+    mirror = _environ(host, setup).get(MIRROR_VARIABLE, "")
+    if not mirror or "://" in mirror or not _is_missing(Path(mirror)):
+        return None
+    place = SYSTEM_ENVIRONMENT if setup.is_system else MIRROR_VARIABLE
+    found = f"the mirror's folder {mirror} ({MIRROR_VARIABLE}) is not there"
+    return problem("model", found, f"mount it, or name another one in {place}", setup.config.model.name)
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # it may be there: `places` has the words for that
+        return False
+    return False
+
+
+def _is_bundled(name: str) -> bool:
+    entry = load_manifest().entries.get(name)
+    return entry is not None and entry.bundled
+
+
+def _check_named(host: Host, setup: Setup, name: str, where: Places) -> Finding:
     row = model_row(name, load_manifest(where.mirror), where)
-    fetch = _fetch_command(host, setup, row.entry.name)
+    name = row.entry.name
+    fetch = _fetch_command(host, setup, name)
     if row.state == "missing":
-        return problem("model", f"not on this machine: {where.cache}", fetch, row.entry.name)
+        folders = ", ".join(str(folder) for folder in (where.mirror, where.cache) if folder)
+        return problem("model", f"not on this machine: {folders}", fetch, name)
     if row.state == "no digest":
         found = f"{row.path}: nobody knows which content it should have, so it is not loaded"
-        return problem("model", found, f"{fetch} --accept-digest {row.digest or 'SHA256'}", row.entry.name)
+        return problem("model", found, f"{fetch} --accept-digest {row.digest or 'SHA256'}", name)
     if row.state != "ok":
-        return warning("model", f"{row.path}: {row.state}", fetch, row.entry.name)
-    return ok("model", f"{row.path}, verified", row.entry.name)
+        return warning("model", f"{row.path}: {row.state}", fetch, name)
+    return ok("model", f"{row.path}, verified", name)
 
 
 def _fetch_command(host: Host, setup: Setup, name: str) -> str:

@@ -165,6 +165,8 @@ class FallbackEngine:
         if outcome is None:
             return
         if outcome.error is not None:
+            if self._retiring:
+                raise EngineLostError(str(outcome.error)) from outcome.error
             self._lost(outcome.error, is_news=self._failures < self._patience.max_failures)
             return
         self._engine = outcome.engine
@@ -206,7 +208,7 @@ class FallbackEngine:
         return outputs
 
     def _ready_twin(self) -> Engine | None:
-        if self._twin is None and self._load_twin is not None:
+        if self._twin is None and self._load_twin is not None and not self._retiring:
             try:
                 self._twin = self._load_twin(self._own.input_size)
                 log.warning("engine: the CPU takes over, with model %s", self._twin.spec.name)
@@ -222,7 +224,7 @@ class FallbackEngine:
         return f"{what}: {self._error}" if is_told else what
 
     def _tell(self, accelerator: Literal["cpu", "edgetpu"] | None, trouble: str) -> None:
-        if self._told == (accelerator, trouble):
+        if self._retiring or self._told == (accelerator, trouble):
             return
         if self._told is not None and not trouble:
             log.warning("engine: the Edge TPU is %s", "back" if self._has_run else "there")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import Meta, Struct
 
 from edge.config_check import shown
-from edge.config_schema import parse_size
+from edge.input_size import parse_size
 
 __all__ = ["SOURCE_KIND", "EntryTable", "ModelEntry", "check_url"]
 

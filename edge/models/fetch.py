@@ -1,7 +1,6 @@
 """Brings model files into the cache: whole, verified, and by one process at a time, or not at all."""
 
 import contextlib
-import fcntl
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -13,13 +12,17 @@ from edge.errors import EdgeError, UnavailableError, UsageError
 from edge.models.archive import ArchiveError, extract_member
 from edge.models.files import accept_digest, expected_digest, find, resolve_bundled
 from edge.models.install import install, write_whole
+from edge.models.lock import locked
 from edge.models.manifest import SOURCE_KIND, Manifest, ModelEntry
 from edge.models.part import Part
 from edge.models.places import MIRROR_VARIABLE, Places
 from edge.models.transfer import Progress, download, silent
-from edge.models.web import Hope, Patience, TransferError, shown_url
+from edge.models.web import Hope, Patience, TransferError, is_page, page_text, shown_url
 
 __all__ = ["FetchRow", "Fetcher"]
+
+NO_MODEL = page_text("model")
+HEAD_BYTES = 512
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +87,7 @@ class Fetcher:
         final = self._where.cache / entry.file
         try:
             self._where.cache.mkdir(parents=True, exist_ok=True)
-            with _locked(final.with_name(f"{final.name}.lock"), entry.name):
+            with locked(final.with_name(f"{final.name}.lock"), entry.name):
                 path = find(entry, self._where, digest)
                 if path is None:
                     _set_aside(final, digest)
@@ -186,7 +189,7 @@ class Fetcher:
             candidate.unlink(missing_ok=True)
             part.discard()
             if not resumed:
-                raise TransferError(f"{shown_url(source.url)}: {problem}")
+                raise TransferError(f"{shown_url(source.url)}: {problem}", "later" if problem == NO_MODEL else "none")
             log.warning("%s: pieces of different files: once more from the start", shown_url(source.url))
 
 
@@ -196,6 +199,9 @@ def _check(source: _Source, entry: ModelEntry, part: Part, final: Path, digest: 
     Raises:
         UnavailableError: nobody knows what it must hold; the download stays, for when that is told.
     """
+    with part.path.open("rb") as file:
+        if is_page(file.read(HEAD_BYTES)):
+            return part.path, NO_MODEL
     candidate = final.with_name(f"{final.name}.new") if source.member else part.path
     try:
         if source.member:
@@ -235,15 +241,3 @@ def _set_aside(path: Path, digest: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         path.replace(path.with_name(f"{path.name}.bad"))
         log.warning("%s: is not the file that it should be: renamed to %s.bad", path, path.name)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, name: str) -> Iterator[None]:
-    """Hold a lock that the system lets go of when the process dies; its file stays, empty."""
-    with path.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("model %s: another process is fetching it: waiting for that", name)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

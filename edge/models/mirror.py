@@ -23,7 +23,7 @@ def known_models(where: Places, patience: Patience | None = None) -> Manifest:
 
     Raises:
         ConfigError: one line for every mistake in a manifest.
-        UnavailableError: the mirror's manifest cannot be had, and there is none from an earlier time.
+        TransferError: the mirror's manifest cannot be had, and there is none from an earlier time.
     """
     manifest = load_manifest(where.mirror)
     if not where.mirror_url:
@@ -31,7 +31,7 @@ def known_models(where: Places, patience: Patience | None = None) -> Manifest:
     url = f"{where.mirror_url}/{MANIFEST_NAME}"
     kept = where.cache / f"mirror-{hashlib.sha256(url.encode()).hexdigest()[:12]}.toml"
     try:
-        text = get_text(url, patience or Patience()) or ""
+        text = get_text(url, patience or Patience(), wanted="manifest") or ""
         laid = lay_over(manifest, text, shown_url(url))
     except (TransferError, ConfigError) as error:
         try:

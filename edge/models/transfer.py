@@ -15,7 +15,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from edge.models.part import Part, Version
-from edge.models.web import Patience, TransferError, broken, open_url, shown_url, status_error
+from edge.models.web import Patience, TransferError, broken, is_page, open_url, page_text, shown_url, status_error
 
 __all__ = ["Progress", "download", "get_text", "silent"]
 
@@ -102,11 +102,11 @@ def download(
             return connection.resumed
 
 
-def get_text(url: str, patience: Patience) -> str | None:
-    """Return a small text; None where the server has none (404).
+def get_text(url: str, patience: Patience, *, wanted: str = "text file") -> str | None:
+    """Return a small text, in messages called `wanted`; None where the server has none (404).
 
     Raises:
-        TransferError: it cannot be had, is large, or is not UTF-8.
+        TransferError: it cannot be had, is a web page, is large, or is not UTF-8.
     """
     with open_url(url, {}, patience) as response:
         if response.status == http.HTTPStatus.NOT_FOUND:
@@ -117,6 +117,8 @@ def get_text(url: str, patience: Patience) -> str | None:
             data = response.read(MAX_TEXT_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
             raise broken(url, error, patience) from error
+    if is_page(data):  # before all else: it may be large, and in any encoding
+        raise TransferError(f"{shown_url(url)}: {page_text(wanted)}", "later")
     if len(data) > MAX_TEXT_BYTES:
         raise TransferError(f"{shown_url(url)}: far too large")
     try:

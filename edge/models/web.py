@@ -1,6 +1,7 @@
 """HTTP as far as downloads need it: one deadline for an answer, redirects by rule, every failure one line."""
 
 import http.client
+import re
 import socket
 import ssl
 import string
@@ -16,7 +17,17 @@ from urllib.parse import quote, urljoin, urlsplit
 from edge import __version__
 from edge.errors import UnavailableError
 
-__all__ = ["Hope", "Patience", "TransferError", "broken", "open_url", "shown_url", "status_error"]
+__all__ = [
+    "Hope",
+    "Patience",
+    "TransferError",
+    "broken",
+    "is_page",
+    "open_url",
+    "page_text",
+    "shown_url",
+    "status_error",
+]
 
 Hope = Literal["none", "later", "soon"]
 """Whether another try can help: never; when the network is back; at once."""
@@ -27,6 +38,10 @@ MAX_REASON_CHARACTERS = 200
 OUT_OF_TIME = {9, 10}
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
 PASSING_STATUSES = {408, 425, 429, 500, 502, 503, 504}
+LOGIN_STATUS = 511
+"""The network wants somebody to log in first (RFC 6585, 6); most such networks answer 200 and their page instead."""
+PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<[!?A-Za-z]")
+"""How HTML and XML begin, and neither TOML nor a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +97,19 @@ def open_url(url: str, headers: Mapping[str, str], patience: Patience) -> http.c
 def status_error(url: str, response: http.client.HTTPResponse) -> TransferError:
     """Return what to raise for an answer with a status that brings no file."""
     hope: Hope = "soon" if response.status in PASSING_STATUSES else "none"
+    hope = "later" if response.status == LOGIN_STATUS else hope
     phrase = http.client.responses.get(response.status, "")  # the server's own words could be anything
     return TransferError(f"{shown_url(url)}: HTTP {response.status} {phrase}".rstrip(), hope)
+
+
+def is_page(head: bytes) -> bool:
+    """Tell from the first bytes of an answer whether it is a web page."""
+    return PAGE.match(head) is not None
+
+
+def page_text(wanted: str) -> str:
+    """Say that a web page came in place of what was wanted."""
+    return f"what came is no {wanted}, but looks like a web page (a login page of the network?)"
 
 
 def broken(url: str, error: Exception, patience: Patience) -> TransferError:

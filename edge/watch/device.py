@@ -100,11 +100,15 @@ class Device:
         """Say since when nothing comes from a device that should be heard; empty when all is as it should be."""
         if self.state == "offline" or not link.up:
             return ""
-        if self.state == "online" and self.followed_s is not None:
+        if self._owes_poses() and self.followed_s is not None:
             quiet_s = now_s - max(self.pose_s or link.since_s, self.followed_s, link.since_s)
             return f"no poses for {duration(quiet_s)}" if quiet_s >= NO_POSES_S else ""
         quiet_s = now_s - max(self.heard_s or link.since_s, link.since_s)
         return f"nothing heard for {duration(quiet_s)}" if quiet_s >= NOTHING_HEARD_S else ""
+
+    def _owes_poses(self) -> bool:
+        """Return whether poses should come: without a camera or an engine nobody can tell who is there, nor should."""
+        return self.state == "online" or (self.state == "degraded" and self.count is not None)
 
     def notes(self, now_s: float, link: Link) -> list[str]:
         """Return what a user should know besides state and figures."""
