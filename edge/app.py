@@ -12,17 +12,21 @@ from threading import Thread
 from typing import Literal
 
 from edge.capture import CameraThread
+from edge.choice import WAITS, Waits
 from edge.config import Config
-from edge.errors import ConfigError, EdgeError, StuckError, UnavailableError
+from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
 from edge.health import Health, StateTopic
+from edge.limits import max_silence_s, raise_if_stuck
 from edge.mailbox import Mailbox
 from edge.outputs import drain, open_outlets
 from edge.parts import (
+    Watch,
     calm_opencv,
     choose_model,
     load_engine,
     make_camera,
     make_jsonl,
+    make_model_watch,
     make_mqtt,
     make_recorder,
     make_tracker,
@@ -37,17 +41,13 @@ from edge.smooth import Smoother
 from edge.source import parse_source
 from edge.systemd import Notifier, Watchdog
 
-__all__ = ["Run", "RunOptions", "max_silence_s", "raise_if_stuck"]
+__all__ = ["Run", "RunOptions"]
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.25
 FLOW_JOIN_S, DRAIN_S, LAST_JOIN_S = 0.4, 0.3, 0.1
 """What a stop may wait for the flow, the outputs and the camera; with the second that MQTT may take, less than two."""
-MAX_BUSY_S = 30.0
-"""A thread that is inside a driver or the model for longer will not come back."""
-MAX_SILENCE_S = 5.0
-"""A live camera that delivers nothing for longer is reported, whatever its driver says."""
 RUN_ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -69,23 +69,27 @@ class RunOptions:
 class Run:
     """One run of the agent, from its config to its end.
 
+    Args:
+        config: what to do.
+        options: what only the command line says.
+        waits: when a service tries for a default model that cannot be had.
+
     Raises:
         EdgeError: at construction, when something it cannot do without is missing or wrong.
     """
 
-    def __init__(self, config: Config, options: RunOptions) -> None:
+    def __init__(self, config: Config, options: RunOptions, *, waits: Waits = WAITS) -> None:
         output = config.output
         if not (config.mqtt.url or output.jsonl or output.record or output.display):
             raise ConfigError(
                 "no output: give --mqtt URL, --jsonl FILE, --record FILE or --display (or set them in a config)"
             )
-        self._options = options
-        self._over: SimpleQueue[str] = SimpleQueue()  # safe to fill from a signal handler
+        self._over: SimpleQueue[str | RestartError] = SimpleQueue()  # safe to fill from a signal handler
         self._notifier = Notifier()
         self._watchdog = Watchdog(self._notifier)
         source = parse_source(config.camera.source)
         calm_opencv()
-        choice = choose_model(config.model)
+        choice = choose_model(config.model, waits=waits)
         self._engine = load_engine(config, self._on_engine, choice)
         self._camera = make_camera(source, config, paced=options.paced, loop=options.loop)
         self._origin = Origin(
@@ -103,14 +107,15 @@ class Run:
         self._outlets = open_outlets(sinks, paced=options.paced or self._camera.live)
         self._inputs: Mailbox[ModelInput] = Mailbox(waits=not options.paced and not self._camera.live)
         self._tracker = make_tracker(config)
-        self._vitals = make_vitals(config)
+        vitals = make_vitals(config)
+        self._watches: list[Watch] = [vitals, *make_model_watch(config, choice, self._restart, waits)]
         self._health = Health(
             self._origin,
             self._publish_state,
             self._drops,
             interval_s=config.health.interval_s,
             max_silence_s=max_silence_s(config.camera.fps) if self._camera.live else None,
-            vitals=self._vitals.latest,
+            vitals=vitals.latest,
             model_trouble=choice.trouble,
         )
         self._flow = Flow(
@@ -137,39 +142,51 @@ class Run:
         """End the run; harmless from any thread and from a signal handler."""
         self._over.put(reason)
 
+    def _restart(self) -> None:
+        self._over.put(RestartError("restarts: the default model is here"))
+
     def run(self) -> None:
         """Work until the camera ends or `stop` is called.
 
         Raises:
             EdgeError: the camera or the model failed for good.
             StuckError: a thread hangs in a driver.
+            RestartError: a service that runs on the starter has got the default.
         """
         self._notifier.ready()  # whatever may be missing from here on is waited for
         self._health.start()
-        self._vitals.start()
+        for watch in self._watches:
+            watch.start()
         for outlet in self._outlets:
             outlet.start()
         self._flow_thread.start()
         self._camera_thread.start()
-        reason = "failed"
+        reason, is_told = "failed", True
         try:
             reason = self._wait()
         except EdgeError as error:
-            reason = str(error)
+            reason, is_told = str(error), False  # whoever gets the error tells it
             raise
         finally:
-            self._tear_down(reason)
+            self._tear_down(reason, is_told=is_told)
         self._raise_errors()
 
     def _wait(self) -> str:
         while True:
             try:
-                return self._over.get(timeout=TICK_S)
+                end = self._over.get(timeout=TICK_S)
             except Empty:
-                self._health.tick()
-                self._feed_watchdog()
-                self._raise_if_stuck()
-                self._raise_if_mute()
+                self._look_around()
+            else:
+                if isinstance(end, RestartError):
+                    raise end
+                return end
+
+    def _look_around(self) -> None:
+        self._health.tick()
+        self._feed_watchdog()
+        self._raise_if_stuck()
+        self._raise_if_mute()
 
     def _feed_watchdog(self) -> None:
         done = self._flow.frames + self._flow.dropped
@@ -186,7 +203,7 @@ class Run:
         if all(failures):
             raise EdgeError("every output has failed; see above")
 
-    def _tear_down(self, reason: str) -> None:
+    def _tear_down(self, reason: str, *, is_told: bool) -> None:
         """Stop in reverse order; whoever hangs is left behind, the others still end cleanly."""
         self._notifier.stopping()
         failed = self._camera_thread.error or self._flow_error
@@ -195,8 +212,9 @@ class Run:
         self._engine.retire()
         self._flow_thread.join(FLOW_JOIN_S)
         self._drain(reason)
-        self._health.end(str(failed) if isinstance(failed, EdgeError) else reason, is_told=failed is None)
-        self._vitals.stop()
+        self._health.end(str(failed) if isinstance(failed, EdgeError) else reason, is_told=is_told and failed is None)
+        for watch in self._watches:
+            watch.stop()
         for outlet in self._outlets:
             outlet.close()
         self._camera_thread.join(LAST_JOIN_S)
@@ -248,30 +266,3 @@ class Run:
         if self._mqtt is not None:
             lost["mqtt"] = lost.get("mqtt", 0) + self._mqtt.dropped
         return DropCounts(camera=self._inputs.dropped + self._camera_thread.skipped + self._flow.dropped, outputs=lost)
-
-
-def raise_if_stuck(origin: Origin, now_s: float, *, reading_since_s: float | None, busy_since_s: float | None) -> None:
-    """End a run in which a thread does not come back; only a new process gets rid of it.
-
-    Args:
-        origin: names camera and model.
-        now_s: the monotonic clock.
-        reading_since_s: since when the camera's thread is inside its driver; None: it is not.
-        busy_since_s: since when the flow's thread is inside the model; None: it is not.
-
-    Raises:
-        StuckError: one of them is for too long.
-    """
-    if reading_since_s is not None and now_s - reading_since_s > MAX_BUSY_S:
-        raise StuckError(f"camera {origin.camera}: hangs in its driver for {MAX_BUSY_S:g} s")
-    if busy_since_s is not None and now_s - busy_since_s > MAX_BUSY_S:
-        raise StuckError(f"model {origin.model}: inference hangs for {MAX_BUSY_S:g} s")
-
-
-def max_silence_s(fps: float | None) -> float:
-    """Return how long a live camera may give nothing: a slow one needs its time for a few frames.
-
-    Args:
-        fps: asked for; None: the camera's own.
-    """
-    return max(MAX_SILENCE_S, 3 / fps) if fps else MAX_SILENCE_S

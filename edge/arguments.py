@@ -27,7 +27,8 @@ SRC is one of
   rtsp://…, http://…       a live stream; opened again whenever it breaks off
 
 exit codes: 0 stopped as asked, or the file ended; 64 usage; 66 no such or unreadable file; 69 a part is missing;
-70 a bug of ours; 75 a driver hangs; 78 bad config or bad model file
+70 a bug of ours; 75 a driver hangs, or a service on the starter has got the default model: to be started again;
+78 bad config or bad model file
 """
 
 

@@ -1,14 +1,15 @@
 """Which model a run takes: the one that it names, else the default, else the starter, which came with the program.
 
 A name is a choice, and nothing takes its place. The default is only the best that there is: where it cannot be had,
-people found by a small model are better than none, as long as that is told.
+people found by a small model are better than none, as long as that is told. A service on the starter goes on trying
+for the default (`edge.model_watch`).
 """
 
 import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,16 +22,50 @@ from edge.models.places import MIRROR_VARIABLE, Places, places
 # What downloads stands inside the functions: with a model on this machine it is never loaded.
 # ruff: noqa: PLC0415
 
-__all__ = ["NOWHERE", "STARTER", "Choice", "asked_for", "choose_model", "find_named"]
+__all__ = [
+    "NOWHERE",
+    "STARTER",
+    "WAITS",
+    "Choice",
+    "Fetch",
+    "Waits",
+    "asked_for",
+    "choose_model",
+    "find_named",
+    "may_pass",
+]
 
 STARTER = "starter"
-WAIT_S = 20.0
-"""What a service gives the network to come up before it starts without the default: WiFi takes longer than a boot."""
-PAUSE_S = 1.0
 NOWHERE = Places(None, Path("/nonexistent"))
 """Only what came with the program."""
 
 log = logging.getLogger(__name__)
+
+Fetch = Callable[[ModelEntry, Places], Path]
+"""Brings the file of a model into the cache, verified, and returns it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """When a service tries for the default: before it starts without, and while it runs on the starter.
+
+    Attributes:
+        start_s: what the network is given to come up before the start: WiFi takes longer than a boot.
+        start_pause_s: between two tries before the start.
+        first_s: from the start on the starter to the next try; doubled for each one after it.
+        max_s: the longest pause between two tries.
+        hopeless_s: the pause after a failure that no network mends: each such try may fetch a whole wrong file.
+    """
+
+    start_s: float = 20.0
+    start_pause_s: float = 1.0
+    first_s: float = 60.0
+    max_s: float = 15 * 60.0
+    hopeless_s: float = 6 * 3600.0
+
+
+WAITS = Waits()
+"""What a service uses; tests have less patience."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +77,21 @@ class Choice:
         manifest: the models known by name; without any where the model was given by its path.
         where: where others of the manifest come from.
         trouble: that it stands in for another; empty where it is the one that was wanted.
+        awaited: why the other could not be had, where a service should go on trying for it; else empty.
     """
 
     model: ResolvedModel
     manifest: Manifest
     where: Places
     trouble: str = ""
+    awaited: str = ""
 
 
 def choose_model(
     config: ModelConfig,
     environ: Mapping[str, str] = os.environ,
     *,
-    wait_s: float = WAIT_S,
-    pause_s: float = PAUSE_S,
+    waits: Waits = WAITS,
     box: Places = NOWHERE,
 ) -> Choice:
     """Find and verify the model of a run, fetching it if need be; where no default can be had it is the starter.
@@ -63,8 +99,7 @@ def choose_model(
     Args:
         config: of the run.
         environ: names mirror and cache, and tells whether this is a service (`NOTIFY_SOCKET`).
-        wait_s: how long a service tries to reach the default.
-        pause_s: between two tries.
+        waits: how long a service tries to reach the default.
         box: whose package has the starter.
 
     Raises:
@@ -72,14 +107,34 @@ def choose_model(
     """
     if config.file or config.name or config.delegate == "edgetpu":  # for which there is no starter
         return asked_for(config, environ)
+    is_service = bool(environ.get("NOTIFY_SOCKET"))
     try:
-        return _default(config, environ, wait_s if environ.get("NOTIFY_SOCKET") else 0.0, pause_s)
+        return _default(config, environ, waits.start_s if is_service else 0.0, waits.start_pause_s)
     except UnavailableError as error:
-        return _starter(error, config, box)
+        return _starter(error, config, box, is_awaited=is_service and may_pass(error, environ))
 
 
-def asked_for(config: ModelConfig, environ: Mapping[str, str] = os.environ) -> Choice:
-    """Find and verify the model of a config and no other, fetching it if need be. Raises EdgeError."""
+def fetch_shown(entry: ModelEntry, where: Places) -> Path:
+    """Fetch a model, with progress on stderr. Raises UnavailableError."""
+    from edge.models.fetch import Fetcher
+    from edge.models.progress import ConsoleProgress
+
+    return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)
+
+
+def asked_for(
+    config: ModelConfig, environ: Mapping[str, str] = os.environ, *, fetch: Fetch | None = fetch_shown
+) -> Choice:
+    """Find and verify the model of a config and no other.
+
+    Args:
+        config: of the run.
+        environ: names mirror and cache.
+        fetch: what brings it where it is not on this machine; None: nothing is fetched.
+
+    Raises:
+        EdgeError: it cannot be had or read, or a manifest has mistakes.
+    """
     if config.file:
         return Choice(resolve_file(Path(config.file)), Manifest("", {}), NOWHERE)
     own = load_manifest()
@@ -87,12 +142,22 @@ def asked_for(config: ModelConfig, environ: Mapping[str, str] = os.environ) -> C
         return Choice(resolve(config.name, own, NOWHERE), own, NOWHERE)
     where = places(environ)
     manifest = _manifest(where)
-    return Choice(find_named(config.name, manifest, where), manifest, where)
+    return Choice(find_named(config.name, manifest, where, fetch=fetch), manifest, where)
 
 
-def find_named(name: str, manifest: Manifest, where: Places) -> ResolvedModel:
+def find_named(name: str, manifest: Manifest, where: Places, *, fetch: Fetch | None = fetch_shown) -> ResolvedModel:
     """Find a model by name, "" being the default, and verify it; fetch it if need be. Raises EdgeError."""
-    return resolve(name, manifest, where, fetch=lambda entry: _fetch(entry, where))
+    return resolve(name, manifest, where, fetch=None if fetch is None else lambda entry: fetch(entry, where))
+
+
+def may_pass(error: UnavailableError, environ: Mapping[str, str]) -> bool:
+    """Return whether another try for a model may help: a network that comes up, a mirror that is mounted."""
+    from edge.models.web import TransferError
+
+    if isinstance(error, TransferError):
+        return error.hope != "none"
+    mirror = environ.get(MIRROR_VARIABLE, "")
+    return bool(mirror) and "://" not in mirror and not Path(mirror).is_dir()
 
 
 def _default(config: ModelConfig, environ: Mapping[str, str], wait_s: float, pause_s: float) -> Choice:
@@ -103,7 +168,7 @@ def _default(config: ModelConfig, environ: Mapping[str, str], wait_s: float, pau
         try:
             return asked_for(config, environ)
         except UnavailableError as error:
-            if time.monotonic() >= until_s or not _may_pass(error, environ):
+            if time.monotonic() >= until_s or not may_pass(error, environ):
                 raise
             if not is_told:
                 log.info("no network for the model yet, or no mirror: trying for %g s", wait_s)
@@ -111,17 +176,7 @@ def _default(config: ModelConfig, environ: Mapping[str, str], wait_s: float, pau
         time.sleep(pause_s)
 
 
-def _may_pass(error: UnavailableError, environ: Mapping[str, str]) -> bool:
-    """Return whether another try may help: a network that comes up, a mirror that is mounted."""
-    from edge.models.web import TransferError
-
-    if isinstance(error, TransferError):
-        return error.hope != "none"
-    mirror = environ.get(MIRROR_VARIABLE, "")
-    return bool(mirror) and "://" not in mirror and not Path(mirror).is_dir()
-
-
-def _starter(reason: UnavailableError, config: ModelConfig, box: Places) -> Choice:
+def _starter(reason: UnavailableError, config: ModelConfig, box: Places, *, is_awaited: bool) -> Choice:
     """Return the starter, after saying what it stands in for. Raises UnavailableError where it is damaged."""
     manifest = load_manifest()
     try:
@@ -129,9 +184,13 @@ def _starter(reason: UnavailableError, config: ModelConfig, box: Places) -> Choi
     except UnavailableError as error:
         raise UnavailableError(f"{reason}; {error}") from error
     size = "" if config.size == "auto" else f" at its own size (not model.size {config.size})"
-    text = "'%s' from the package is used%s, which finds fewer people; the next start tries for the default again: %s"
-    log.warning(text, STARTER, size, reason)
-    return Choice(model, manifest, box, f"{STARTER} in place of the default, which could not be had")
+    next_step = (
+        "the service goes on trying for the default" if is_awaited else "the next start tries for the default again"
+    )
+    text = "'%s' from the package is used%s, which finds fewer people; %s: %s"
+    log.warning(text, STARTER, size, next_step, reason)
+    trouble = f"{STARTER} in place of the default, which could not be had"
+    return Choice(model, manifest, box, trouble, awaited=str(reason) if is_awaited else "")
 
 
 def _manifest(where: Places) -> Manifest:
@@ -140,10 +199,3 @@ def _manifest(where: Places) -> Manifest:
     from edge.models.mirror import known_models
 
     return known_models(where)
-
-
-def _fetch(entry: ModelEntry, where: Places) -> Path:
-    from edge.models.fetch import Fetcher
-    from edge.models.progress import ConsoleProgress
-
-    return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from edge.arguments import parser
-from edge.errors import EdgeError
+from edge.errors import EdgeError, RestartError
 from edge.logs import say, set_up
 from edge.process import Signals, Stopped, keep_stderr, leave, open_missing_streams
 
@@ -64,5 +64,6 @@ def entry() -> NoReturn:
 
 
 def _print_error(error: EdgeError) -> None:
+    level = logging.INFO if isinstance(error, RestartError) else logging.ERROR
     for line in str(error).splitlines():
-        say(f"edge-pose: {line}")
+        say(f"edge-pose: {line}", level)

@@ -11,6 +11,7 @@ __all__ = [
     "EngineLostError",
     "InputError",
     "ModelError",
+    "RestartError",
     "StuckError",
     "UnavailableError",
     "UsageError",
@@ -43,6 +44,12 @@ class UnavailableError(EdgeError, RuntimeError):
 
 class StuckError(EdgeError, TimeoutError):
     """A thread hangs in a driver and cannot be replaced; the service manager has to restart the process."""
+
+    exit_code = 75
+
+
+class RestartError(EdgeError, RuntimeError):
+    """Nothing failed: a new process can do better, and the service manager starts one."""
 
     exit_code = 75
 

@@ -10,10 +10,10 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edge.address import parse_broker
-from edge.choice import choose_model
+from edge.choice import Choice, Waits, choose_model
 from edge.config import Config, parse_size
 from edge.credentials import mqtt_password, warn_if_exposed
 from edge.errors import UnavailableError
@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from edge.show.window import WindowScreen, WindowSink
 
 __all__ = [
+    "Watch",
     "calm_opencv",
     "choose_model",
     "is_dynamic",
     "load_engine",
     "make_camera",
     "make_jsonl",
+    "make_model_watch",
     "make_mqtt",
     "make_recorder",
     "make_tracker",
@@ -50,6 +52,18 @@ log = logging.getLogger(__name__)
 
 MODEL_PX = 256
 """The longer side of a model's input, unless the config says otherwise."""
+
+
+class Watch(Protocol):
+    """Something that looks after a thing besides the flow, on a thread of its own."""
+
+    def start(self) -> None:
+        """Begin in the background."""
+        ...
+
+    def stop(self) -> None:
+        """End it; whoever hangs is left behind."""
+        ...
 
 
 def calm_opencv() -> None:
@@ -208,3 +222,12 @@ def make_vitals(config: Config) -> VitalsWatch:
     """Return what reads the machine's figures, on a thread of its own once it is started."""
     folders = written_paths(config.output, cache_folder(os.environ))
     return VitalsWatch(lambda: read_vitals(folders))
+
+
+def make_model_watch(config: Config, choice: Choice, on_here: Callable[[], None], waits: Waits) -> list[Watch]:
+    """Return what tries for the default while a service runs on the starter, if one does."""
+    if not choice.awaited:
+        return []
+    from edge.model_watch import ModelWatch
+
+    return [ModelWatch(config.model, on_here, reason=choice.awaited, waits=waits)]

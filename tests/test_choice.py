@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brokers import free_port
-from edge.choice import STARTER, Choice, asked_for, choose_model
+from edge.choice import STARTER, Choice, Waits, asked_for, choose_model
 from edge.config import load
 from edge.config_schema import ModelConfig
 from edge.errors import ConfigError, InputError, UnavailableError
@@ -19,6 +19,9 @@ from http_server import FaultyServer, file, serving, status
 from tiny_models import echo_model
 
 DEFAULT = "movenet-multipose-lightning-f16"
+PATIENT = Waits(start_s=60, start_pause_s=0.01)
+SERVICE = {"NOTIFY_SOCKET": "@made-up"}
+IMPATIENT = Waits(start_s=0)
 
 
 @pytest.fixture
@@ -184,7 +187,7 @@ def test_a_service_waits_for_the_network_before_it_takes_the_starter(
     log.addHandler(handler)
     try:
         with caplog.at_level(logging.INFO, "edge.choice"):
-            choice = choose_model(ModelConfig(), {**environ, "NOTIFY_SOCKET": "@made-up"}, wait_s=60, pause_s=0.01)
+            choice = choose_model(ModelConfig(), environ | SERVICE, waits=PATIENT)
     finally:
         log.removeHandler(handler)
         handler.is_over.set()
@@ -197,7 +200,7 @@ def test_a_service_waits_for_a_server_that_is_busy(server: FaultyServer, tmp_pat
     server.on("/models.toml", status(503), file(mirror_manifest(b"TFL3")))
     server.on("/own.tflite", file(b"TFL3"))
     environ = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path), "NOTIFY_SOCKET": "@made-up"}
-    assert not is_starter(choose_model(ModelConfig(), environ, wait_s=60, pause_s=0.01))
+    assert not is_starter(choose_model(ModelConfig(), environ, waits=PATIENT))
 
 
 class OnMounting(logging.Handler):
@@ -222,7 +225,7 @@ def test_a_service_waits_for_a_mirror_folder_that_is_mounted_late(tmp_path: Path
     log.setLevel(logging.INFO)
     log.addHandler(handler)
     try:
-        choice = choose_model(ModelConfig(), {**environ, "NOTIFY_SOCKET": "@made-up"}, wait_s=60, pause_s=0.01)
+        choice = choose_model(ModelConfig(), environ | SERVICE, waits=PATIENT)
     finally:
         log.removeHandler(handler)
         log.setLevel(level)
@@ -239,9 +242,9 @@ def test_the_starter_by_name_needs_no_mirror(mirror: str, tmp_path: Path) -> Non
 def test_a_service_says_once_that_it_waits_and_waits_no_longer_than_it_may(
     offline: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    environ = {**offline, "NOTIFY_SOCKET": "@made-up"}
+    environ = offline | SERVICE
     with caplog.at_level(logging.INFO):
-        assert is_starter(choose_model(ModelConfig(), environ, wait_s=0.5, pause_s=0.01))
+        assert is_starter(choose_model(ModelConfig(), environ, waits=Waits(start_s=0.5, start_pause_s=0.01)))
     assert caplog.text.count("no network for the model yet, or no mirror: trying for 0.5 s") == 1
 
 
@@ -252,5 +255,59 @@ def test_a_service_does_not_wait_for_what_no_network_can_mend(
     server.on("/m", status(404))
     environ = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path), "NOTIFY_SOCKET": "@made-up"}
     with caplog.at_level(logging.INFO):
-        assert is_starter(choose_model(ModelConfig(), environ, wait_s=1e6))
+        assert is_starter(choose_model(ModelConfig(), environ, waits=Waits(start_s=1e6)))
     assert "no network for the model yet" not in caplog.text
+
+
+def test_a_service_that_could_not_reach_the_default_goes_on_trying_and_says_so(
+    offline: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    choice = choose_model(ModelConfig(), offline | SERVICE, waits=IMPATIENT)
+    assert is_starter(choice)
+    assert choice.awaited == "http://127.0.0.1:9/models.toml: connection refused"
+    assert "fewer people; the service goes on trying for the default: http://127.0.0.1:9/models.toml: " in caplog.text
+    assert "next start" not in caplog.text
+
+
+def test_a_service_whose_mirror_is_not_mounted_goes_on_trying(tmp_path: Path) -> None:
+    environ = {"EDGE_POSE_MODEL_MIRROR": str(tmp_path / "gone"), "EDGE_POSE_CACHE": str(tmp_path)}
+    assert "is not a folder" in choose_model(ModelConfig(), environ | SERVICE, waits=IMPATIENT).awaited
+
+
+def test_who_is_no_service_does_not_go_on_trying(offline: dict[str, str]) -> None:
+    choice = choose_model(ModelConfig(), offline)
+    assert is_starter(choice)
+    assert choice.awaited == ""
+
+
+def test_a_service_does_not_go_on_trying_for_what_no_network_can_mend(
+    server: FaultyServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.on("/models.toml", file(mirror_manifest(b"TFL3")))
+    environ = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path)}
+    choice = choose_model(ModelConfig(), environ | SERVICE, waits=IMPATIENT)
+    assert is_starter(choice)
+    assert choice.awaited == ""
+    assert "the next start tries for the default again" in caplog.text
+
+
+def test_a_default_in_the_cache_is_used_when_its_mirror_is_gone_again(tmp_path: Path) -> None:
+    environ = {"EDGE_POSE_CACHE": str(tmp_path / "cache")}
+    with serving() as server:
+        server.on("/models.toml", file(mirror_manifest(b"TFL3")))
+        server.on("/own.tflite", file(b"TFL3"))
+        environ["EDGE_POSE_MODEL_MIRROR"] = server.url
+        asked_for(ModelConfig(), environ)
+    choice = choose_model(ModelConfig(), environ | SERVICE, waits=IMPATIENT)
+    assert (choice.model.name, choice.model.source, choice.trouble, choice.awaited) == ("own", "cache", "", "")
+
+
+def test_without_fetching_only_what_is_on_this_machine_counts(server: FaultyServer, tmp_path: Path) -> None:
+    server.on("/models.toml", file(mirror_manifest(b"TFL3")))
+    server.on("/own.tflite", file(b"TFL3"))
+    environ = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path)}
+    with pytest.raises(UnavailableError, match="model 'own' is not on this machine"):
+        asked_for(ModelConfig(), environ, fetch=None)
+    assert server.count("/own.tflite") == 0
+    asked_for(ModelConfig(), environ)
+    assert asked_for(ModelConfig(), environ, fetch=None).model.source == "cache"

@@ -1,0 +1,150 @@
+"""Tries for the default model while a service runs on the starter, on a thread of its own.
+
+It costs next to nothing while there is nothing to fetch, and a stop never waits for it: what has arrived of a download
+stays for the next one.
+"""
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.choice import WAITS, Choice, Waits, asked_for, may_pass
+from edge.config_schema import ModelConfig
+from edge.errors import EdgeError, UnavailableError
+from edge.input_size import parse_size
+from edge.models.fetch import Fetcher
+from edge.models.manifest import ModelEntry
+from edge.models.places import Places
+
+__all__ = ["ModelWatch"]
+
+MAX_REASONS = 20
+"""So many different reasons are logged; whoever finds more has servers that invent them."""
+TALKERS = "edge.models."
+
+log = logging.getLogger(__name__)
+
+
+class ModelWatch:
+    """Tries again and again until the default is on this machine, and one can be sure that the next start takes it.
+
+    Args:
+        config: of the run; it names no model.
+        on_here: called once, on the watch's thread, when the default is here.
+        reason: why it could not be had at the start.
+        environ: names mirror and cache.
+        waits: when to try.
+        wait: lets so many seconds pass; True when the watch was stopped meanwhile. None: real time.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        on_here: Callable[[], None],
+        *,
+        reason: str,
+        environ: Mapping[str, str] = os.environ,
+        waits: Waits = WAITS,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self._config = config
+        self._on_here = on_here
+        self._environ = environ
+        self._waits = waits
+        self._stopping = threading.Event()
+        self._wait = wait or self._stopping.wait
+        self._reasons = {_kind(reason)}
+
+    def start(self) -> None:
+        """Begin in the background."""
+        threading.Thread(target=self.work, name="model-watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """Try no more, and call nobody; a try that is under way is not waited for."""
+        self._stopping.set()
+
+    def work(self) -> None:
+        """Try until the default is here, until it cannot be used, or until `stop`."""
+        pause_s = growing_s = self._waits.first_s
+        while not self._wait(pause_s):
+            growing_s = min(2 * growing_s, self._waits.max_s)
+            pause_s = growing_s
+            try:
+                with _hushed():
+                    self._bring()
+            except UnavailableError as error:
+                if not may_pass(error, self._environ):
+                    pause_s = self._waits.hopeless_s
+                self._tell(error, pause_s)
+            except EdgeError as error:
+                log.error("the default model is not tried for any more until the next start: %s", error)  # noqa: TRY400
+                return
+            else:
+                if not self._stopping.is_set():
+                    self._on_here()
+                return
+
+    def _bring(self) -> None:
+        """Bring the default, then find it as the next start will, without fetching. Raises EdgeError."""
+        asked_for(self._config, self._environ, fetch=_fetch_silently)
+        choice = asked_for(self._config, self._environ, fetch=None)
+        _check(choice, self._config)
+
+    def _tell(self, error: UnavailableError, pause_s: float) -> None:
+        """Log a reason that is new; the same one comes again and again for as long as a network is away."""
+        kind = _kind(str(error))
+        is_new = kind not in self._reasons and len(self._reasons) < MAX_REASONS
+        self._reasons |= {kind} if is_new else set()
+        level = logging.WARNING if is_new else logging.DEBUG
+        log.log(level, "still no default model, next try in %g s: %s", pause_s, error)
+
+
+def _check(choice: Choice, config: ModelConfig) -> None:
+    """Load the model as a start does, and let go of it: a run on the starter is better than none. Raises EdgeError."""
+    model = choice.model
+    if model.entry is not None and model.entry.delegate == "edgetpu":
+        return  # only a process of its own may load it; it has a twin, or the CPU's turn comes as at any start
+    from edge.engine.litert import LiteRtEngine  # noqa: PLC0415 - a vendor's library
+
+    size = parse_size(config.size)
+    LiteRtEngine(model.path, name=model.name, threads=config.threads, input_size=size).close()
+
+
+def _fetch_silently(entry: ModelEntry, where: Places) -> Path:
+    return Fetcher(where).fetch(entry)
+
+
+def _kind(reason: str) -> str:
+    """Return a reason without its numbers: how far a download came is different every time."""
+    return re.sub(r"\d+", "", reason)
+
+
+class _Hush(logging.Filter):
+    """Keeps what one thread logs for debugging only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to let a record through; called on the thread that logs it."""
+        return record.thread != self._thread or log.isEnabledFor(logging.DEBUG)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep fetching from telling on this thread what it tells whoever fetches once; the reason of a failure is told."""
+    hush = _Hush()
+    known = logging.Logger.manager.loggerDict.items()  # filters are not inherited
+    loggers = [logger for name, logger in known if name.startswith(TALKERS) and isinstance(logger, logging.Logger)]
+    for logger in loggers:
+        logger.addFilter(hush)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(hush)
