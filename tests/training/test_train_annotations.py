@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from train.annotations import read_annotations
+from train.picture import bounds
 
 from edge.errors import InputError
 from training.small import SIZE, coco, person, write
@@ -32,6 +33,13 @@ def test_people_are_learned_and_all_others_are_boxes(tmp_path: Path) -> None:
     assert two.others.tolist() == [[1, 2, 31, 42], [5, 6, 12, 14], [0, 0, 60, 80]]
     assert two.scores == pytest.approx([1, 0.3, 1])
     assert len(two.people) == 1
+
+
+def test_an_empty_box_is_no_box(tmp_path: Path) -> None:
+    found = coco(tmp_path / "pictures", 2)
+    first(found).update(bbox=[0, 0, 0, 0])
+    one, _ = read_annotations(write(tmp_path / "a.json", found), tmp_path / "pictures")
+    assert one.boxes == pytest.approx(bounds(one.people))
 
 
 def first(found: dict[str, Any]) -> Any:

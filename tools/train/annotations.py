@@ -132,9 +132,11 @@ def _keypoints(annotation: dict[str, Any], number: int) -> Floats:
 
 
 def _around(keypoints: Floats, annotation: dict[str, Any], number: int) -> Floats:
-    """Return the box around a person's known keypoints and the one that is told."""
-    own = bounds(keypoints[None])[0]
+    """Return the box around a person's known keypoints and the one that is told, unless that is empty."""
+    own: Floats = bounds(keypoints[None])[0]
     box = _box(annotation, number) if "bbox" in annotation else own
+    if (box[2:] <= box[:2]).any():  # what some tools write where there is none
+        return own
     return np.concatenate([np.minimum(own[:2], box[:2]), np.maximum(own[2:], box[2:])])
 
 

@@ -82,6 +82,6 @@ class Asked:
         """What the batches are made of, in words."""
         sources = [("scene", self.scene)] if self.scene else []
         sources += [(str(each.annotations), each.weight) for each in self.annotated]
-        sources += [(str(each.folder), each.weight) for each in self.unlabelled]
+        sources += [(f"{each.folder} (boxes: {each.boxes})", each.weight) for each in self.unlabelled]
         shares = ", ".join(f"{name} {weight:g}" for name, weight in sources)
-        return f"{self.batch} of {self.side}x{self.side} with seed {self.seed} of {shares}"
+        return f"{self.batch} of {self.side}x{self.side} with seed {self.seed} of {shares}; teacher {self.teacher}"

@@ -93,7 +93,7 @@ def _trainer(asked: Asked, folder: TrainingFolder) -> Any:
                 f"{folder.checkpoint}: {text}: name another --output, or remove it to begin anew"
             ) from error
         _say(f"{folder.checkpoint}: goes on from step {trainer.step} of {asked.steps}")
-        for change in recipe.changes(checkpoint.recipe):
+        for change in recipe.changes(checkpoint.recipe) if trainer.step < asked.steps else ():
             _say(f"from here on it learns otherwise: {change}")
     return trainer
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from train.batch import Batch, SoftMaps
+from train.targets import MIN_WEIGHED_EXTENT
 
 __all__ = ["Weights", "losses", "soft_losses"]
 
@@ -97,4 +98,4 @@ def divergence(logits: Tensor, scores: Tensor) -> Tensor:
 def _extents(regression: Tensor) -> Tensor:
     """Return the longer sides (N, h, w), in cells, of the people that a regression (N, 34, h, w) says."""
     keypoints = regression.unflatten(1, (-1, 2))  # (N, 17, [dy, dx], h, w)
-    return (keypoints.amax(dim=1) - keypoints.amin(dim=1)).amax(dim=1).clamp(min=1)
+    return (keypoints.amax(dim=1) - keypoints.amin(dim=1)).amax(dim=1).clamp(min=MIN_WEIGHED_EXTENT)

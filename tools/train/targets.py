@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from train.network import STRIDE
 from train.picture import Floats, Picture, bounds, labelled_enough
 
-__all__ = ["Targets", "make_targets"]
+__all__ = ["MIN_WEIGHED_EXTENT", "Targets", "make_targets"]
 
 KEYPOINTS = 17
 HEAT_SIGMA = 0.035
