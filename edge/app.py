@@ -23,7 +23,7 @@ from edge.parts import (
     Watch,
     calm_opencv,
     choose_model,
-    load_engine,
+    load_best,
     make_camera,
     make_jsonl,
     make_model_watch,
@@ -90,7 +90,7 @@ class Run:
         source = parse_source(config.camera.source)
         calm_opencv()
         choice = choose_model(config.model, waits=waits)
-        self._engine = load_engine(config, self._on_engine, choice)
+        self._engine, choice = load_best(config, self._on_engine, choice)
         self._camera = make_camera(source, config, paced=options.paced, loop=options.loop)
         self._origin = Origin(
             device=config.device.name,
@@ -108,7 +108,8 @@ class Run:
         self._inputs: Mailbox[ModelInput] = Mailbox(waits=not options.paced and not self._camera.live)
         self._tracker = make_tracker(config)
         vitals = make_vitals(config)
-        self._watches: list[Watch] = [vitals, *make_model_watch(config, choice, self._restart, waits)]
+        self._watches: list[Watch] = [vitals]
+        self._watches += make_model_watch(source, config, choice, self._restart, waits)
         self._health = Health(
             self._origin,
             self._publish_state,
@@ -178,9 +179,16 @@ class Run:
             except Empty:
                 self._look_around()
             else:
-                if isinstance(end, RestartError):
-                    raise end
-                return end
+                return self._end(end)
+
+    def _end(self, end: str | RestartError) -> str:
+        """Return why the run is to end; whoever stops it at the moment of a restart does not want one."""
+        if isinstance(end, str):
+            return end
+        try:
+            return self._end(self._over.get_nowait())
+        except Empty:
+            raise end from None
 
     def _look_around(self) -> None:
         self._health.tick()

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.config_schema import ModelConfig
-from edge.errors import UnavailableError
+from edge.errors import EdgeError, UnavailableError
 from edge.models.files import ResolvedModel, resolve, resolve_file
 from edge.models.manifest import Manifest, ModelEntry, load_manifest
-from edge.models.places import MIRROR_VARIABLE, Places, places
+from edge.models.places import MIRROR_VARIABLE, Places, is_folder, places
 
 # What downloads stands inside the functions: with a model on this machine it is never loaded.
 # ruff: noqa: PLC0415
@@ -32,7 +32,9 @@ __all__ = [
     "asked_for",
     "choose_model",
     "find_named",
+    "is_named",
     "may_pass",
+    "stand_in",
 ]
 
 STARTER = "starter"
@@ -54,7 +56,7 @@ class Waits:
         start_pause_s: between two tries before the start.
         first_s: from the start on the starter to the next try; doubled for each one after it.
         max_s: the longest pause between two tries.
-        hopeless_s: the pause after a failure that no network mends: each such try may fetch a whole wrong file.
+        hopeless_s: instead, after a failure that no network mends: each such try may fetch a whole wrong file.
     """
 
     start_s: float = 20.0
@@ -77,14 +79,14 @@ class Choice:
         manifest: the models known by name; without any where the model was given by its path.
         where: where others of the manifest come from.
         trouble: that it stands in for another; empty where it is the one that was wanted.
-        awaited: why the other could not be had, where a service should go on trying for it; else empty.
+        awaited: why the other could not be had, where a service should go on trying for it.
     """
 
     model: ResolvedModel
     manifest: Manifest
     where: Places
     trouble: str = ""
-    awaited: str = ""
+    awaited: UnavailableError | None = None
 
 
 def choose_model(
@@ -105,13 +107,13 @@ def choose_model(
     Raises:
         EdgeError: the model that was named cannot be had or read; the starter is damaged; a manifest has mistakes.
     """
-    if config.file or config.name or config.delegate == "edgetpu":  # for which there is no starter
+    if is_named(config):
         return asked_for(config, environ)
     is_service = bool(environ.get("NOTIFY_SOCKET"))
     try:
         return _default(config, environ, waits.start_s if is_service else 0.0, waits.start_pause_s)
     except UnavailableError as error:
-        return _starter(error, config, box, is_awaited=is_service and may_pass(error, environ))
+        return stand_in(error, config, box, awaited=error if is_service else None)
 
 
 def fetch_shown(entry: ModelEntry, where: Places) -> Path:
@@ -157,7 +159,7 @@ def may_pass(error: UnavailableError, environ: Mapping[str, str]) -> bool:
     if isinstance(error, TransferError):
         return error.hope != "none"
     mirror = environ.get(MIRROR_VARIABLE, "")
-    return bool(mirror) and "://" not in mirror and not Path(mirror).is_dir()
+    return bool(mirror) and "://" not in mirror and not is_folder(Path(mirror))
 
 
 def _default(config: ModelConfig, environ: Mapping[str, str], wait_s: float, pause_s: float) -> Choice:
@@ -176,7 +178,19 @@ def _default(config: ModelConfig, environ: Mapping[str, str], wait_s: float, pau
         time.sleep(pause_s)
 
 
-def _starter(reason: UnavailableError, config: ModelConfig, box: Places, *, is_awaited: bool) -> Choice:
+def is_named(config: ModelConfig) -> bool:
+    """Return whether a run takes the model that the config asks for or none, so that there is no starter for it."""
+    return bool(config.file or config.name or config.delegate == "edgetpu")
+
+
+def stand_in(
+    reason: EdgeError,
+    config: ModelConfig,
+    box: Places = NOWHERE,
+    *,
+    awaited: UnavailableError | None = None,
+    why: str = "could not be had",
+) -> Choice:
     """Return the starter, after saying what it stands in for. Raises UnavailableError where it is damaged."""
     manifest = load_manifest()
     try:
@@ -185,12 +199,12 @@ def _starter(reason: UnavailableError, config: ModelConfig, box: Places, *, is_a
         raise UnavailableError(f"{reason}; {error}") from error
     size = "" if config.size == "auto" else f" at its own size (not model.size {config.size})"
     next_step = (
-        "the service goes on trying for the default" if is_awaited else "the next start tries for the default again"
+        "the service goes on trying for the default" if awaited else "the next start tries for the default again"
     )
     text = "'%s' from the package is used%s, which finds fewer people; %s: %s"
     log.warning(text, STARTER, size, next_step, reason)
-    trouble = f"{STARTER} in place of the default, which could not be had"
-    return Choice(model, manifest, box, trouble, awaited=str(reason) if is_awaited else "")
+    trouble = f"{STARTER} in place of the default, which {why}"
+    return Choice(model, manifest, box, trouble, awaited)
 
 
 def _manifest(where: Places) -> Manifest:

@@ -9,9 +9,9 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from edge.choice import Choice, asked_for, find_named
+from edge.choice import Choice, asked_for, find_named, is_named, stand_in
 from edge.config import Config, parse_size
-from edge.errors import EdgeError
+from edge.errors import EdgeError, ModelError, UnavailableError
 from edge.models.files import ResolvedModel
 from edge.models.manifest import Manifest, ModelEntry
 from edge.models.places import Places
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edge.engine.fallback import FallbackEngine
     from edge.engine.litert import LiteRtEngine
 
-__all__ = ["LoadedEngine", "is_dynamic", "load_engine"]
+__all__ = ["LoadedEngine", "is_dynamic", "load_best", "load_engine"]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,29 @@ class LoadedEngine(Engine, Protocol):
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:
         """Fix the input size for a camera of `image_size` (width, height), and return what inputs are made for."""
         ...
+
+
+def load_best(
+    config: Config, watcher: Callable[[Literal["cpu", "edgetpu"] | None, str], None], choice: Choice
+) -> tuple[LoadedEngine, Choice]:
+    """Load what `choose_model` chose, or the starter where that was the default and cannot be used on this machine.
+
+    Returns:
+        The engine, and the choice that was loaded.
+
+    Raises:
+        EdgeError: the model, or the starter either, cannot be loaded; the config has a mistake.
+    """
+    try:
+        return load_engine(config, watcher, choice), choice
+    except (ModelError, UnavailableError) as error:
+        if choice.trouble or is_named(config.model):
+            raise
+        instead = stand_in(error, config.model, why="cannot be used")
+        try:
+            return load_engine(config, watcher, instead), instead
+        except EdgeError:
+            raise error from None  # it is not the model
 
 
 def load_engine(

@@ -35,7 +35,7 @@ class ModelWatch:
     Args:
         config: of the run; it names no model.
         on_here: called once, on the watch's thread, when the default is here.
-        reason: why it could not be had at the start.
+        reason: why it could not be had at the start; where no network mends that, it is seldom tried for.
         environ: names mirror and cache.
         waits: when to try.
         wait: lets so many seconds pass; True when the watch was stopped meanwhile. None: real time.
@@ -46,7 +46,7 @@ class ModelWatch:
         config: ModelConfig,
         on_here: Callable[[], None],
         *,
-        reason: str,
+        reason: UnavailableError,
         environ: Mapping[str, str] = os.environ,
         waits: Waits = WAITS,
         wait: Callable[[float], bool] | None = None,
@@ -57,7 +57,8 @@ class ModelWatch:
         self._waits = waits
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
-        self._reasons = {_kind(reason)}
+        self._reason = reason
+        self._reasons = {_kind(str(reason))}
 
     def start(self) -> None:
         """Begin in the background."""
@@ -69,32 +70,42 @@ class ModelWatch:
 
     def work(self) -> None:
         """Try until the default is here, until it cannot be used, or until `stop`."""
-        pause_s = growing_s = self._waits.first_s
+        growing_s = self._waits.first_s
+        pause_s = self._pause_s(self._reason, growing_s)
         while not self._wait(pause_s):
             growing_s = min(2 * growing_s, self._waits.max_s)
-            pause_s = growing_s
             try:
                 with _hushed():
-                    self._bring()
-            except UnavailableError as error:
-                if not may_pass(error, self._environ):
-                    pause_s = self._waits.hopeless_s
+                    choice = self._bring()
+            except Exception as error:  # noqa: BLE001 - a bug of ours must not end the trying for good
+                pause_s = self._pause_s(error, growing_s)
                 self._tell(error, pause_s)
-            except EdgeError as error:
-                log.error("the default model is not tried for any more until the next start: %s", error)  # noqa: TRY400
-                return
-            else:
-                if not self._stopping.is_set():
-                    self._on_here()
-                return
+                continue
+            if self._is_usable(choice) and not self._stopping.is_set():
+                self._on_here()
+            return
 
-    def _bring(self) -> None:
+    def _pause_s(self, error: Exception, growing_s: float) -> float:
+        """Return how long to wait after a failure."""
+        may_help = isinstance(error, UnavailableError) and may_pass(error, self._environ)
+        return growing_s if may_help else self._waits.hopeless_s
+
+    def _bring(self) -> Choice:
         """Bring the default, then find it as the next start will, without fetching. Raises EdgeError."""
         asked_for(self._config, self._environ, fetch=_fetch_silently)
-        choice = asked_for(self._config, self._environ, fetch=None)
-        _check(choice, self._config)
+        return asked_for(self._config, self._environ, fetch=None)
 
-    def _tell(self, error: UnavailableError, pause_s: float) -> None:
+    def _is_usable(self, choice: Choice) -> bool:
+        """Return whether the default loads, else say what is wrong: a run on the starter is better than none."""
+        try:
+            _check(choice, self._config)
+        except EdgeError as error:
+            text = "the default model is here and cannot be used, the service stays with the starter: %s"
+            log.error(text, error)  # noqa: TRY400
+            return False
+        return True
+
+    def _tell(self, error: Exception, pause_s: float) -> None:
         """Log a reason that is new; the same one comes again and again for as long as a network is away."""
         kind = _kind(str(error))
         is_new = kind not in self._reasons and len(self._reasons) < MAX_REASONS
@@ -104,14 +115,18 @@ class ModelWatch:
 
 
 def _check(choice: Choice, config: ModelConfig) -> None:
-    """Load the model as a start does, and let go of it: a run on the starter is better than none. Raises EdgeError."""
+    """Load the model as a start does, and let go of it. Raises EdgeError."""
     model = choice.model
     if model.entry is not None and model.entry.delegate == "edgetpu":
-        return  # only a process of its own may load it; it has a twin, or the CPU's turn comes as at any start
+        return  # only a process of its own may load it; a start that cannot takes the starter again, and stays with it
     from edge.engine.litert import LiteRtEngine  # noqa: PLC0415 - a vendor's library
 
-    size = parse_size(config.size)
-    LiteRtEngine(model.path, name=model.name, threads=config.threads, input_size=size).close()
+    engine = LiteRtEngine(model.path, name=model.name, threads=config.threads)
+    is_dynamic = engine.is_dynamic
+    engine.close()
+    if not is_dynamic:  # else every size will do, and the flow had to wait while this one is made
+        size = parse_size(config.size)
+        LiteRtEngine(model.path, name=model.name, threads=config.threads, input_size=size).close()
 
 
 def _fetch_silently(entry: ModelEntry, where: Places) -> Path:
@@ -139,7 +154,7 @@ class _Hush(logging.Filter):
 def _hushed() -> Iterator[None]:
     """Keep fetching from telling on this thread what it tells whoever fetches once; the reason of a failure is told."""
     hush = _Hush()
-    known = logging.Logger.manager.loggerDict.items()  # filters are not inherited
+    known = list(logging.Logger.manager.loggerDict.items())  # filters are not inherited
     loggers = [logger for name, logger in known if name.startswith(TALKERS) and isinstance(logger, logging.Logger)]
     for logger in loggers:
         logger.addFilter(hush)

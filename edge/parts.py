@@ -17,7 +17,7 @@ from edge.choice import Choice, Waits, choose_model
 from edge.config import Config, parse_size
 from edge.credentials import mqtt_password, warn_if_exposed
 from edge.errors import UnavailableError
-from edge.loading import is_dynamic, load_engine
+from edge.loading import is_dynamic, load_best
 from edge.machine import clock_synced
 from edge.models.places import cache_folder
 from edge.payload import Origin
@@ -36,7 +36,7 @@ __all__ = [
     "calm_opencv",
     "choose_model",
     "is_dynamic",
-    "load_engine",
+    "load_best",
     "make_camera",
     "make_jsonl",
     "make_model_watch",
@@ -224,9 +224,14 @@ def make_vitals(config: Config) -> VitalsWatch:
     return VitalsWatch(lambda: read_vitals(folders))
 
 
-def make_model_watch(config: Config, choice: Choice, on_here: Callable[[], None], waits: Waits) -> list[Watch]:
-    """Return what tries for the default while a service runs on the starter, if one does."""
-    if not choice.awaited:
+def make_model_watch(
+    source: Source, config: Config, choice: Choice, on_here: Callable[[], None], waits: Waits
+) -> list[Watch]:
+    """Return what tries for the default while a service runs on the starter, if one does.
+
+    A source that ends is not cut short for it: after a restart a file would begin anew.
+    """
+    if choice.awaited is None or source.kind in ("video", "images"):
         return []
     from edge.model_watch import ModelWatch
 

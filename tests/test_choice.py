@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from brokers import free_port
-from edge.choice import STARTER, Choice, Waits, asked_for, choose_model
+from edge.choice import STARTER, Choice, Waits, asked_for, choose_model, may_pass
 from edge.config import load
 from edge.config_schema import ModelConfig
-from edge.errors import ConfigError, InputError, UnavailableError
-from edge.loading import load_engine
+from edge.errors import ConfigError, InputError, ModelError, UnavailableError
+from edge.loading import load_best, load_engine
 from edge.models.places import Places
 from http_server import FaultyServer, file, serving, status
 from tiny_models import echo_model
@@ -264,31 +264,74 @@ def test_a_service_that_could_not_reach_the_default_goes_on_trying_and_says_so(
 ) -> None:
     choice = choose_model(ModelConfig(), offline | SERVICE, waits=IMPATIENT)
     assert is_starter(choice)
-    assert choice.awaited == "http://127.0.0.1:9/models.toml: connection refused"
+    assert str(choice.awaited) == "http://127.0.0.1:9/models.toml: connection refused"
     assert "fewer people; the service goes on trying for the default: http://127.0.0.1:9/models.toml: " in caplog.text
     assert "next start" not in caplog.text
 
 
 def test_a_service_whose_mirror_is_not_mounted_goes_on_trying(tmp_path: Path) -> None:
     environ = {"EDGE_POSE_MODEL_MIRROR": str(tmp_path / "gone"), "EDGE_POSE_CACHE": str(tmp_path)}
-    assert "is not a folder" in choose_model(ModelConfig(), environ | SERVICE, waits=IMPATIENT).awaited
+    assert "is not a folder" in str(choose_model(ModelConfig(), environ | SERVICE, waits=IMPATIENT).awaited)
 
 
 def test_who_is_no_service_does_not_go_on_trying(offline: dict[str, str]) -> None:
     choice = choose_model(ModelConfig(), offline)
     assert is_starter(choice)
-    assert choice.awaited == ""
+    assert choice.awaited is None
 
 
-def test_a_service_does_not_go_on_trying_for_what_no_network_can_mend(
-    server: FaultyServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_service_does_not_wait_for_what_no_network_can_mend_but_goes_on_trying(
+    server: FaultyServer, tmp_path: Path
 ) -> None:
     server.on("/models.toml", file(mirror_manifest(b"TFL3")))
     environ = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path)}
+    choice = choose_model(ModelConfig(), environ | SERVICE, waits=Waits(start_s=1e6))
+    assert is_starter(choice)
+    assert choice.awaited is not None
+    assert not may_pass(choice.awaited, environ)
+
+
+def test_a_mirror_that_may_not_be_looked_at_is_not_there_yet(tmp_path: Path) -> None:
+    unlookable = str(tmp_path / ("x" * 300))  # no name may be so long; missing rights end in the same way
+    environ = {"EDGE_POSE_MODEL_MIRROR": unlookable, "EDGE_POSE_CACHE": str(tmp_path)}
     choice = choose_model(ModelConfig(), environ | SERVICE, waits=IMPATIENT)
     assert is_starter(choice)
-    assert choice.awaited == ""
-    assert "the next start tries for the default again" in caplog.text
+    assert choice.awaited is not None
+    assert may_pass(choice.awaited, environ)
+
+
+def folder_with_default(tmp_path: Path, content: bytes) -> dict[str, str]:
+    (tmp_path / "own.tflite").write_bytes(content)
+    (tmp_path / "models.toml").write_bytes(mirror_manifest(content))
+    return {"EDGE_POSE_MODEL_MIRROR": str(tmp_path), "EDGE_POSE_CACHE": str(tmp_path / "cache")}
+
+
+def test_a_default_that_does_not_load_is_replaced_by_the_starter_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ = folder_with_default(tmp_path, b"\x1c\0\0\0TFL3 and no more") | SERVICE
+    config = load(None, {})
+    engine, choice = load_best(config, lambda *_: None, choose_model(config.model, environ))
+    assert engine.name == STARTER
+    assert is_starter(choice)
+    assert choice.trouble == "starter in place of the default, which cannot be used"
+    assert choice.awaited is None  # it is here already
+    assert "own.tflite: " in caplog.text
+
+
+def test_a_model_by_name_that_does_not_load_is_not_replaced(tmp_path: Path) -> None:
+    environ = folder_with_default(tmp_path, b"\x1c\0\0\0TFL3 and no more")
+    config = load(None, {"model.name": "own"})
+    with pytest.raises(ModelError, match=r"own\.tflite"):
+        load_best(config, lambda *_: None, choose_model(config.model, environ))
+
+
+def test_a_size_that_the_default_has_not_is_a_mistake_and_no_reason_for_the_starter(tmp_path: Path) -> None:
+    content = echo_model(tmp_path / "made.tflite", height=64, width=96).read_bytes()
+    environ = folder_with_default(tmp_path, content)
+    config = load(None, {"model.size": "32x160"})
+    with pytest.raises(ConfigError, match="is fixed at 64x96"):
+        load_best(config, lambda *_: None, choose_model(config.model, environ))
 
 
 def test_a_default_in_the_cache_is_used_when_its_mirror_is_gone_again(tmp_path: Path) -> None:
@@ -299,7 +342,7 @@ def test_a_default_in_the_cache_is_used_when_its_mirror_is_gone_again(tmp_path: 
         environ["EDGE_POSE_MODEL_MIRROR"] = server.url
         asked_for(ModelConfig(), environ)
     choice = choose_model(ModelConfig(), environ | SERVICE, waits=IMPATIENT)
-    assert (choice.model.name, choice.model.source, choice.trouble, choice.awaited) == ("own", "cache", "", "")
+    assert (choice.model.name, choice.model.source, choice.trouble, choice.awaited) == ("own", "cache", "", None)
 
 
 def test_without_fetching_only_what_is_on_this_machine_counts(server: FaultyServer, tmp_path: Path) -> None:

@@ -12,12 +12,17 @@ import pytest
 
 from brokers import eventually
 from edge.choice import Waits, choose_model
+from edge.config import load
 from edge.config_schema import ModelConfig
+from edge.errors import UnavailableError
 from edge.model_watch import ModelWatch
+from edge.models.web import TransferError
+from edge.parts import make_model_watch
+from edge.source import Source, SourceKind
 from http_server import FaultyServer, file, serving, stall, status
 from tiny_models import echo_model
 
-NO_FILE = "http://127.0.0.1:9/models.toml: connection refused"
+NO_FILE = TransferError("http://127.0.0.1:9/models.toml: connection refused", "later")
 
 
 @pytest.fixture
@@ -75,7 +80,7 @@ def watch(
     wait: Callable[[float], bool] | None,
     *,
     config: ModelConfig | None = None,
-    reason: str = NO_FILE,
+    reason: UnavailableError = NO_FILE,
 ) -> tuple[ModelWatch, list[str]]:
     here: list[str] = []
     waits = Waits(first_s=60, max_s=900, hopeless_s=86400)
@@ -159,17 +164,30 @@ def test_a_failure_that_no_network_mends_is_seldom_tried_again(
     assert line.startswith("still no default model, next try in 86400 s: model 'own' cannot be fetched: ")
 
 
-def test_mistakes_in_a_manifest_end_the_watch_with_one_line(
-    online: dict[str, str], server: FaultyServer, caplog: pytest.LogCaptureFixture
+def test_after_a_start_that_no_network_mends_the_first_try_is_late(offline: dict[str, str]) -> None:
+    pauses = Pauses(nothing)
+    made, _ = watch(offline, pauses, reason=TransferError("404", "none"))
+    made.work()
+    assert pauses.lengths_s == [86400, 120]
+
+
+def test_mistakes_in_a_manifest_are_told_once_and_seldom_tried_again(
+    online: dict[str, str], server: FaultyServer, model: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.on("/models.toml", file(b"default = 3\n"))
-    pauses = Pauses(nothing, nothing)
+    pauses = Pauses(nothing, nothing, lambda: publish(server, model))
     made, here = watch(online, pauses)
     made.work()
-    assert (here, pauses.lengths_s) == ([], [60])
+    assert (here, pauses.lengths_s) == (["here"], [60, 86400, 86400])
     (line,) = told(caplog)
-    assert line.startswith("the default model is not tried for any more until the next start: ")
     assert "default: 3 is not one of the models" in line
+
+
+def test_a_mirror_that_may_not_be_looked_at_is_tried_again(offline: dict[str, str], tmp_path: Path) -> None:
+    pauses = Pauses(nothing, nothing)
+    made, _ = watch(offline | {"EDGE_POSE_MODEL_MIRROR": str(tmp_path / ("x" * 300))}, pauses)
+    made.work()
+    assert pauses.lengths_s == [60, 120, 240]
 
 
 def test_a_default_that_the_next_start_could_not_load_leaves_the_starter_running(
@@ -180,6 +198,7 @@ def test_a_default_that_the_next_start_could_not_load_leaves_the_starter_running
     made.work()
     assert here == []
     (line,) = told(caplog)
+    assert line.startswith("the default model is here and cannot be used, the service stays with the starter: ")
     assert "own.tflite: " in line
 
 
@@ -254,3 +273,12 @@ def test_it_is_not_loaded_where_it_is_not_needed() -> None:
     code = "import sys, edge.app; print([name for name in sys.modules if 'model_watch' in name or 'http' in name])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("kind", "count"), [("scene", 1), ("v4l2", 1), ("video", 0), ("images", 0)])
+def test_a_file_is_not_cut_short_for_the_default(offline: dict[str, str], kind: SourceKind, count: int) -> None:
+    waits = Waits(start_s=0)
+    choice = choose_model(ModelConfig(), offline | {"NOTIFY_SOCKET": "@made-up"}, waits=waits)
+    assert choice.awaited is not None
+    watches = make_model_watch(Source(kind, "hall", "hall"), load(None, {}), choice, lambda: None, waits)
+    assert len(watches) == count

@@ -110,7 +110,7 @@ def test_a_service_on_the_starter_restarts_with_the_default_once_it_can_be_had(
         assert err.count(here) == 1
         assert err.splitlines()[-1] == f"edge-pose: {here}"
         assert "the service goes on trying for the default" in err
-        assert manager.lines[-2:] == ["STOPPING=1", f"STATUS=offline: {here}"]
+        eventually(lambda: manager.lines[-2:] == ["STOPPING=1", f"STATUS=offline: {here}"])
         assert [message["count"] for message in ear.of("people")[-1:]] == [None]
 
         url = f"mqtt://127.0.0.1:{broker.port}"

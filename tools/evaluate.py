@@ -35,9 +35,8 @@ from evaluation.sizes import by_height
 from evaluation.table import table
 
 from edge.config import Config, load
-from edge.loading import LoadedEngine
+from edge.loading import LoadedEngine, load_engine
 from edge.models.files import is_path
-from edge.parts import load_engine
 
 IMAGES_SIZE = (256, 256)
 SCENE_FRAMES = 120

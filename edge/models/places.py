@@ -8,7 +8,7 @@ from edge.address import mask
 from edge.errors import UnavailableError
 from edge.models.manifest import check_url
 
-__all__ = ["MIRROR_VARIABLE", "Places", "cache_folder", "places"]
+__all__ = ["MIRROR_VARIABLE", "Places", "cache_folder", "is_folder", "places"]
 
 MIRROR_VARIABLE = "EDGE_POSE_MODEL_MIRROR"
 PACKAGE = Path(__file__).parent.parent
@@ -44,7 +44,7 @@ def places(environ: Mapping[str, str]) -> Places:
     mirror = environ.get(MIRROR_VARIABLE, "")
     if "://" in mirror:
         return Places(mirror=None, cache=cache_folder(environ), mirror_url=_address(mirror))
-    if mirror and not _is_folder(Path(mirror)):
+    if mirror and not is_folder(Path(mirror)):
         raise UnavailableError(
             f"{MIRROR_VARIABLE}: {mirror} is not a folder that can be read: mount it, or unset the variable"
         )
@@ -72,7 +72,8 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return base / "edge-pose"
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
+    """Return whether a path is that of a folder, as far as one may look."""
     try:
         return path.is_dir()
     except OSError:  # no permission to look
