@@ -11,8 +11,17 @@ umask 022
 
 readonly HOME_DIR=/opt/edge-pose CONFIG_DIR=/etc/edge-pose CACHE_DIR=/var/cache/edge-pose NAME=edge-pose
 readonly USAGE=64 NO_INPUT=66 UNAVAILABLE=69
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-readonly here
+
+fail() {
+    printf 'install.sh: %s\n' "$1" >&2
+    exit "${2:-$UNAVAILABLE}"
+}
+
+# A script that bash reads from its standard input stands nowhere.
+[ -n "${BASH_SOURCE[0]:-}" ] || fail "needs the repository that it stands in: run it there, sudo systemd/install.sh" $NO_INPUT
+script=$(realpath "${BASH_SOURCE[0]}")
+readonly script
+readonly here=${script%/*}
 readonly project=${here%/*}
 log=$(mktemp)
 new=
@@ -26,11 +35,6 @@ clean_up() {
 }
 
 say() { printf '%s\n' "$1"; }
-
-fail() {
-    printf 'install.sh: %s\n' "$1" >&2
-    exit "${2:-$UNAVAILABLE}"
-}
 
 # quietly WHAT COMMAND...: runs it; on failure the last error that it wrote is the reason.
 quietly() {
@@ -57,7 +61,7 @@ is_running_systemd() { [ -d /run/systemd/system ]; }
 
 check_machine() {
     local architecture system
-    [ "$(id -u)" = 0 ] || fail "needs root: sudo $0"
+    [ "$(id -u)" = 0 ] || fail "needs root: sudo $script"
     architecture=$(dpkg --print-architecture 2>/dev/null) || fail "needs Debian or Raspberry Pi OS: there is no dpkg here"
     case $architecture in
     arm64 | amd64) ;;
@@ -234,12 +238,13 @@ remove_old_versions() {
     done
 }
 
-# Read by another script, it defines its functions and does nothing.
-[ "${BASH_SOURCE[0]}" = "$0" ] || return 0
+# Read by another script, it defines its functions and does nothing. Only there bash lets it return; $0 does not tell,
+# which is a bare name where bash itself has looked the script up in PATH.
+if (return 0 2>/dev/null); then return 0; fi
 
 case ${1:-} in
 -h | --help)
-    sed -n "2,/^set /s/^# \{0,1\}//p" "${BASH_SOURCE[0]}"
+    sed -n "2,/^set /s/^# \{0,1\}//p" "$script"
     exit 0
     ;;
 -*) fail "$1: unknown option (try --help)" $USAGE ;;

@@ -22,13 +22,14 @@ from edge.models.manifest import Manifest, ModelEntry
 from edge.models.mirror import known_models
 from edge.models.places import Places
 from edge.models.web import Patience, TransferError
-from http_server import FaultyServer, cut, file, redirect, serving, stall, status
+from http_server import FaultyServer, cut, file, garbage, redirect, serving, stall, status
 from tiny_models import echo_model
 from videos import write_video
 
 CONTENT = b"TFL3" + bytes(range(251)) * 800
 OTHER = b"TFL3" + bytes(range(251))[::-1] * 800
 QUICK = Patience(open_s=20.0, stall_s=20.0, tries=3, pause_s=0.001)
+IMPATIENT = Patience(open_s=20.0, stall_s=0.5, tries=3, pause_s=0.001)
 LOGIN_PAGE = b"\xef\xbb\xbf\r\n <!DOCTYPE html>\n<html><body>Welcome! Log in to go on.</body></html>\n"
 """What a network with a login page (a captive portal) answers with status 200, whatever was asked for."""
 CLOSED = "http://127.0.0.1:9"  # the port of `discard`: nobody listens
@@ -238,8 +239,9 @@ def test_a_mirror_that_is_away_is_remembered(
 
 def test_a_mirror_that_has_broken_its_manifest_is_remembered_too(server: FaultyServer, mirrored: Places) -> None:
     fresh = known_models(mirrored, QUICK)
-    server.on("/models.toml", file(b"[broken"))
-    assert known_models(mirrored, QUICK) == fresh
+    for broken in (b"[broken", MIRROR_MANIFEST.replace("sha256", "sha265").encode()):
+        server.on("/models.toml", file(broken))
+        assert known_models(mirrored, QUICK) == fresh
     server.on("/models.toml", file(LOGIN_PAGE))
     assert known_models(mirrored, QUICK) == fresh
 
@@ -278,6 +280,36 @@ def test_a_web_page_in_place_of_a_manifest_is_told_as_that_and_may_pass(
     assert not where.cache.exists()
 
 
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (
+            b"Please log in at http://login.example/",
+            "not valid TOML: Expected '=' after a key in a key/value pair (at li",
+        ),
+        (b'{"error": "log in"}\n', "not valid TOML: Invalid statement (at line 1, column 1): mend it there, or "),
+        (b"default = \n", "not valid TOML: Invalid value (at line 1, column 11): mend it there, or "),
+        ("Grüße".encode("latin-1"), "not UTF-8 text"),
+    ],
+)
+def test_what_is_no_toml_at_all_from_a_mirrors_address_may_pass(
+    server: FaultyServer, where: Places, answer: bytes, problem: str
+) -> None:
+    where = Places(None, where.cache, server.on("/models.toml", file(answer)).removesuffix("/models.toml"))
+    with pytest.raises(TransferError) as caught:
+        known_models(where, QUICK)
+    assert str(caught.value).startswith(f"{server.url}/models.toml: ")
+    assert problem in str(caught.value)
+    assert (caught.value.hope, caught.value.exit_code) == ("later", 69)
+    assert not where.cache.exists()
+
+
+def test_what_is_no_toml_at_all_in_a_mirrors_folder_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "models.toml").write_text("Please log in")
+    with pytest.raises(ConfigError, match="not valid TOML: "):
+        known_models(Places(tmp_path, tmp_path / "cache"))
+
+
 @pytest.mark.parametrize("member", ["", "1.tflite"])
 def test_a_web_page_in_place_of_a_model_is_told_as_that_and_leaves_nothing(
     server: FaultyServer, where: Places, member: str
@@ -303,7 +335,7 @@ def test_a_model_that_begins_like_an_arrow_is_no_web_page(server: FaultyServer, 
 
 def test_a_login_page_ends_with_69_and_a_manifest_with_mistakes_with_78(server: FaultyServer, tmp_path: Path) -> None:
     env = {"EDGE_POSE_MODEL_MIRROR": server.url, "EDGE_POSE_CACHE": str(tmp_path / "cache")}
-    server.on("/models.toml", file(LOGIN_PAGE), file(b"[own"))
+    server.on("/models.toml", file(LOGIN_PAGE), file(b"own = 3"))
     pages, mistakes = run("models", "fetch", env=env), run("models", "fetch", env=env)
     assert (pages.code, mistakes.code) == (69, 78)
     assert "no manifest, but looks like a web page" in pages.error_lines()[0]
@@ -400,8 +432,14 @@ def test_of_a_bundled_model_there_is_nothing_to_fetch(server: FaultyServer, tmp_
     ("answer", "hope"),
     [
         (None, "later"),
+        (status(403), "none"),
         (status(404), "none"),
+        (status(407), "later"),
+        (status(503), "later"),
         (status(511), "later"),
+        (garbage, "later"),
+        (cut(CONTENT, 70_000, ranges=False), "later"),
+        (stall(CONTENT, 5), "later"),
         (file(OTHER), "none"),
         (file(LOGIN_PAGE), "later"),
     ],
@@ -411,8 +449,18 @@ def test_a_failure_tells_whether_the_network_may_mend_it(
 ) -> None:
     url = f"{CLOSED}/m" if answer is None else server.on("/m", answer)
     with pytest.raises(TransferError) as caught:
-        fetch(entry(url), where)
+        Fetcher(where, patience=IMPATIENT).fetch(entry(url))
     assert caught.value.hope == hope
+
+
+@pytest.mark.parametrize(("mirror", "own"), [(503, 404), (404, 503)])
+def test_one_place_that_may_come_back_is_hope_enough(
+    server: FaultyServer, tmp_path: Path, mirror: int, own: int
+) -> None:
+    server.on("/mirror/own.tflite", status(mirror))
+    with pytest.raises(TransferError) as caught:
+        fetch(entry(server.on("/m", status(own))), Places(None, tmp_path / "cache", f"{server.url}/mirror"))
+    assert caught.value.hope == "later"
 
 
 def test_a_wrong_way_to_ask_is_refused_before_anything_is_fetched(where: Places) -> None:
@@ -556,33 +604,44 @@ def test_a_server_whose_certificate_is_not_trusted_is_refused_until_it_is(localh
     assert (where.cache / "own.tflite").read_bytes() == CONTENT
 
 
-@needs_openssl
-@pytest.mark.parametrize(
-    ("begin", "end", "hope"), [(SOON, LATER, "later"), (PAST, RECENT, "later"), (PAST, LATER, "none")]
-)
-def test_a_certificate_of_another_time_may_be_good_once_the_clock_is_set(
-    tmp_path: Path, begin: str, end: str, hope: str
-) -> None:
-    authority = Authority(tmp_path)
-    name = "another.host" if hope == "none" else "localhost"
+def refusal(url: str, trusted: Path) -> str:
+    """Ask for an address in a process that trusts a certificate; return its hope and its line."""
     code = (
         "import sys; from edge.models.web import *\n"
         "try: open_url(sys.argv[1], {}, Patience())\n"
         "except TransferError as error: print(error.hope, error)"
     )
-    with serving(authority.sign(name, begin, end)) as server:
-        trusting = environment({"SSL_CERT_FILE": str(authority.cert)})
-        words = [sys.executable, "-c", code, f"{server.url}/m"]
-        done = subprocess.run(words, capture_output=True, text=True, check=True, env=trusting)
-    assert done.stdout.startswith(f"{hope} {server.url}/m: certificate refused (")
+    words = [sys.executable, "-c", code, url]
+    env = environment({"SSL_CERT_FILE": str(trusted)})
+    return subprocess.run(words, capture_output=True, text=True, check=True, env=env).stdout
 
 
 @needs_openssl
-def test_a_redirect_from_https_to_http_is_not_followed(
-    server: FaultyServer, localhost: Identity, where: Places
+@pytest.mark.parametrize(
+    ("name", "begin", "end"),
+    [("localhost", SOON, LATER), ("localhost", PAST, RECENT), ("login.example", PAST, LATER)],
+)
+def test_a_refused_certificate_may_be_a_clocks_or_a_login_pages_that_passes(
+    tmp_path: Path, name: str, begin: str, end: str
+) -> None:
+    authority = Authority(tmp_path)
+    with serving(authority.sign(name, begin, end)) as server:
+        line = refusal(f"{server.url}/m", authority.cert)
+    assert line.startswith(f"later {server.url}/m: certificate refused (")
+
+
+@needs_openssl
+def test_a_redirect_from_https_to_http_is_not_followed_and_may_be_a_login_pages(
+    server: FaultyServer, localhost: Identity
 ) -> None:
     with serving(localhost) as secure:
         url = secure.on("/m", redirect(server.on("/m", file(CONTENT))))
-        with process(url, where, env={"SSL_CERT_FILE": str(localhost.cert)}) as running:
-            assert "redirects to http:, which is not followed" in read_until(running, "error")
+        line = refusal(url, localhost.cert)
+    assert line == f"later {url}: redirects to http:, which is not followed (a login page of the network?)\n"
     assert server.requests == []
+
+
+def test_a_network_that_answers_https_without_tls_may_let_through_later(server: FaultyServer, where: Places) -> None:
+    with pytest.raises(TransferError, match="no TLS connection") as caught:
+        fetch(entry(server.on("/m", file(CONTENT)).replace("http:", "https:")), where)
+    assert caught.value.hope == "later"

@@ -12,7 +12,7 @@ import pytest
 
 from http_server import FaultyServer, file, serving
 
-INSTALL = Path(__file__).parent.parent / "systemd" / "install.sh"
+INSTALL = Path(__file__).resolve().parent.parent / "systemd" / "install.sh"
 CONTENT = b"TFL3" + bytes(range(251))
 CLOSED = "http://127.0.0.1:9"  # the port of `discard`: nobody listens
 MANIFEST = f"""
@@ -41,15 +41,22 @@ class Machine:
         script = (
             f"source {INSTALL}; new={self.folder} mirror={mirror}; fetch_model {path}; new=; echo ${{has_model:-no}}"
         )
+        done = self.bash("-c", script)
+        assert (done.returncode, done.stderr) == (0, "")
+        line, has_model = done.stdout.splitlines()
+        return line.removeprefix("model: "), has_model == "yes"
+
+    def bash(self, *words: str, stdin: str = "", path: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run bash in the machine's folder; `path` is looked through for programs too."""
         env = os.environ | {
-            "PATH": f"{self.folder}/sbin:{os.environ['PATH']}",
+            "PATH": f"{self.folder}/sbin:{path or '/nonexistent'}:{os.environ['PATH']}",
             "EDGE_POSE_CACHE": f"{self.folder}/cache",
             "EDGE_POSE_MODEL_MIRROR": "",
         }
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=env, check=True)
-        assert done.stderr == ""
-        line, has_model = done.stdout.splitlines()
-        return line.removeprefix("model: "), has_model == "yes"
+        command = ["bash", *words]
+        return subprocess.run(
+            command, capture_output=True, text=True, env=env, check=False, cwd=self.folder, input=stdin
+        )
 
 
 def program(path: Path, *lines: str) -> None:
@@ -118,3 +125,35 @@ def test_a_config_with_mistakes_is_told_with_what_finds_them(machine: Machine) -
 )
 def test_a_model_that_needs_no_fetching_needs_no_mirror(machine: Machine, key: str, line: str) -> None:
     assert machine.fetch_model(CLOSED, f"[model]\n{key}\n") == (line, True)
+
+
+def test_a_default_that_no_network_brings_is_still_tried_for(machine: Machine, server: FaultyServer) -> None:
+    server.on("/own.tflite", file(CONTENT[::-1]))
+    line, is_waited_for = machine.fetch_model(server.url)
+    assert line.startswith(LATER)
+    assert not is_waited_for
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("-c", str(INSTALL)), (str(INSTALL),), ("install.sh",), ("link.sh",), ("-c", "./link.sh"), ("-c", "install.sh")],
+    ids=["itself", "bash", "bash by PATH", "bash by a link", "a link", "by PATH"],
+)
+def test_it_runs_however_it_is_started(machine: Machine, words: tuple[str, ...]) -> None:
+    (machine.folder / "link.sh").symlink_to(INSTALL)
+    done = machine.bash(*words, path=str(INSTALL.parent))
+    assert (done.returncode, done.stderr) == (69, f"install.sh: needs root: sudo {INSTALL}\n")
+
+
+def test_read_by_another_script_it_does_nothing(machine: Machine) -> None:
+    (machine.folder / "other.sh").write_text(f"read_it() {{ source {INSTALL}; }}\nread_it\ntype -t fail")
+    done = machine.bash("other.sh")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "function\n", "")
+
+
+def test_without_its_repository_it_says_that_it_needs_it(machine: Machine) -> None:
+    done = machine.bash(stdin=INSTALL.read_text())
+    assert done.returncode == 66
+    assert done.stderr == (
+        "install.sh: needs the repository that it stands in: run it there, sudo systemd/install.sh\n"
+    )

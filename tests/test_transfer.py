@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from edge.models.part import Part
-from edge.models.transfer import Progress, download, get_text
-from edge.models.web import Patience, TransferError
+from edge.models.transfer import Progress, download
+from edge.models.web import Patience, TransferError, get_text
 from http_server import (
     Answer,
     FaultyServer,
@@ -30,6 +30,7 @@ from http_server import (
 
 CONTENT = bytes(range(251)) * 800  # 200,800 bytes: several chunks, and no two alike
 CHANGED = CONTENT[::-1]
+PAGE = b"\r\n<!DOCTYPE html>\n<html><body>Log in to go on.</body></html>\n"
 QUICK = Patience(open_s=20.0, stall_s=20.0, tries=3, pause_s=0.001)
 IMPATIENT = replace(QUICK, stall_s=0.5)
 
@@ -79,6 +80,25 @@ def test_a_download_goes_on_where_an_earlier_process_was_cut_off(server: FaultyS
     assert fetch(url, Part(part.path)) is True
     assert part.path.read_bytes() == CONTENT
     assert server.ranges("/m")[-1] == "bytes=70000-"
+
+
+@pytest.mark.parametrize("page", [file(PAGE, ""), without_length(PAGE), file(PAGE, '"page"')])
+def test_a_login_page_in_place_of_the_rest_leaves_what_is_here(server: FaultyServer, part: Part, page: Answer) -> None:
+    url = server.on("/m", cut(CONTENT, 70_000), status(404))
+    failure(url, part)
+    server.on("/m", page)
+    assert failure(url, part).startswith(f"{server.url}/m: what came is no model, but looks like a web page (")
+    assert server.count("/m") == 3  # nobody's login is waited for
+    server.on("/m", file(CONTENT))
+    assert fetch(url, part) is True
+    assert part.path.read_bytes() == CONTENT
+    assert server.ranges("/m")[-2:] == ["bytes=70000-"] * 2
+
+
+def test_a_login_page_that_comes_and_goes_during_a_download_costs_nothing(server: FaultyServer, part: Part) -> None:
+    url = server.on("/m", cut(CONTENT, 70_000), file(PAGE, ""), file(CONTENT))
+    assert fetch(url, part) is True
+    assert part.path.read_bytes() == CONTENT
 
 
 def test_many_cuts_are_endured_as_long_as_each_try_brings_something(server: FaultyServer, part: Part) -> None:
@@ -176,7 +196,12 @@ def test_a_server_that_never_answers_is_given_up_at_the_first_try(server: Faulty
 
 @pytest.mark.parametrize(
     ("code", "tries", "text"),
-    [(403, 1, "HTTP 403 Forbidden"), (404, 1, "HTTP 404 Not Found"), (500, 3, "HTTP 500 Internal Server Error")],
+    [
+        (403, 1, "HTTP 403 Forbidden"),
+        (404, 1, "HTTP 404 Not Found"),
+        (407, 1, "HTTP 407 Proxy Authentication Required"),
+        (500, 3, "HTTP 500 Internal Server Error"),
+    ],
 )
 def test_a_status_is_named_and_only_a_passing_one_is_tried_again(
     server: FaultyServer, part: Part, code: int, tries: int, text: str
@@ -280,6 +305,8 @@ def test_a_small_text_is_returned_and_none_where_there_is_none(server: FaultySer
         (file(b"\xff\xfe\x00"), "not UTF-8 text"),
         (endless, "far too large"),
         (stall(b"text", 2), "sent nothing for 0.5 s"),
+        (cut(b"text", 2), "connection cut off after 2 bytes"),
+        (cut(b"text", 0), "connection cut off after 0 bytes"),
     ],
 )
 def test_a_text_that_cannot_be_had_is_one_line(server: FaultyServer, answer: Answer, problem: str) -> None:

@@ -148,7 +148,7 @@ class Fetcher:
                 log.info("model %s: verified, kept as %s", entry.name, final)
                 return final
         reasons = "; ".join(map(str, problems)) or "no address is known for it"
-        hope: Hope = "later" if any(problem.hope == "later" for problem in problems) else "none"
+        hope: Hope = "later" if any(problem.hope != "none" for problem in problems) else "none"
         by_path = "" if entry.kind == SOURCE_KIND else ", or give a file: --model FILE.tflite"
         raise TransferError(
             f"model '{entry.name}' cannot be fetched: {reasons}: try again later (edge-pose models fetch "

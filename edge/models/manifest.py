@@ -47,7 +47,7 @@ def load_manifest(mirror: Path | None = None) -> Manifest:
         UnavailableError: the mirror's manifest is there but cannot be read.
     """
     text = (importlib.resources.files("edge") / MANIFEST_NAME).read_text(encoding="utf-8")
-    manifest = _lay_over(Manifest("", {}), parse_toml(text), MANIFEST_NAME, is_own=True)
+    manifest = lay_over(Manifest("", {}), parse_toml(text), MANIFEST_NAME, is_own=True)
     if mirror is None:
         return manifest
     path = mirror / MANIFEST_NAME
@@ -57,29 +57,21 @@ def load_manifest(mirror: Path | None = None) -> Manifest:
         tables = read_toml(path, "model manifest")
     except OSError as error:  # InputError is one too
         raise UnavailableError(str(error)) from None
-    return _lay_over(manifest, tables, str(path))
+    return lay_over(manifest, tables, str(path))
 
 
-def lay_over(under: Manifest, text: str, origin: str) -> Manifest:
-    """Lay the text of one manifest over another; see `load_manifest`.
+def lay_over(under: Manifest, tables: Mapping[str, Any], origin: str, *, is_own: bool = False) -> Manifest:
+    """Check one manifest and lay it over another; see `load_manifest`.
 
     Args:
-        under: what stays where the text says nothing.
-        text: TOML.
-        origin: the text's file or URL, which begins every complaint.
+        under: what stays where the tables say nothing.
+        tables: parsed from TOML.
+        origin: their file or URL, which begins every complaint.
+        is_own: whether they came with the program.
 
     Raises:
         ConfigError: one line for every mistake.
     """
-    try:
-        tables = parse_toml(text)
-    except ValueError as error:
-        raise ConfigError(f"{origin}: not valid TOML: {error}") from None
-    return _lay_over(under, tables, origin)
-
-
-def _lay_over(under: Manifest, tables: Mapping[str, Any], origin: str, *, is_own: bool = False) -> Manifest:
-    """Check the tables of one file and lay them over a manifest; `origin` begins every complaint."""
     problems: list[str] = []
     entries = dict(under.entries)
     default = tables.get("default", under.default)

@@ -4,12 +4,13 @@ import hashlib
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
+from edge.config_check import parse_toml
 from edge.errors import ConfigError
 from edge.models.manifest import MANIFEST_NAME, Manifest, lay_over, load_manifest
 from edge.models.places import Places
-from edge.models.transfer import get_text
-from edge.models.web import Patience, TransferError, shown_url
+from edge.models.web import Patience, TransferError, get_text, shown_url
 
 __all__ = ["known_models"]
 
@@ -23,7 +24,8 @@ def known_models(where: Places, patience: Patience | None = None) -> Manifest:
 
     Raises:
         ConfigError: one line for every mistake in a manifest.
-        TransferError: the mirror's manifest cannot be had, and there is none from an earlier time.
+        TransferError: the mirror's manifest cannot be had, and there is none from an earlier time. It may pass where
+            an address sent what is no TOML at all: networks with a login page answer in their server's place.
     """
     manifest = load_manifest(where.mirror)
     if not where.mirror_url:
@@ -32,16 +34,26 @@ def known_models(where: Places, patience: Patience | None = None) -> Manifest:
     kept = where.cache / f"mirror-{hashlib.sha256(url.encode()).hexdigest()[:12]}.toml"
     try:
         text = get_text(url, patience or Patience(), wanted="manifest") or ""
-        laid = lay_over(manifest, text, shown_url(url))
+        laid = lay_over(manifest, _parsed(text, shown_url(url)), shown_url(url))
     except (TransferError, ConfigError) as error:
         try:
-            laid = lay_over(manifest, kept.read_text(encoding="utf-8"), str(kept))
+            laid = lay_over(manifest, parse_toml(kept.read_text(encoding="utf-8")), str(kept))
         except (OSError, ValueError):
             raise error from None
         log.warning("%s: going on with the mirror's manifest of last time, %s", error, kept)
         return laid
     _keep(kept, text)
     return laid
+
+
+def _parsed(text: str, shown: str) -> dict[str, Any]:
+    try:
+        return parse_toml(text)
+    except ValueError as error:
+        what_to_do = "mend it there, or is it a login page of the network?"
+        raise TransferError(
+            f"{shown}: what came is no manifest, not valid TOML: {error}: {what_to_do}", "later"
+        ) from None
 
 
 def _keep(path: Path, text: str) -> None:

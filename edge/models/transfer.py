@@ -17,12 +17,11 @@ from msgspec.structs import replace
 from edge.models.part import Part, Version
 from edge.models.web import Patience, TransferError, broken, is_page, open_url, page_text, shown_url, status_error
 
-__all__ = ["Progress", "download", "get_text", "silent"]
+__all__ = ["Progress", "download", "silent"]
 
 CHUNK_BYTES = 1 << 16
 MAX_BYTES = 512 << 20
 """A model is far smaller; whoever sends more is not sending a model, and an SD card is soon full."""
-MAX_TEXT_BYTES = 1 << 20
 
 log = logging.getLogger(__name__)
 
@@ -102,31 +101,6 @@ def download(
             return connection.resumed
 
 
-def get_text(url: str, patience: Patience, *, wanted: str = "text file") -> str | None:
-    """Return a small text, in messages called `wanted`; None where the server has none (404).
-
-    Raises:
-        TransferError: it cannot be had, is a web page, is large, or is not UTF-8.
-    """
-    with open_url(url, {}, patience) as response:
-        if response.status == http.HTTPStatus.NOT_FOUND:
-            return None
-        if response.status != http.HTTPStatus.OK:
-            raise status_error(url, response)
-        try:
-            data = response.read(MAX_TEXT_BYTES + 1)
-        except (OSError, http.client.HTTPException) as error:
-            raise broken(url, error, patience) from error
-    if is_page(data):  # before all else: it may be large, and in any encoding
-        raise TransferError(f"{shown_url(url)}: {page_text(wanted)}", "later")
-    if len(data) > MAX_TEXT_BYTES:
-        raise TransferError(f"{shown_url(url)}: far too large")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise TransferError(f"{shown_url(url)}: not UTF-8 text") from None
-
-
 @dataclass(frozen=True, slots=True)
 class _Job:
     url: str
@@ -160,9 +134,9 @@ class _Connection:
         if self._offset:
             headers = {"Range": f"bytes={self._offset}-", "If-Range": self._version.validator}
         with open_url(self._job.url, headers, self._job.patience) as response:
-            self._begin(response)
+            head = self._begin(response)
             try:
-                self._receive(response)
+                self._receive(response, head)
             except BaseException:
                 self._tell("broken")
                 raise
@@ -171,30 +145,37 @@ class _Connection:
     def _is_complete(self) -> bool:
         return self._version.total_bytes is not None and self._version.total_bytes == self._part.size_bytes
 
-    def _begin(self, response: http.client.HTTPResponse) -> None:
-        """Continue the part, or begin it anew, as the server answers."""
+    def _begin(self, response: http.client.HTTPResponse) -> bytes:
+        """Continue the part, or begin it anew, as the server answers; return what was read of the body for that."""
         start, total_bytes = _content_range(response)
         if self._offset and response.status == http.HTTPStatus.PARTIAL_CONTENT and start == self._offset:
             self._version = replace(self._version, total_bytes=total_bytes)
-            return
+            return b""
         if self._offset and response.status in {206, 416}:
             self._part.discard()
             raise TransferError(f"{shown_url(self._job.url)}: what is here does not fit the file any more", "soon")
         if response.status != http.HTTPStatus.OK:
             raise status_error(self._job.url, response)
+        version = Version(self._job.url, _validator(response), response.length)  # before a read shortens the length
+        head = self._read(response)
+        if is_page(head):  # a network's login page is no reason to throw away what is here
+            raise TransferError(f"{shown_url(self._job.url)}: {page_text('model')}", "later")
         self._offset = self._done_bytes = 0
-        self._version = Version(self._job.url, _validator(response), response.length)
-        self._part.begin(self._version)
+        self._version = version
+        self._part.begin(version)
+        return head
 
-    def _receive(self, response: http.client.HTTPResponse) -> None:
+    def _receive(self, response: http.client.HTTPResponse, head: bytes) -> None:
         self._check_room()
         self._tell("running")
         with self._part.path.open("ab", buffering=0) as file:
-            while chunk := self._read(response):
+            chunk = head or self._read(response)
+            while chunk:
                 _write(file, chunk)
                 self._done_bytes += len(chunk)
                 self._check_size(self._done_bytes)
                 self._tell("running")
+                chunk = self._read(response)
         total_bytes = self._version.total_bytes
         if total_bytes is None:  # the end of the connection is the end of the file; only the digest can tell
             self._part.note(replace(self._version, total_bytes=self._done_bytes))

@@ -22,6 +22,7 @@ __all__ = [
     "Patience",
     "TransferError",
     "broken",
+    "get_text",
     "is_page",
     "open_url",
     "page_text",
@@ -30,16 +31,18 @@ __all__ = [
 ]
 
 Hope = Literal["none", "later", "soon"]
-"""Whether another try can help: never; when the network is back; at once."""
+"""Whether another try can help: never; when the network is back, or its login page is past; at once."""
 
 REDIRECTS = {301, 302, 303, 307, 308}
 MAX_REDIRECTS = 5
 MAX_REASON_CHARACTERS = 200
-OUT_OF_TIME = {9, 10}
-"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
+MAX_TEXT_BYTES = 1 << 20
 PASSING_STATUSES = {408, 425, 429, 500, 502, 503, 504}
-LOGIN_STATUS = 511
-"""The network wants somebody to log in first (RFC 6585, 6); most such networks answer 200 and their page instead."""
+LOGIN_STATUSES = {407, 511}
+"""A proxy or the network wants somebody to log in first (RFC 9110, 15.5.8; RFC 6585, 6).
+
+Most such networks answer 200 and their page instead, and https with a redirect to it, a certificate of their own or no
+TLS at all."""
 PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<[!?A-Za-z]")
 """How HTML and XML begin, and neither TOML nor a model."""
 
@@ -97,9 +100,36 @@ def open_url(url: str, headers: Mapping[str, str], patience: Patience) -> http.c
 def status_error(url: str, response: http.client.HTTPResponse) -> TransferError:
     """Return what to raise for an answer with a status that brings no file."""
     hope: Hope = "soon" if response.status in PASSING_STATUSES else "none"
-    hope = "later" if response.status == LOGIN_STATUS else hope
+    hope = "later" if response.status in LOGIN_STATUSES else hope
     phrase = http.client.responses.get(response.status, "")  # the server's own words could be anything
     return TransferError(f"{shown_url(url)}: HTTP {response.status} {phrase}".rstrip(), hope)
+
+
+def get_text(url: str, patience: Patience, *, wanted: str = "text file") -> str | None:
+    """Return a small text, in messages called `wanted`; None where the server has none (404).
+
+    Raises:
+        TransferError: it cannot be had, is a web page, is large, or is not UTF-8.
+    """
+    with open_url(url, {}, patience) as response:
+        if response.status == http.HTTPStatus.NOT_FOUND:
+            return None
+        if response.status != http.HTTPStatus.OK:
+            raise status_error(url, response)
+        try:
+            data = response.read(MAX_TEXT_BYTES + 1)
+        except (OSError, http.client.HTTPException) as error:
+            raise broken(url, error, patience) from error
+    if is_page(data):  # before all else: it may be large, and in any encoding
+        raise TransferError(f"{shown_url(url)}: {page_text(wanted)}", "later")
+    if len(data) > MAX_TEXT_BYTES:
+        raise TransferError(f"{shown_url(url)}: far too large")
+    if response.length:  # of the body, what has not come; half a text may look like a whole one
+        raise TransferError(f"{shown_url(url)}: connection cut off after {len(data)} bytes", "soon")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise TransferError(f"{shown_url(url)}: not UTF-8 text", "later") from None
 
 
 def is_page(head: bytes) -> bool:
@@ -161,8 +191,12 @@ def _check_redirect(way: list[str], target: str) -> None:
     if len(way) > MAX_REDIRECTS:
         raise TransferError(f"{origin}: more than {MAX_REDIRECTS} redirects")
     scheme = urlsplit(target).scheme
-    if scheme not in {"http", "https"} or (secure and scheme != "https"):
+    if scheme not in {"http", "https"}:
         raise TransferError(f"{origin}: redirects to {scheme or 'nowhere'}:, which is not followed")
+    if secure and scheme != "https":
+        raise TransferError(
+            f"{origin}: redirects to http:, which is not followed (a login page of the network?)", "later"
+        )
 
 
 def _ask(url: str, headers: Mapping[str, str], stall_s: float) -> http.client.HTTPResponse:
@@ -194,10 +228,11 @@ def _unopened(url: str, error: Exception) -> TransferError:
         case ConnectionError() | http.client.BadStatusLine():
             text, hope = f"connection broken ({_reason(error)})", "soon"
         case ssl.SSLCertVerificationError():
-            hope = "later" if error.verify_code in OUT_OF_TIME else "none"  # a clock that is not set yet
-            text = f"certificate refused ({error.verify_message}): is the clock right, is ca-certificates installed?"
+            hope = "later"  # when the clock is set, or the network lets through to the server itself
+            what_to_do = "is the clock right, is ca-certificates installed, does the network want a login?"
+            text = f"certificate refused ({error.verify_message}): {what_to_do}"
         case ssl.SSLError():
-            text = f"no TLS connection ({_reason(error)})"
+            text, hope = f"no TLS connection ({_reason(error)})", "later"
         case OSError():
             text, hope = _reason(error), "later"
         case _:
