@@ -26,6 +26,8 @@ from edge.vitals import Vitals
 
 __all__ = ["Health", "StateTopic"]
 
+STARTING = "starting"
+
 log = logging.getLogger(__name__)
 
 StateTopic = Literal["people", "status", "health"]
@@ -88,7 +90,7 @@ class Health:
     def start(self) -> None:
         """Tell the first status: degraded, starting."""
         with self._lock:
-            self._set_state("degraded", "starting")
+            self._set_state("degraded", STARTING)
             self._set_people(None, None)
 
     def camera_up(self) -> None:
@@ -173,8 +175,11 @@ class Health:
     def _set_state(self, state: State, reason: str, *, is_told: bool = True) -> None:
         if self._state == (state, reason):
             return
-        if self._state is None or self._state[0] != state:
+        is_new = self._state is None or self._state[0] != state
+        if is_new:
             self._since_s = time.time()
+        # What else is wrong in the same state, camera and engine tell by lines of their own.
+        if is_new or self._state == ("degraded", STARTING):
             log.info("status: %s%s", state, f" ({reason})" if reason and is_told else "")
         self._state = (state, reason)
         message = status_message(state, reason, self._origin, time.time(), self._since_s)

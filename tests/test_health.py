@@ -184,7 +184,10 @@ def test_another_trouble_within_one_outage_is_told_too(caplog: pytest.LogCapture
     ]  # fmt: skip
 
 
-def test_a_model_that_stands_in_for_another_is_degraded_with_its_name_while_all_else_is_well() -> None:
+def test_a_model_that_stands_in_for_another_is_degraded_with_its_name_while_all_else_is_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
     told = Told()
     trouble = "starter in place of the default, which could not be had"
     health = Health(ORIGIN, told, lambda: DropCounts(camera=0, outputs={}), interval_s=10, model_trouble=trouble)
@@ -203,3 +206,5 @@ def test_a_model_that_stands_in_for_another_is_degraded_with_its_name_while_all_
         ("degraded", "engine: the Edge TPU is away"), model,
     ]  # fmt: skip
     assert told.people()[-1] == (1, [1])
+    lines = [line for line in caplog.messages if line.startswith("status: ")]
+    assert lines == ["status: degraded (starting)", f"status: degraded (model: {trouble})"]

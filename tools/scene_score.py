@@ -21,6 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 from at_hand import default_model, parse_size, show_progress
+from command_line import Parser, run
 from numpy.typing import NDArray
 
 from edge.camera.scene import Scene, TruePerson
@@ -165,7 +166,7 @@ def _save(path: Path, image: Image, people: Sequence[TruePerson], poses: Sequenc
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--model", type=Path, default=default_model(), help="default: the manifest's default")
     parser.add_argument("--size", type=parse_size, action="append", metavar="HxW", help="height first; may be repeated")
     parser.add_argument("--frames", type=int, default=300)
@@ -184,4 +185,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    run("scene_score", main)
