@@ -76,15 +76,15 @@ training-test: training
 # Started again it goes on where it was; STEPS, TRAINING (the folder) and TRAIN_FLAGS may be given.
 TRAIN_DATA ?= $(and $(EDGE_POSE_TEST_DATA),$(wildcard $(EDGE_POSE_TEST_DATA)/data/train))
 TRAINING ?= training
-STEPS ?= 15000
+STEPS ?= 22000
 TEACHER := $(TRAINING)/teacher.tflite
-PHOTOGRAPHS = --annotated $(TRAIN_DATA)/coco/labels.json $(TRAIN_DATA)/coco 0.20 \
-	--annotated $(TRAIN_DATA)/coco_derived/labels.json $(TRAIN_DATA)/coco_derived 0.07 \
-	--unlabelled $(TRAIN_DATA)/unlabelled/images 0.55 --boxes $(TRAIN_DATA)/unlabelled/rtmdet_boxes.json \
+PHOTOGRAPHS = --annotated $(TRAIN_DATA)/coco/labels.json $(TRAIN_DATA)/coco 0.22 \
+	--annotated $(TRAIN_DATA)/coco_derived/labels.json $(TRAIN_DATA)/coco_derived 0.08 \
+	--unlabelled $(TRAIN_DATA)/unlabelled/images 0.58 --boxes $(TRAIN_DATA)/unlabelled/rtmdet_boxes.json \
 	--teacher $(TEACHER) --calibration $(TRAIN_DATA)/unlabelled/images
 train: training $(if $(TRAIN_DATA),$(TEACHER))
-	$(WORKSTATION)/bin/python tools/train_starter.py --scene 0.18 $(if $(TRAIN_DATA),$(PHOTOGRAPHS)) \
-		--size 192x320 --steps $(STEPS) --output $(TRAINING) $(TRAIN_FLAGS)
+	$(WORKSTATION)/bin/python tools/train_starter.py --scene 0.12 $(if $(TRAIN_DATA),$(PHOTOGRAPHS)) \
+		--size 256x448 --steps $(STEPS) --output $(TRAINING) $(TRAIN_FLAGS)
 
 # Google's Lightning, which labels people close up.
 $(TEACHER): | training

@@ -27,9 +27,9 @@ this source is taken, beside those of the others (1).
 
 example: 1 to 1.5 hours per 10,000 steps on two cores
   edge-pose models derive movenet-singlepose-lightning-int8 --size 192x192 --output teacher.tflite
-  train_starter.py --scene 0.18 --annotated coco/labels.json coco 0.27 \\
-                   --unlabelled photographs 0.55 --boxes photographs_boxes.json --teacher teacher.tflite \\
-                   --steps 15000 --output training
+  train_starter.py --scene 0.12 --annotated coco/labels.json coco 0.30 \\
+                   --unlabelled photographs 0.58 --boxes photographs_boxes.json --teacher teacher.tflite \\
+                   --steps 22000 --output training
 
 the folder gets: checkpoint.pt, log.jsonl, curve.png, labels_1.json, starter_float.tflite, starter.tflite (int8)
 """
