@@ -9,10 +9,11 @@ from typing import NoReturn
 from edge.errors import EdgeError, UsageError
 from edge.process import keep_stderr, leave, open_missing_streams
 
-__all__ = ["Parser", "run"]
+__all__ = ["Parser", "exit_code", "run"]
 
 BUG_CODE = 70
 STOPPED_CODE = 130
+MAX_CHARACTERS = 300
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,10 +35,17 @@ def run(name: str, work: Callable[[], None]) -> NoReturn:
     debug = "--debug" in sys.argv
     open_missing_streams()
     keep_stderr(debug=debug)
-    leave(_code(name, work, debug=debug))
+    leave(exit_code(name, work, debug=debug))
 
 
-def _code(name: str, work: Callable[[], None], *, debug: bool) -> int:
+def exit_code(name: str, work: Callable[[], None], *, debug: bool) -> int:
+    """Do the work of a tool, and return the code of what came of it; an error is told in one line.
+
+    Args:
+        name: of the tool, before every line.
+        work: what to do.
+        debug: show tracebacks.
+    """
     try:
         work()
     except KeyboardInterrupt:
@@ -50,7 +58,8 @@ def _code(name: str, work: Callable[[], None], *, debug: bool) -> int:
         if isinstance(error, EdgeError):
             _say(name, str(error))
             return error.exit_code
-        _say(name, f"a bug: {type(error).__name__}: {' '.join(str(error).split())} (see --debug)")
+        text = " ".join(str(error).split())[:MAX_CHARACTERS]
+        _say(name, f"a bug in {name}: {type(error).__name__}: {text} (see --debug)")
         return BUG_CODE
     return 0
 

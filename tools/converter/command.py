@@ -3,41 +3,31 @@
 import contextlib
 import shutil
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from command_line import exit_code
+
 from converter.arguments import Asked, parse
-from edge.errors import EdgeError, InputError, UnavailableError, UsageError
+from edge.errors import InputError, UnavailableError, UsageError
 from edge.models.install import target_of
 
 __all__ = ["main"]
-
-BUG_CODE = 70
-STOPPED_CODE = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    return exit_code("convert", lambda: _work(words), debug="--debug" in words)
+
+
+def _work(words: Sequence[str]) -> None:
     try:
         _run(parse(words))
     except KeyboardInterrupt:
         _say("stopped; nothing half-written is left, files told above are whole")
-        return STOPPED_CODE
-    except BrokenPipeError:
-        return 0  # `| head` has seen enough
-    except Exception as error:  # noqa: BLE001 - the last resort; what is not an EdgeError is our mistake
-        if "--debug" in words:
-            traceback.print_exception(error)
-        if isinstance(error, EdgeError):
-            _say(str(error))
-            return error.exit_code
-        text = " ".join(str(error).split())[:300]
-        _say(f"a bug in convert: {type(error).__name__}: {text} (see --debug)")
-        return BUG_CODE
-    return 0
+        raise
 
 
 def _run(asked: Asked) -> None:

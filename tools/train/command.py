@@ -1,11 +1,12 @@
 """What `tools/train_starter.py` does, from the command line to the exit code."""
 
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from edge.errors import EdgeError, ModelError
+from command_line import exit_code
+
+from edge.errors import ModelError
 from edge.models.files import ResolvedModel
 from train.arguments import parse
 from train.asked import Asked
@@ -15,7 +16,6 @@ from train.stops import Stopped, Stops
 
 __all__ = ["main"]
 
-BUG_CODE = 70
 WARMUP_SHARE = 10
 """A short training has no time for a long warm-up."""
 
@@ -25,22 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with Stops() as stops:
-            _run(parse(words), stops)
+            return exit_code("train", lambda: _run(parse(words), stops), debug="--debug" in words)
     except Stopped as stopped:
         _say("stopped; what was done so far is kept: the same command goes on from there")
         return stopped.code
-    except BrokenPipeError:
-        return 0  # `| head` has seen enough
-    except Exception as error:  # noqa: BLE001 - the last resort; what is not an EdgeError is our mistake
-        if "--debug" in words:
-            traceback.print_exception(error)
-        if isinstance(error, EdgeError):
-            _say(str(error))
-            return error.exit_code
-        text = " ".join(str(error).split())[:300]
-        _say(f"a bug in train: {type(error).__name__}: {text} (see --debug)")
-        return BUG_CODE
-    return 0
 
 
 def _run(asked: Asked, stops: Stops) -> None:
