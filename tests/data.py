@@ -1,6 +1,7 @@
 """Where tests find models and pictures that are not in the repository; they skip, with a reason, without."""
 
 import os
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,10 @@ def data(name: str) -> Path:
 def model(name: str) -> Path:
     """Return a model file of the mirror."""
     return Path(os.environ[MIRROR_VARIABLE]) / name
+
+
+def mirror_default() -> str:
+    """Return the name of the model that the mirror's manifest makes the default."""
+    name = tomllib.loads(model("models.toml").read_text(encoding="utf-8"))["default"]
+    assert isinstance(name, str)
+    return name

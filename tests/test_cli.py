@@ -17,7 +17,7 @@ import pytest
 
 from brokers import eventually
 from command import NO_MIRROR, Outcome, arguments, environment, run, start
-from data import data, model, needs_data, needs_models
+from data import data, mirror_default, model, needs_data, needs_models
 from edge.payload import schemas
 from tiny_models import echo_model
 from videos import write_pictures, write_video
@@ -352,7 +352,7 @@ def test_help_and_version_teach() -> None:
 @needs_models
 def test_models_are_listed_shown_and_verified() -> None:
     listed = run("models", "list").out
-    assert "* multipose-standin-f16" in listed
+    assert f"* {mirror_default()} " in listed
     assert "movenet-multipose-lightning-f16" in listed
     assert "sha256:" in run("models", "show").out
     assert run("models", "verify").code == 0

@@ -3,7 +3,7 @@ from pathlib import Path
 import cv2
 
 from command import NO_MIRROR, run
-from data import needs_models
+from data import mirror_default, needs_models
 
 
 @needs_models
@@ -15,7 +15,7 @@ def test_the_demo_measures_poses_that_came_over_mqtt_and_leaves_a_picture(tmp_pa
     assert last.startswith("demo: ")
     people = float(last.split(" people per frame")[0].split()[-1])
     assert people >= 2
-    assert last.endswith(" people per frame (multipose-standin-f16)")
+    assert last.endswith(f" people per frame ({mirror_default()})")
     image = cv2.imread(str(picture))
     assert image is not None
     assert image.shape == (720, 1280, 3)
