@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,17 @@ NO_MIRROR: Mapping[str, str | None] = {
     "https_proxy": NO_PROXY,
 }
 """Variables of a machine that has no model and no network."""
+
+
+def restore_child_signals() -> None:
+    """Let children start with default signal handling where this process was started with ignored signals.
+
+    `nohup` and a script's background jobs ignore SIGHUP or SIGINT, and children inherit that. A signal with a handler
+    is back at its default in a child, while here the handler goes on ignoring it.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
-"""What all tests share: `--no-skips`, for machines that must have everything, and steady examples."""
+"""What all tests share: `--no-skips`, for machines that must have everything; steady examples; default signals."""
 
 import pytest
 from hypothesis import settings
 
+from command import restore_child_signals
+
 # The same examples every time, and no limit on the time of one: a busy machine is no mistake.
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
+
+restore_child_signals()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
