@@ -1,17 +1,11 @@
-"""Addresses with an authority part: the broker's, and how any of them looks in a log, without secrets."""
+"""The address of an MQTT broker."""
 
-import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
-__all__ = ["BrokerAddress", "mask", "parse_broker"]
+__all__ = ["BrokerAddress", "parse_broker"]
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
-
-# Everything up to the last @ before the path is credentials. Some cameras want theirs as
-# `…/user=admin&password=secret`, so a value with such a name is hidden as well.
-_USERINFO = re.compile(r"://(?:[^/?#\s]*@|[^/?#\s:]*:(?!\d*[/?#])\S*@)")
-_SECRET_VALUE = re.compile(r"(?i)(passw(?:or)?d|pass|pwd|pw|token|secret)=[^&/\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +28,6 @@ class BrokerAddress:
         scheme = "mqtts" if self.tls else "mqtt"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}"
-
-
-def mask(text: str) -> str:
-    """Return `text` with the credentials of every URL in it replaced by `***`."""
-    return _SECRET_VALUE.sub(r"\1=***", _USERINFO.sub("://***@", text))
 
 
 def parse_broker(url: str) -> BrokerAddress:

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from edge.address import mask, parse_broker
+from edge.address import parse_broker
 from edge.config_check import check_table, is_text, parse_toml, printable, read_toml, shown, suggestion
 from edge.config_schema import Config
 from edge.errors import ConfigError
 from edge.input_size import parse_size
+from edge.masking import mask
 
 __all__ = ["Config", "load", "parse_size", "read_password"]
 

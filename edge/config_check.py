@@ -15,8 +15,8 @@ from typing import Any
 import msgspec.inspect as mi
 from msgspec import Struct
 
-from edge.address import mask
 from edge.errors import ConfigError, InputError
+from edge.masking import mask
 
 __all__ = ["check_table", "is_text", "parse_toml", "printable", "read_toml", "shown", "suggestion"]
 

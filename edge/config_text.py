@@ -10,8 +10,8 @@ import msgspec
 import msgspec.inspect as mi
 from msgspec import NODEFAULT, Struct
 
-from edge.address import mask
 from edge.config_schema import Config
+from edge.masking import mask
 
 __all__ = ["default_text", "dump"]
 

@@ -21,7 +21,7 @@ from edge.payload import (
     utc,
 )
 from edge.ports import PoseFrame
-from edge.stats import Rolling
+from edge.rolling import Rolling
 from edge.vitals import Vitals
 
 __all__ = ["Health", "StateTopic"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from edge.address import mask
+from edge.masking import mask
 
 __all__ = ["Repeats", "goes_to_journal", "say", "set_up"]
 

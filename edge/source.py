@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge.address import mask
 from edge.camera import PICTURE_SUFFIXES, require_file
 from edge.errors import UsageError
+from edge.masking import mask
 
 __all__ = ["Source", "parse_source"]
 

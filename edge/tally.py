@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from edge.payload import PoseMessage
-from edge.stats import Rolling
+from edge.rolling import Rolling
 
 __all__ = ["Tally"]
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.address import BrokerAddress, mask, parse_broker
+from edge.address import BrokerAddress, parse_broker
+from edge.masking import mask
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.address import mask
 from edge.config import Config, load, parse_size, read_password
 from edge.config_text import default_text, dump
 from edge.errors import ConfigError, InputError
 from edge.input_size import parse_fixed_size
+from edge.masking import mask
 
 
 def written(folder: Path, text: str) -> Path:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.stats import Rolling
+from edge.rolling import Rolling
 
 
 def test_percentiles_of_nothing_are_none() -> None:

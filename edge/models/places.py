@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.address import mask
 from edge.errors import UnavailableError
+from edge.masking import mask
 from edge.models.manifest import check_url
 
 __all__ = ["MIRROR_VARIABLE", "Places", "cache_folder", "is_folder", "places"]

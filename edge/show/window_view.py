@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from edge.payload import Origin, StatusMessage
 from edge.ports import PoseFrame
+from edge.rolling import Rolling
 from edge.show.framerate import FrameRate
-from edge.stats import Rolling
 
 __all__ = ["Panel", "View"]
 
