@@ -2,7 +2,7 @@
 
 A name is a choice, and nothing takes its place. The default is only the best that there is: where it cannot be had,
 people found by a small model are better than none, as long as that is told. A service on the starter goes on trying
-for the default (`edge.model_watch`).
+for the default (`edge.agent.model_watch`).
 """
 
 import logging

@@ -34,7 +34,7 @@ __all__ = [
 
 def run(options: argparse.Namespace, signals: Signals) -> int:
     """Find people and publish their poses until stopped."""
-    from edge.app import Run, RunOptions
+    from edge.agent.run import Run, RunOptions
     from edge.config import load
 
     config = load(options.config, _overrides(options), options.set)
@@ -152,8 +152,8 @@ def doctor(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG00
 
 def watch(options: argparse.Namespace, signals: Signals) -> int:
     """Show every device on a broker."""
+    from edge.agent.parts import mqtt_settings
     from edge.config import load
-    from edge.parts import mqtt_settings
     from edge.watch.command import Watch, WatchOptions
 
     flags = {"mqtt.url": options.mqtt, "mqtt.base_topic": options.base_topic, "device.name": options.device}

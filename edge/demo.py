@@ -17,11 +17,11 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from edge.agent.parts import choose_model, is_dynamic
 from edge.camera import PICTURE_SUFFIXES
 from edge.config import load
 from edge.errors import EdgeError, UnavailableError
 from edge.models.files import is_path
-from edge.parts import choose_model, is_dynamic
 from edge.payload import PersonPose
 from edge.pose import Pose
 from edge.show.terminal import draw_people

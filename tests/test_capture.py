@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from builders import ScriptedCamera, frame
-from edge.capture import FIRST_RETRY_S, LAST_RETRY_S, CameraThread
+from edge.agent.capture import FIRST_RETRY_S, LAST_RETRY_S, CameraThread
 from edge.errors import CameraLostError, InputError
 from edge.mailbox import Mailbox
 from edge.preprocess import InputMaker, ModelInput

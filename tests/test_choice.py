@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from brokers import free_port
+from edge.agent.loading import load_best, load_engine
 from edge.choice import STARTER, Choice, Waits, asked_for, choose_model, may_pass
 from edge.config import load
 from edge.config_schema import ModelConfig
 from edge.errors import ConfigError, InputError, ModelError, UnavailableError
-from edge.loading import load_best, load_engine
 from edge.models.places import Places
 from http_server import FaultyServer, file, serving, status
 from tiny_models import echo_model

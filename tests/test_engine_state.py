@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from brokers import eventually
 from builders import ORIGIN, ListSink, ScriptedEngine, frame, pose, result
+from edge.agent.health import Health
+from edge.agent.outlets import Outlet
+from edge.agent.pipeline import Flow
 from edge.errors import EngineLostError
-from edge.health import Health
 from edge.mailbox import Mailbox
-from edge.outputs import Outlet
 from edge.payload import DropCounts, HealthMessage, Message, PeopleMessage, StatusMessage
-from edge.pipeline import Flow
 from edge.preprocess import InputMaker, ModelInput
 
 LOST = "Edge TPU lost, running on the CPU"

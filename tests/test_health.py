@@ -5,10 +5,10 @@ import msgspec
 import pytest
 
 from builders import ORIGIN, pose, result
-from edge.health import Health
+from edge.agent.health import Health
+from edge.agent.vitals import Vitals
 from edge.payload import DropCounts, Message, PeopleMessage, StatusMessage, schemas
 from edge.power import Throttling
-from edge.vitals import Vitals
 
 
 class Told:

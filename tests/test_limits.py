@@ -1,8 +1,8 @@
 import pytest
 
 from builders import ORIGIN
+from edge.agent.deadlines import MAX_BUSY_S, MAX_SILENCE_S, max_silence_s, raise_if_stuck
 from edge.errors import StuckError
-from edge.limits import MAX_BUSY_S, MAX_SILENCE_S, max_silence_s, raise_if_stuck
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from brokers import eventually
+from edge.agent.model_watch import ModelWatch
+from edge.agent.parts import make_model_watch
 from edge.choice import Waits, choose_model
 from edge.config import load
 from edge.config_schema import ModelConfig
 from edge.errors import UnavailableError
-from edge.model_watch import ModelWatch
 from edge.models.web import TransferError
-from edge.parts import make_model_watch
 from edge.source import Source, SourceKind
 from http_server import FaultyServer, file, serving, stall, status
 from tiny_models import echo_model
@@ -143,11 +143,11 @@ def test_only_a_reason_that_is_new_is_logged(
     server.on("/models.toml", status(503))
     environ = dict(offline)
     made, _ = watch(environ, Pauses(nothing, nothing, lambda: environ.update(online), nothing, nothing))
-    with caplog.at_level(logging.DEBUG, "edge.model_watch"):
+    with caplog.at_level(logging.DEBUG, "edge.agent.model_watch"):
         made.work()
     (line,) = told(caplog)
     assert line == f"still no default model, next try in 480 s: {server.url}/models.toml: HTTP 503 Service Unavailable"
-    assert len([record for record in caplog.records if record.name == "edge.model_watch"]) == 5
+    assert len([record for record in caplog.records if record.name == "edge.agent.model_watch"]) == 5
 
 
 def test_a_failure_that_no_network_mends_is_seldom_tried_again(
@@ -270,7 +270,9 @@ def test_a_watch_that_is_stopped_ends_without_a_try(online: dict[str, str], serv
 
 
 def test_it_is_not_loaded_where_it_is_not_needed() -> None:
-    code = "import sys, edge.app; print([name for name in sys.modules if 'model_watch' in name or 'http' in name])"
+    code = (
+        "import sys, edge.agent.run; print([name for name in sys.modules if 'model_watch' in name or 'http' in name])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

@@ -4,8 +4,8 @@ import threading
 import pytest
 
 from builders import ListSink, result
+from edge.agent.outlets import Outlet, drain, open_outlets
 from edge.errors import UnavailableError
-from edge.outputs import Outlet, drain, open_outlets
 from edge.ports import PoseFrame
 
 

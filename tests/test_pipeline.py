@@ -1,9 +1,9 @@
 import threading
 
 from builders import ListSink, ScriptedEngine, frame
+from edge.agent.outlets import Outlet
+from edge.agent.pipeline import Flow
 from edge.mailbox import Mailbox
-from edge.outputs import Outlet
-from edge.pipeline import Flow
 from edge.ports import PoseFrame
 from edge.preprocess import InputMaker, ModelInput
 from edge.track import Tracker

@@ -22,7 +22,7 @@ Start = Callable[[Mapping[str, str | None]], subprocess.Popen[str]]
 STAND_IN = "model: starter in place of the default, which could not be had"
 IMPATIENT_RUN = """
 import sys
-from edge.app import Run, RunOptions
+from edge.agent.run import Run, RunOptions
 from edge.choice import Waits
 from edge.config import load
 from edge.errors import EdgeError

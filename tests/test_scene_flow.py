@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from data import model, needs_models
+from edge.agent.pipeline import Flow
 from edge.camera.scene import Scene, SceneCamera
 from edge.engine.litert import LiteRtEngine
-from edge.pipeline import Flow
 from edge.preprocess import InputMaker
 from edge.smooth import Smoother
 from edge.track import Tracker

@@ -2,9 +2,9 @@ import threading
 from pathlib import Path
 
 from brokers import eventually
+from edge.agent.vitals import Vitals, VitalsWatch, read_vitals, written_paths
 from edge.config_schema import OutputConfig
 from edge.power import Throttling
-from edge.vitals import Vitals, VitalsWatch, read_vitals, written_paths
 from trees import plant
 
 

@@ -16,8 +16,8 @@ import pytest
 from brokers import eventually
 from builders import ORIGIN
 from command import environment, run, start
+from edge.agent.outlets import Outlet
 from edge.errors import UnavailableError
-from edge.outputs import Outlet
 from edge.ports import PoseFrame
 from edge.show.window import WindowSink
 from tiny_models import echo_model

@@ -34,8 +34,8 @@ from evaluation.prediction import Prediction, predict
 from evaluation.sizes import by_height
 from evaluation.table import table
 
+from edge.agent.loading import LoadedEngine, load_engine
 from edge.config import Config, load
-from edge.loading import LoadedEngine, load_engine
 from edge.models.files import is_path
 
 IMAGES_SIZE = (256, 256)

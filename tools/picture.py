@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 from at_hand import default_model
 
+from edge.agent.pipeline import Flow
 from edge.camera.scene import SceneCamera
 from edge.engine.litert import LiteRtEngine
-from edge.pipeline import Flow
 from edge.preprocess import InputMaker
 from edge.render import draw_poses
 from edge.smooth import Smoother

@@ -25,11 +25,11 @@ import numpy as np
 from at_hand import default_model, parse_size, show_progress
 from numpy.typing import NDArray
 
+from edge.agent.pipeline import Flow
 from edge.camera.scene import Scene, TruePerson
 from edge.engine.litert import LiteRtEngine
 from edge.frame import Frame
 from edge.matching import areas_px, assign, oks
-from edge.pipeline import Flow
 from edge.pose import Pose
 from edge.preprocess import InputMaker
 from edge.smooth import Smoother

@@ -81,7 +81,7 @@ def latency(job: Job) -> Figures:
 
 def _run_product(job: Job, *, paced: bool) -> list[tuple[int, float, float]]:
     """Run as the command does; return (index, time in s, inference in ms) of every frame as it leaves the flow."""
-    from edge.app import Run, RunOptions
+    from edge.agent.run import Run, RunOptions
     from edge.config import load
     from edge.ports import PoseFrame
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.agent.vitals import written_paths
 from edge.doctor.access import check_groups
 from edge.doctor.broker import check_broker, log_in
 from edge.doctor.cameras import check_configured_camera, check_pi_cameras, check_video_nodes
@@ -25,7 +26,6 @@ from edge.doctor.system import check_architecture, check_board, check_clock, che
 from edge.engine.coral import list_tpus
 from edge.errors import EdgeError
 from edge.publish.settings import MqttSettings
-from edge.vitals import written_paths
 
 __all__ = ["Checkup", "Section", "examine"]
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.agent.loading import LoadedEngine
 from edge.camera.scene import Scene, TruePerson
 from edge.decode import Decoder
 from edge.frame import Frame
-from edge.loading import LoadedEngine
 from edge.matching import areas_px, assign, keep_unique, oks
 from edge.pose import Pose
 from edge.preprocess import InputMaker

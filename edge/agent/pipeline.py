@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from edge.agent.outlets import Outlet
 from edge.decode import Decoder
 from edge.errors import EngineLostError
 from edge.mailbox import Mailbox
 from edge.matching import keep_unique
-from edge.outputs import Outlet
 from edge.ports import Engine, PoseFrame
 from edge.preprocess import ModelInput
 from edge.smooth import Smoother

@@ -11,15 +11,11 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Literal
 
-from edge.capture import CameraThread
-from edge.choice import WAITS, Waits
-from edge.config import Config
-from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
-from edge.health import Health, StateTopic
-from edge.limits import max_silence_s, raise_if_stuck
-from edge.mailbox import Mailbox
-from edge.outputs import drain, open_outlets
-from edge.parts import (
+from edge.agent.capture import CameraThread
+from edge.agent.deadlines import max_silence_s, raise_if_stuck
+from edge.agent.health import Health, StateTopic
+from edge.agent.outlets import drain, open_outlets
+from edge.agent.parts import (
     Watch,
     calm_opencv,
     choose_model,
@@ -33,8 +29,12 @@ from edge.parts import (
     make_vitals,
     make_window,
 )
+from edge.agent.pipeline import Flow
+from edge.choice import WAITS, Waits
+from edge.config import Config
+from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
+from edge.mailbox import Mailbox
 from edge.payload import DropCounts, Message, Origin, StatusMessage
-from edge.pipeline import Flow
 from edge.ports import PoseFrame, Sink
 from edge.preprocess import InputMaker, ModelInput
 from edge.smooth import Smoother

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Literal
 
 from edge import __version__
+from edge.agent.vitals import Vitals
 from edge.machine import clock_synced, rss_bytes
 from edge.payload import (
     DropCounts,
@@ -22,7 +23,6 @@ from edge.payload import (
 )
 from edge.ports import PoseFrame
 from edge.rolling import Rolling
-from edge.vitals import Vitals
 
 __all__ = ["Health", "StateTopic"]
 

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from edge.address import parse_broker
+from edge.agent.loading import is_dynamic, load_best
+from edge.agent.vitals import VitalsWatch, read_vitals, written_paths
 from edge.choice import Choice, Waits, choose_model
 from edge.config import Config, parse_size
 from edge.credentials import mqtt_password, warn_if_exposed
 from edge.errors import UnavailableError
-from edge.loading import is_dynamic, load_best
 from edge.machine import clock_synced
 from edge.models.places import cache_folder
 from edge.payload import Origin
 from edge.ports import Camera, Sink
 from edge.source import Source
 from edge.track import Tracker
-from edge.vitals import VitalsWatch, read_vitals, written_paths
 
 if TYPE_CHECKING:
     from edge.publish.mqtt import MqttSink
@@ -233,6 +233,6 @@ def make_model_watch(
     """
     if choice.awaited is None or source.kind in ("video", "images"):
         return []
-    from edge.model_watch import ModelWatch
+    from edge.agent.model_watch import ModelWatch
 
     return [ModelWatch(config.model, on_here, reason=choice.awaited, waits=waits)]

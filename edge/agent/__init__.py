@@ -1,0 +1,1 @@
+"""One run of the agent: builds it from its config, runs it, ends it."""
