@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from edge.agent.parts import choose_model, is_dynamic
-from edge.camera import PICTURE_SUFFIXES
+from edge.camera.files import PICTURE_SUFFIXES
 from edge.config import load
 from edge.errors import EdgeError, UnavailableError
 from edge.models.files import is_path

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge.camera import PICTURE_SUFFIXES, require_file
+from edge.camera.files import PICTURE_SUFFIXES, require_file
 from edge.errors import UsageError
 from edge.masking import mask
 

@@ -8,7 +8,7 @@ import pytest
 
 from data import data, needs_data
 from edge.camera.images import ImagesCamera
-from edge.camera.stuck import STICKS
+from edge.camera.still import STICKS
 from edge.camera.video import VideoCamera
 from edge.errors import InputError
 from edge.frame import Frame, Image

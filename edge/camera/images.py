@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.camera import PICTURE_SUFFIXES, require_file
+from edge.camera.files import PICTURE_SUFFIXES, require_file
+from edge.camera.opencv import ImageReader
 from edge.camera.pacing import Pacer
-from edge.camera.video import ImageReader
 from edge.errors import InputError
 from edge.frame import Frame, Image
 

@@ -6,8 +6,8 @@ import time
 import cv2
 import numpy as np
 
-from edge.camera.stuck import STICKS, is_same_picture
-from edge.camera.video import DECODER_OPTIONS, ImageReader
+from edge.camera.opencv import DECODER_OPTIONS, ImageReader
+from edge.camera.still import STICKS, is_same_picture
 from edge.errors import CameraLostError
 from edge.frame import Frame, Image
 
@@ -29,7 +29,7 @@ class StreamCamera:
         open_timeout_s: give up opening after so long.
         read_timeout_s: call the stream lost when nothing comes for so long.
         max_still_s: where OpenCV may get stuck, open a stream again that shows one picture for so long.
-        may_stick: whether it may, see `stuck`.
+        may_stick: whether it may, see `still`.
     """
 
     live = True

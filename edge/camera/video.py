@@ -6,51 +6,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.camera import require_file
+from edge.camera.files import require_file
+from edge.camera.opencv import DECODER_OPTIONS, ImageReader
 from edge.camera.pacing import Pacer
-from edge.camera.stuck import STICKS, is_same_picture
+from edge.camera.still import STICKS, is_same_picture
 from edge.errors import InputError
-from edge.frame import BufferPool, Frame, Image
-from edge.preprocess import rotate_into
+from edge.frame import Frame, Image
 
-__all__ = ["DECODER_OPTIONS", "ImageReader", "VideoCamera"]
+__all__ = ["VideoCamera"]
 
 log = logging.getLogger(__name__)
 
-DECODER_OPTIONS = (cv2.CAP_PROP_N_THREADS, 1)
-"""Each further thread of FFmpeg holds one more frame back, and takes its time from inference."""
 DEFAULT_FPS = 25.0
 MAX_LOOK_BACK = 1500
 """Frames that are read again to tell a picture that stands still from one that OpenCV repeats."""
 MAX_MISSING = 0.02
 """Containers without an index only estimate their length; a shorter file than this is called truncated."""
-
-
-class ImageReader:
-    """Turns OpenCV's BGR pictures into upright RGB images in buffers that are used again.
-
-    Args:
-        rotate: clockwise degrees: 0, 90, 180 or 270.
-    """
-
-    def __init__(self, rotate: int) -> None:
-        self._rotate = rotate
-        self._pool = BufferPool()
-        self._unrotated = BufferPool()
-
-    def upright_rgb(self, bgr: Image) -> Image:
-        """Convert a BGR uint8 (H, W, 3) picture; `bgr` is free again afterwards."""
-        height, width, _ = bgr.shape
-        if self._rotate == 0:
-            image = self._pool.take((height, width, 3))
-            cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=image)
-            return image
-        rgb = self._unrotated.take((height, width, 3))
-        cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=rgb)
-        turned = (width, height, 3) if self._rotate in (90, 270) else (height, width, 3)
-        image = self._pool.take(turned)
-        rotate_into(rgb, self._rotate, image)
-        return image
 
 
 class VideoCamera:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.camera import PICTURE_SUFFIXES, require_file
+from edge.camera.files import PICTURE_SUFFIXES, require_file
 from edge.camera.images import ImagesCamera
 from edge.camera.scene import Scene
 from edge.camera.video import VideoCamera

@@ -152,7 +152,7 @@ def _annotations(asked: Asked) -> Any:
 def _look_at_pictures(asked: Asked) -> None:
     """Complain about folders without pictures before anything takes time. Raises InputError."""
     from converter.calibration import require_calibration  # noqa: PLC0415
-    from edge.camera import require_file  # noqa: PLC0415
+    from edge.camera.files import require_file  # noqa: PLC0415
     from edge.camera.images import ImagesCamera  # noqa: PLC0415
 
     if asked.images is not None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edge.camera import PICTURE_SUFFIXES
+from edge.camera.files import PICTURE_SUFFIXES
 
 __all__ = ["as_coco", "is_boxes", "is_labels", "pictures_in"]
 
