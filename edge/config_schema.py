@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from edge.address import parse_broker
-from edge.camera.pi_controls import ControlValue, check_controls
+from edge.camera.pi.controls import ControlValue, check_controls
 from edge.input_size import parse_size
 from edge.topic_name import check_name, check_topic, host_name
 

@@ -204,7 +204,7 @@ class ScriptedPicamera2:
 
 
 class ScriptedLibrary:
-    """Fits `edge.camera.pi_stream.Library`."""
+    """Fits `edge.camera.pi.stream.Library`."""
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.camera.pi import PiCamera
-from edge.camera.pi_clock import capture_time_s
-from edge.camera.pi_stream import Wish, small_size
+from edge.camera.pi.clock import capture_time_s
+from edge.camera.pi.driver import PiCamera
+from edge.camera.pi.stream import Wish, small_size
 from edge.errors import CameraLostError
 from edge.frame import Frame, Image
 from scripted_pi import Rig, ScriptedLibrary, numbered

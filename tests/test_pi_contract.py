@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from edge.camera.pi import PiCamera
-from edge.camera.pi_stream import Wish
+from edge.camera.pi.driver import PiCamera
+from edge.camera.pi.stream import Wish
 from live_contract import LiveCameraContract, Maker
 from scripted_pi import Rig, ScriptedLibrary
 

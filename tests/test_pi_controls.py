@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.camera.pi_controls import ControlValue, check_controls, fit_controls
+from edge.camera.pi.controls import ControlValue, check_controls, fit_controls
 from edge.config import load
 from edge.config_text import dump
 from edge.errors import ConfigError

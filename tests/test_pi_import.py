@@ -9,7 +9,7 @@ import pytest
 
 from command import environment, run
 from data import needs_models
-from edge.camera.pi_import import unavailable
+from edge.camera.pi.imports import unavailable
 
 MISSING = ModuleNotFoundError("No module named 'picamera2'", name="picamera2")
 
@@ -41,7 +41,7 @@ def test_a_build_for_another_numpy_is_told_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("debug", "want"), [(False, "50 *:FATAL"), (True, "10 None")])
 def test_the_vendor_is_silent_unless_debug(want: str, *, debug: bool) -> None:
     code = (
-        "import logging, os; from edge.camera.pi_import import calm; "
+        "import logging, os; from edge.camera.pi.imports import calm; "
         f"calm(debug={debug}); print(logging.getLogger('picamera2').level, os.environ.get('LIBCAMERA_LOG_LEVELS'))"
     )
     env = environment({"LIBCAMERA_LOG_LEVELS": None})
@@ -59,5 +59,5 @@ def test_a_run_without_picamera2_ends_with_69_and_one_line() -> None:
 
 
 def test_the_driver_is_imported_without_the_vendor() -> None:
-    code = "import edge.camera.pi, sys; sys.exit('picamera2' in sys.modules or 'libcamera' in sys.modules)"
+    code = "import edge.camera.pi.driver, sys; sys.exit('picamera2' in sys.modules or 'libcamera' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

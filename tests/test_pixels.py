@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.camera.pixels import FORMATS, Layout, RgbReader
+from edge.camera.pi.pixels import FORMATS, Layout, RgbReader
 from edge.frame import Image
 
 WIDTH, HEIGHT = 22, 10  # height not a multiple of 4: a chroma plane then ends in the middle of a row of OpenCV's

@@ -113,13 +113,13 @@ def _make_pi(number: int, name: str, config: Config) -> Camera:
     Raises:
         UnavailableError: picamera2 is not there.
     """
-    from edge.camera.pi import DEFAULT_FPS, DEFAULT_SIZE, PiCamera
-    from edge.camera.pi_import import calm, unavailable
-    from edge.camera.pi_stream import Wish
+    from edge.camera.pi.driver import DEFAULT_FPS, DEFAULT_SIZE, PiCamera
+    from edge.camera.pi.imports import calm, unavailable
+    from edge.camera.pi.stream import Wish
 
     calm(debug=log.isEnabledFor(logging.DEBUG))
     try:
-        from edge.camera.pi_library import Picamera2Library
+        from edge.camera.pi.library import Picamera2Library
     except (ImportError, ValueError, OSError, RuntimeError) as error:  # ValueError: built for another NumPy
         raise unavailable(error) from error
     camera, output = config.camera, config.output

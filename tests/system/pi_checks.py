@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.camera.pi import PiCamera
-from edge.camera.pi_controls import CHOICES
-from edge.camera.pi_library import Picamera2Library
-from edge.camera.pi_stream import Wish
+from edge.camera.pi.controls import CHOICES
+from edge.camera.pi.driver import PiCamera
+from edge.camera.pi.library import Picamera2Library
+from edge.camera.pi.stream import Wish
 from edge.errors import CameraLostError
 from live_contract import LiveCameraContract, Maker, read
 

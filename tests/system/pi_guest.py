@@ -56,7 +56,7 @@ def fit() -> None:
 
 
 def main(program: str, arguments: list[str]) -> int:
-    from edge.camera.pi_import import calm
+    from edge.camera.pi.imports import calm
 
     calm(debug="--debug" in arguments)
     fit()

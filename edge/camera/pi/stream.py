@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import cv2
 
-from edge.camera.pixels import Layout, RgbReader
+from edge.camera.pi.pixels import Layout, RgbReader
 from edge.frame import BufferPool, Image
 from edge.preprocess import rotate_into
 

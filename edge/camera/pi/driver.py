@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from edge.camera.pi_clock import boot_clock, capture_time_s
-from edge.camera.pi_controls import ControlValue, fit_controls
-from edge.camera.pi_stream import Library, Stream, Turner, Wish, negotiate
+from edge.camera.pi.clock import boot_clock, capture_time_s
+from edge.camera.pi.controls import ControlValue, fit_controls
+from edge.camera.pi.stream import Library, Stream, Turner, Wish, negotiate
 from edge.camera.still import StillWatch
 from edge.errors import CameraLostError
 from edge.frame import BufferPool, Frame, Image
