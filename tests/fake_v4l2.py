@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from edge.camera import v4l2_device
-from edge.camera.v4l2_open import BUFFERS, Node
+from edge.camera.v4l2 import device as v4l2_device
+from edge.camera.v4l2.open import BUFFERS, Node
 from edge.errors import CameraLostError
 from edge.frame import Image
 from videos import numbered_image

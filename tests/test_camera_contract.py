@@ -11,7 +11,7 @@ import pytest
 
 from edge.camera.images import ImagesCamera
 from edge.camera.scene import SceneCamera
-from edge.camera.v4l2 import V4l2Camera
+from edge.camera.v4l2.driver import V4l2Camera
 from edge.camera.video import VideoCamera
 from edge.frame import Frame
 from edge.ports import Camera

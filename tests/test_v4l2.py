@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.camera.v4l2 import V4l2Camera, capture_time_s, is_flat
+from edge.camera.v4l2.driver import V4l2Camera, capture_time_s, is_flat
 from edge.errors import CameraLostError
 from edge.frame import Image
 from fake_v4l2 import START_S, Opener, QueueCapture, SetClock, numbered_bgr

@@ -1,7 +1,7 @@
 import pytest
 
-from edge.camera.v4l2_device import Mode
-from edge.camera.v4l2_modes import choose
+from edge.camera.v4l2.device import Mode
+from edge.camera.v4l2.modes import choose
 
 VGA, WIDE, HD, FULL = (640, 480), (640, 360), (1280, 720), (1920, 1080)
 WEBCAM = (

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.camera.v4l2_device import Capability
-from edge.camera.v4l2_open import denied, held, main_node, open_node, unusable
+from edge.camera.v4l2.device import Capability
+from edge.camera.v4l2.open import denied, held, main_node, open_node, unusable
 from edge.errors import CameraLostError
 
 

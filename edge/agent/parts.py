@@ -95,7 +95,7 @@ def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> C
 
             return StreamCamera(source.text, name=name, rotate=rotate)
         case "v4l2":
-            from edge.camera.v4l2 import DEFAULT_FPS, DEFAULT_SIZE, V4l2Camera
+            from edge.camera.v4l2.driver import DEFAULT_FPS, DEFAULT_SIZE, V4l2Camera
 
             size = (camera.width or DEFAULT_SIZE[0], camera.height or DEFAULT_SIZE[1])
             return V4l2Camera(source.text, name=name, size=size, fps=camera.fps or DEFAULT_FPS, rotate=rotate)

@@ -4,7 +4,7 @@ import errno
 import re
 from pathlib import PurePosixPath
 
-from edge.camera.v4l2_device import PI_DRIVERS
+from edge.camera.v4l2.device import PI_DRIVERS
 from edge.doctor.finding import Finding, ok, problem, unknown, warning
 from edge.doctor.host import Host
 

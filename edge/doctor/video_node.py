@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.camera.v4l2_device import device, is_busy, query
+from edge.camera.v4l2.device import device, is_busy, query
 
 __all__ = ["VideoNode", "ask_node"]
 

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge.camera.v4l2_device import device
-from edge.camera.v4l2_open import open_node
+from edge.camera.v4l2.device import device
+from edge.camera.v4l2.open import open_node
 from edge.errors import CameraLostError
 
 OUT, PROJECT, MODEL = (Path(word) for word in sys.argv[1:4])

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge.camera.opencv import ImageReader
 from edge.camera.still import StillWatch
-from edge.camera.v4l2_open import BUFFERS, SELECT_TIMEOUT_S, Capture, Node, NodeState, Opener, open_node, state_of
+from edge.camera.v4l2.open import BUFFERS, SELECT_TIMEOUT_S, Capture, Node, NodeState, Opener, open_node, state_of
 from edge.errors import CameraLostError
 from edge.frame import Frame, Image
 

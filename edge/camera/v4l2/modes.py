@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from edge.camera.v4l2_device import Mode
+from edge.camera.v4l2.device import Mode
 
 __all__ = ["COMPRESSED", "RAW", "choose"]
 
