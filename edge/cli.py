@@ -9,8 +9,8 @@ from typing import NoReturn
 
 from edge.arguments import parser
 from edge.errors import EdgeError, RestartError
-from edge.logs import say, set_up
-from edge.process import Signals, Stopped, keep_stderr, leave, open_missing_streams
+from edge.host.logs import say, set_up
+from edge.host.process import Signals, Stopped, keep_stderr, leave, open_missing_streams
 
 __all__ = ["entry", "main"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import UsageError
-from edge.process import Signals
+from edge.host.process import Signals
 
 __all__ = [
     "begin",

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from edge.bench.job import Job
-from edge.bench.machine import _cpu, describe_machine
 from edge.bench.measure import Plan, do, thread_counts
 from edge.bench.suite import BenchOptions, format_table, run_bench
 from edge.errors import EdgeError, InputError, UnavailableError
+from edge.host.board import _cpu, describe_machine
 from edge.models.manifest import ModelEntry, load_manifest
 from tiny_models import echo_model
 from videos import write_video

@@ -22,11 +22,11 @@ from command import NO_MIRROR, Outcome, arguments, environment, run
 from data import model, needs_models
 from edge.engine.notes import read_notes
 from edge.errors import EdgeError, ModelError, UnavailableError, UsageError
+from edge.host.atomic_write import write_whole
 from edge.models.derive import derive
 from edge.models.derive_file import derive_file
 from edge.models.fetch import Fetcher
 from edge.models.files import model_row, resolve
-from edge.models.install import write_whole
 from edge.models.manifest import Manifest, ModelEntry, load_manifest
 from edge.models.parity import map_shapes, same_maps
 from edge.models.places import Places

@@ -7,8 +7,8 @@ import pytest
 from builders import ORIGIN, pose, result
 from edge.agent.health import Health
 from edge.agent.vitals import Vitals
+from edge.host.power import Throttling
 from edge.payload import DropCounts, Message, PeopleMessage, StatusMessage, schemas
-from edge.power import Throttling
 
 
 class Told:

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from edge.camera.holders import Holder, holders
+from edge.host.holders import Holder, holders
 
 
 def process(proc: Path, pid: int, command: str, *targets: str) -> None:

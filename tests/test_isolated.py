@@ -22,7 +22,7 @@ from edge.engine.litert import LiteRtEngine
 from edge.engine.wire import Described, Job, decode, encode
 from edge.errors import EdgeError, EngineLostError, ModelError, UnavailableError
 from edge.heads import HeadsSpec, MapSpec
-from edge.machine import rss_bytes
+from edge.host.machine import rss_bytes
 from edge.models.files import places, resolve
 from edge.models.manifest import load_manifest
 from edge.ports import ModelSpec

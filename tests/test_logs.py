@@ -11,7 +11,7 @@ from typing import TextIO
 
 import pytest
 
-from edge.logs import Repeats, goes_to_journal, say, set_up
+from edge.host.logs import Repeats, goes_to_journal, say, set_up
 
 log = logging.getLogger("edge.hall")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.machine import (
+from edge.host.machine import (
     available_memory_bytes,
     cpu_temperature_c,
     free_disk_bytes,
@@ -115,7 +115,7 @@ def test_who_may_not_ask_the_kernel_for_its_clock_is_told_by_systemds_own_daemon
 FORBIDDEN = """
 import ctypes, struct, sys
 from pathlib import Path
-from edge.machine import clock_synced
+from edge.host.machine import clock_synced
 
 steps = [(0x20, 0, 0, 0), (0x15, 2, 0, 159), (0x15, 1, 0, 305), (6, 0, 0, 0x7FFF0000), (6, 0, 0, 0x50001)]
 code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))

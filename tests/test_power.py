@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.power import Throttling, parse_vcgencmd, read_throttling, vcgencmd_flags
+from edge.host.power import Throttling, parse_vcgencmd, read_throttling, vcgencmd_flags
 from trees import plant
 
 FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"

@@ -26,8 +26,8 @@ from edge.agent.run import Run, RunOptions
 from edge.choice import Waits
 from edge.config import load
 from edge.errors import EdgeError
-from edge.logs import say, set_up
-from edge.process import Signals, leave
+from edge.host.logs import say, set_up
+from edge.host.process import Signals, leave
 
 set_up()
 signals = Signals()

@@ -13,7 +13,7 @@ import pytest
 
 from brokers import eventually
 from command import run, start
-from edge.systemd import Notifier, Watchdog
+from edge.host.systemd import Notifier, Watchdog
 from managers import Manager
 from tiny_models import echo_model
 from videos import numbered_image, write_pictures, write_video

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import EdgeError, InputError, ModelError, UnavailableError
-from edge.models.install import write_whole
+from edge.host.atomic_write import write_whole
 from edge.models.tflite import load
 from tiny_models import _Graph, echo_model
 from tiny_pose_nets import tiny_singlepose
@@ -28,7 +28,7 @@ FILE_LIMIT_BYTES = 50_000
 WRITE_BIG = """
 import resource, signal, sys
 from pathlib import Path
-from edge.models.install import write_whole
+from edge.host.atomic_write import write_whole
 signal.signal(signal.SIGXFSZ, signal.{reaction})
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 try:

@@ -4,7 +4,7 @@ from pathlib import Path
 from brokers import eventually
 from edge.agent.vitals import Vitals, VitalsWatch, read_vitals, written_paths
 from edge.config_schema import OutputConfig
-from edge.power import Throttling
+from edge.host.power import Throttling
 from trees import plant
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from edge.errors import EdgeError, UsageError
-from edge.process import keep_stderr, leave, open_missing_streams
+from edge.host.process import keep_stderr, leave, open_missing_streams
 
 __all__ = ["Parser", "exit_code", "run"]
 

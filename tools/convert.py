@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from converter.command import main
 
-from edge.process import keep_stderr, leave, open_missing_streams
+from edge.host.process import keep_stderr, leave, open_missing_streams
 
 
 def entry() -> NoReturn:

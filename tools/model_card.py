@@ -36,9 +36,9 @@ from command_line import Parser, run
 from evaluation.annotations import Annotations, load_annotations, require_images
 from model_table import Candidate, pictures, split_size
 
-from edge.bench.machine import describe_machine
 from edge.config import load
 from edge.engine.litert import RUNTIME
+from edge.host.board import describe_machine
 from edge.models.files import resolve_file
 
 FRAMES = 300

@@ -9,7 +9,7 @@ from typing import Literal
 
 from edge import __version__
 from edge.agent.vitals import Vitals
-from edge.machine import clock_synced, rss_bytes
+from edge.host.machine import clock_synced, rss_bytes
 from edge.payload import (
     DropCounts,
     HealthMessage,

@@ -19,7 +19,7 @@ from edge.choice import Choice, Waits, choose_model
 from edge.config import Config, parse_size
 from edge.credentials import mqtt_password, warn_if_exposed
 from edge.errors import UnavailableError
-from edge.machine import clock_synced
+from edge.host.machine import clock_synced
 from edge.models.places import cache_folder
 from edge.payload import Origin
 from edge.ports import Camera, Sink

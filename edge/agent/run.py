@@ -33,13 +33,13 @@ from edge.agent.pipeline import Flow
 from edge.choice import WAITS, Waits
 from edge.config import Config
 from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
+from edge.host.systemd import Notifier, Watchdog
 from edge.mailbox import Mailbox
 from edge.payload import DropCounts, Message, Origin, StatusMessage
 from edge.ports import PoseFrame, Sink
 from edge.preprocess import InputMaker, ModelInput
 from edge.smooth import Smoother
 from edge.source import parse_source
-from edge.systemd import Notifier, Watchdog
 
 __all__ = ["Run", "RunOptions"]
 

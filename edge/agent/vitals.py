@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.config_schema import OutputConfig
-from edge.machine import (
+from edge.host.machine import (
     available_memory_bytes,
     cpu_temperature_c,
     free_disk_bytes,
     unit_memory_bytes,
     unit_memory_max_bytes,
 )
-from edge.power import Throttling, read_throttling, vcgencmd_flags
+from edge.host.power import Throttling, read_throttling, vcgencmd_flags
 
 __all__ = ["Vitals", "VitalsWatch", "read_vitals", "written_paths"]
 

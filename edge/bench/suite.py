@@ -17,10 +17,10 @@ from msgspec.structs import replace
 
 from edge import __version__
 from edge.bench.job import Job
-from edge.bench.machine import describe_machine, heat
 from edge.bench.measure import Plan, do, measure, prefixed, thread_counts
 from edge.bench.table import format_table
 from edge.errors import EdgeError, UnavailableError
+from edge.host.board import describe_machine, heat
 from edge.models.files import Places, is_path, model_rows, places, resolve, resolve_file
 from edge.models.manifest import SOURCE_KIND, ModelEntry, load_manifest
 from edge.payload import utc

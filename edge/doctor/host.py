@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.camera.holders import Holder, holders
 from edge.doctor.video_node import VideoNode, ask_node
-from edge.machine import clock_synced, free_disk_bytes, read_text
-from edge.power import vcgencmd_flags
+from edge.host.holders import Holder, holders
+from edge.host.machine import clock_synced, free_disk_bytes, read_text
+from edge.host.power import vcgencmd_flags
 
 __all__ = ["Host", "PythonFacts", "Ran", "User", "run_command", "this_host"]
 

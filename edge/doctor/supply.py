@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edge.doctor.finding import Finding, ok, problem, unknown, warning
 from edge.doctor.host import Host
-from edge.machine import available_memory_bytes, cpu_temperature_c, total_memory_bytes
-from edge.power import Throttling, firmware_flags, read_throttling
+from edge.host.machine import available_memory_bytes, cpu_temperature_c, total_memory_bytes
+from edge.host.power import Throttling, firmware_flags, read_throttling
 
 __all__ = ["check_disks", "check_memory", "check_memory_cgroup", "check_power", "check_temperature", "check_throttling"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.errors import ModelError, UsageError
+from edge.host.atomic_write import write_whole
 from edge.models.derive import Derived, derive
-from edge.models.install import write_whole
 from edge.models.parity import map_shapes, same_maps
 
 __all__ = ["derive_file"]

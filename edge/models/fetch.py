@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from edge.errors import EdgeError, UnavailableError, UsageError
+from edge.host.atomic_write import install, write_whole
+from edge.host.lock import locked
 from edge.models.archive import ArchiveError, extract_member
 from edge.models.files import accept_digest, expected_digest, find, resolve_bundled
-from edge.models.install import install, write_whole
-from edge.models.lock import locked
 from edge.models.manifest import SOURCE_KIND, Manifest, ModelEntry
 from edge.models.part import Part
 from edge.models.places import MIRROR_VARIABLE, Places

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.engine.notes import METADATA_NAME, Notes, encode_notes
 from edge.errors import InputError, ModelError
-from edge.models.install import write_whole
+from edge.host.atomic_write import write_whole
 from edge.models.packing import MAGIC, encode, schema
 from edge.models.sweep import operands, sweep
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edge.errors import InputError
-from edge.models.install import target_of, write_whole
+from edge.host.atomic_write import target_of, write_whole
 
 __all__ = ["BEGIN", "END", "put_figures", "require_place"]
 

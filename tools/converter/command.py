@@ -11,7 +11,7 @@ from command_line import exit_code
 
 from converter.arguments import Asked, parse
 from edge.errors import InputError, UnavailableError, UsageError
-from edge.models.install import target_of
+from edge.host.atomic_write import target_of
 
 __all__ = ["main"]
 

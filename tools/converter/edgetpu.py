@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.engine.notes import encode_notes, notes_path, read_notes
 from edge.errors import ModelError, UnavailableError
-from edge.models.install import install, write_whole
+from edge.host.atomic_write import install, write_whole
 
 __all__ = [
     "COMPILER",

@@ -20,7 +20,7 @@ from converter.report import Findings, judge
 from converter.verify import Progress, Verifier
 from edge.engine.notes import Source
 from edge.errors import UnavailableError
-from edge.models.install import install, target_of
+from edge.host.atomic_write import install, target_of
 from edge.models.tflite import load
 
 __all__ = ["Job", "describe"]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from edge.errors import InputError, ModelError
-from edge.models.install import write_whole
+from edge.host.atomic_write import write_whole
 from train.network import NetworkShape
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]

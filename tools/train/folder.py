@@ -60,7 +60,7 @@ class TrainingFolder:
             return  # a file system without locks
 
     def _clear(self) -> None:
-        """Remove what a training that was killed had half written (see `edge.models.install.write_whole`)."""
+        """Remove what a training that was killed had half written (see `edge.host.atomic_write.write_whole`)."""
         for part in self.path.glob(".*.new"):
             with contextlib.suppress(OSError):
                 part.unlink()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import UnavailableError
-from edge.models.install import write_whole
+from edge.host.atomic_write import write_whole
 
 __all__ = ["History", "Row"]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from edge.errors import InputError
 from edge.frame import Image
-from edge.models.install import write_whole
+from edge.host.atomic_write import write_whole
 from edge.pose import KEYPOINT_NAMES
 from train.annotations import Annotated, read_annotations
 from train.coco import read_image, require_pictures

@@ -9,7 +9,7 @@ from typing import Protocol, TextIO
 import cv2
 
 from edge.errors import EdgeError, UnavailableError
-from edge.models.install import write_whole
+from edge.host.atomic_write import write_whole
 from train.batch import Batch
 from train.checkpoint import save_checkpoint
 from train.curve import draw_curve

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 import cv2
 
-from edge.camera.holders import holders
 from edge.camera.v4l2.device import PI_DRIVERS, Capability, Mode, device, is_busy, modes, query
 from edge.camera.v4l2.modes import choose
 from edge.errors import CameraLostError
+from edge.host.holders import holders
 
 __all__ = ["Capture", "Node", "NodeState", "Opener", "denied", "held", "main_node", "open_node", "state_of", "unusable"]
 

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from edge.power import THROTTLED_NOW, firmware_flags
+from edge.host.power import THROTTLED_NOW, firmware_flags
 
 __all__ = [
     "available_memory_bytes",

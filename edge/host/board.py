@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edge.machine import cpu_temperature_c, throttled
+from edge.host.machine import cpu_temperature_c, throttled
 
 __all__ = ["describe_machine", "heat"]
 

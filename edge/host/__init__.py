@@ -1,0 +1,1 @@
+"""What Linux reports about this machine, and what it does for a process."""
