@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from edge.arguments import parser
+from edge.commands.arguments import parser
 from edge.errors import EdgeError, RestartError
 from edge.host.logs import say, set_up
 from edge.host.process import Signals, Stopped, keep_stderr, leave, open_missing_streams

@@ -5,7 +5,10 @@ import math
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edge import __version__, commands
+from edge import __version__
+from edge.commands import config as config_commands
+from edge.commands import handlers
+from edge.commands import models as model_commands
 from edge.errors import UsageError
 from edge.input_size import parse_fixed_size
 
@@ -61,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; `command` of its result is what to call."""
     whole = Parser(prog="edge-pose", description="People on camera become pose JSON over MQTT.")
     whole.add_argument("--version", action="version", version=f"edge-pose {__version__}")
-    whole.set_defaults(debug=False, command=commands.begin, parser=whole)
+    whole.set_defaults(debug=False, command=handlers.begin, parser=whole)
     group = whole.add_subparsers(title="commands", metavar="COMMAND")
     for add in (_add_run, _add_demo, _add_watch, _add_models, _add_bench, _add_doctor, _add_config):
         add(group)
@@ -79,7 +82,7 @@ def _add(group: Any, name: str, command: Any, text: str, epilog: str = "") -> ar
 
 
 def _add_run(group: Any) -> None:
-    run = _add(group, "run", commands.run, "find people and publish their poses until stopped", RUN_EXAMPLES)
+    run = _add(group, "run", handlers.run, "find people and publish their poses until stopped", RUN_EXAMPLES)
     run.add_argument("--config", metavar="FILE", type=Path, help="TOML file; flags and --set override it")
     run.add_argument("--camera", metavar="SRC", help="where frames come from (default: scene)")
     run.add_argument("--model", metavar="NAME|FILE", help="a name of `models list`, or a path to a .tflite")
@@ -96,14 +99,14 @@ def _add_run(group: Any) -> None:
 
 def _add_demo(group: Any) -> None:
     text = "show the whole way with no hardware: synthetic people, model, embedded MQTT broker, live view"
-    demo = _add(group, "demo", commands.demo, text)
+    demo = _add(group, "demo", handlers.demo, text)
     demo.add_argument("--seconds", metavar="S", type=_seconds, help="end after S seconds (default: at Ctrl-C)")
     demo.add_argument("--model", metavar="NAME|FILE", help="another model than the default")
     demo.add_argument("--picture", metavar="FILE", type=Path, help="leave an annotated frame here at the end")
 
 
 def _add_watch(group: Any) -> None:
-    watch = _add(group, "watch", commands.watch, "show every device on a broker, live", WATCH_NOTES)
+    watch = _add(group, "watch", handlers.watch, "show every device on a broker, live", WATCH_NOTES)
     watch.add_argument("--mqtt", metavar="URL", help="mqtt://host[:1883] or mqtts://host[:8883] (default: localhost)")
     watch.add_argument("--config", metavar="FILE", type=Path, help="TOML file with the broker, login and TLS in [mqtt]")
     watch.add_argument("--base-topic", metavar="T", help="first part of the topics (default: edge-pose)")
@@ -118,21 +121,23 @@ def _add_watch(group: Any) -> None:
 def _add_models(group: Any) -> None:
     models = _add(group, "models", None, "list, fetch, verify, show or derive the models that can be asked for by name")
     actions = models.add_subparsers(title="actions", required=True, metavar="ACTION")
-    _add(actions, "list", commands.models_list, "every model of the manifest, and whether its file is here")
+    _add(actions, "list", model_commands.models_list, "every model of the manifest, and whether its file is here")
     fetch = _add(
-        actions, "fetch", commands.models_fetch, "bring models into the cache, verified; 69 if one cannot be had"
+        actions, "fetch", model_commands.models_fetch, "bring models into the cache, verified; 69 if one cannot be had"
     )
     fetch.add_argument("names", nargs="*", metavar="NAME", help="these (default: the manifest's default)")
     fetch.add_argument("--all", action="store_true", help="every model whose digest is known")
     fetch.add_argument(
         "--accept-digest", metavar="SHA256", default="", help="trust this content of a model without a known digest"
     )
-    verify = _add(actions, "verify", commands.models_verify, "compare files with their digests; 69 if one is wrong")
+    verify = _add(
+        actions, "verify", model_commands.models_verify, "compare files with their digests; 69 if one is wrong"
+    )
     verify.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all that are here)")
-    show = _add(actions, "show", commands.models_show, "everything that is known about a model")
+    show = _add(actions, "show", model_commands.models_show, "everything that is known about a model")
     show.add_argument("name", nargs="?", metavar="NAME", help="default: the manifest's default")
     derive = _add(
-        actions, "derive", commands.models_derive, "make a model for many people of an int8 singlepose MoveNet"
+        actions, "derive", model_commands.models_derive, "make a model for many people of an int8 singlepose MoveNet"
     )
     derive.add_argument("source", metavar="SOURCE", help="a .tflite file, or a name of `models list`")
     derive.add_argument("--size", metavar="HxW", type=_size, help="of its input, multiples of 32 (default: as SOURCE)")
@@ -140,7 +145,7 @@ def _add_models(group: Any) -> None:
 
 
 def _add_bench(group: Any) -> None:
-    bench = _add(group, "bench", commands.bench, "measure the models on this machine, alone and in the whole flow")
+    bench = _add(group, "bench", handlers.bench, "measure the models on this machine, alone and in the whole flow")
     bench.add_argument("--model", metavar="NAME|FILE", help="only this one (default: every model whose file is here)")
     bench.add_argument("--video", metavar="FILE", type=Path, help="measure with this video (default: the scene)")
     bench.add_argument("--quick", action="store_true", help="one short round, half a minute per model: a glance only")
@@ -150,7 +155,7 @@ def _add_bench(group: Any) -> None:
 
 def _add_doctor(group: Any) -> None:
     doctor = _add(
-        group, "doctor", commands.doctor, "find what is wrong with this machine, and say what to do", DOCTOR_NOTES
+        group, "doctor", handlers.doctor, "find what is wrong with this machine, and say what to do", DOCTOR_NOTES
     )
     doctor.add_argument(
         "--config", metavar="FILE", type=Path, help="TOML file (default: the service's, if there is one)"
@@ -161,13 +166,13 @@ def _add_doctor(group: Any) -> None:
 def _add_config(group: Any) -> None:
     config = _add(group, "config", None, "check, show or begin a config file")
     actions = config.add_subparsers(title="actions", required=True, metavar="ACTION")
-    check = _add(actions, "check", commands.config_check, "name every mistake in a config file")
-    show = _add(actions, "show", commands.config_show, "print the config that a run would have, secrets masked")
+    check = _add(actions, "check", config_commands.config_check, "name every mistake in a config file")
+    show = _add(actions, "show", config_commands.config_show, "print the config that a run would have, secrets masked")
     for parser in (check, show):
         parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="TOML file (default: none)")
         parser.add_argument("--config", dest="file", type=Path, metavar="FILE", help=argparse.SUPPRESS)
         _add_set(parser)
-    init = _add(actions, "init", commands.config_init, "write a config file with every key explained")
+    init = _add(actions, "init", config_commands.config_init, "write a config file with every key explained")
     init.add_argument("file", nargs="?", type=Path, metavar="FILE", help="where to (default: stdout)")
 
 

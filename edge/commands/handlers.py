@@ -1,0 +1,109 @@
+"""What each command does; each returns its exit code or raises an EdgeError.
+
+Each imports what it needs: `config check` must not wait for OpenCV.
+"""
+
+# ruff: noqa: PLC0415, T201 - see above; and these print the commands' own output
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from edge.errors import UsageError
+from edge.host.process import Signals
+
+__all__ = ["begin", "bench", "demo", "doctor", "run", "watch"]
+
+
+def run(options: argparse.Namespace, signals: Signals) -> int:
+    """Find people and publish their poses until stopped."""
+    from edge.agent.run import Run, RunOptions
+    from edge.config import load
+
+    config = load(options.config, _overrides(options), options.set)
+    run = Run(
+        config,
+        RunOptions(max_frames=options.max_frames, paced=not options.no_pace, loop=options.loop),
+    )
+    signals.hand_over(run.stop)
+    run.run()
+    return 0
+
+
+def begin(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
+    """Say which commands there are."""
+    options.parser.print_help(sys.stderr)
+    raise UsageError(
+        "which command? `edge-pose demo` shows the whole way, `edge-pose run --help` explains the daily work"
+    )
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, Any]:
+    from edge.models.files import is_path
+
+    model: str | None = options.model
+    by_path = model is not None and is_path(model)
+    return {
+        "camera.source": options.camera,
+        "model.file": model if by_path else None,
+        "model.name": None if by_path else model,
+        "mqtt.url": options.mqtt,
+        "output.jsonl": options.jsonl,
+        "output.record": options.record,
+        "output.display": options.display or None,
+        "output.private": options.private or None,
+    }
+
+
+def demo(options: argparse.Namespace, signals: Signals) -> int:
+    """Show the whole way with no hardware."""
+    from edge.demo import Demo
+
+    demo = Demo(seconds=options.seconds, model=options.model, picture=options.picture)
+    signals.hand_over(demo.stop)
+    return demo.run()
+
+
+def bench(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
+    """Measure the models of this machine."""
+    import json
+
+    from edge.bench.suite import BenchOptions, format_table, run_bench
+
+    asked = BenchOptions(model=options.model, video=options.video, quick=options.quick, rounds=options.rounds)
+    figures = run_bench(asked)
+    print(json.dumps(figures, indent=2) if options.json else format_table(figures))
+    return 0
+
+
+def doctor(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
+    """Examine this machine."""
+    import json
+
+    from edge.doctor.checkup import examine
+    from edge.doctor.host import this_host
+    from edge.doctor.report import as_json, as_text
+    from edge.errors import UnavailableError
+
+    checkup = examine(this_host(), options.config)
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    print(json.dumps(as_json(checkup), indent=2) if options.json else as_text(checkup, colour=colour, plain=plain))
+    return UnavailableError.exit_code if checkup.count("problem") else 0
+
+
+def watch(options: argparse.Namespace, signals: Signals) -> int:
+    """Show every device on a broker."""
+    from edge.agent.parts import mqtt_settings
+    from edge.config import load
+    from edge.watch.command import Watch, WatchOptions
+
+    flags = {"mqtt.url": options.mqtt, "mqtt.base_topic": options.base_topic, "device.name": options.device}
+    config = load(options.config, flags, options.set)
+    if not config.mqtt.url:
+        config = load(options.config, {**flags, "mqtt.url": "mqtt://localhost"}, options.set)
+    watch = Watch(mqtt_settings(config), WatchOptions(device=options.device, once=options.once, every_s=options.every))
+    watch.open()  # Ctrl-C ends this at once: there is nothing yet to put in order
+    signals.hand_over(watch.stop)
+    return watch.run()

@@ -1,0 +1,122 @@
+"""`edge-pose models`: list, fetch, verify, show, derive.
+
+Each imports what it needs: `models list` must not wait for OpenCV.
+"""
+
+# ruff: noqa: PLC0415, T201 - imports where they are needed; and these print the commands' own output
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from edge.host.process import Signals
+
+__all__ = ["models_derive", "models_fetch", "models_list", "models_show", "models_verify"]
+
+
+def models_derive(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
+    """Make a model for many people of a singlepose one."""
+    from edge.models.derive_file import derive_file
+    from edge.models.fetch import Fetcher
+    from edge.models.files import is_path, resolve, resolve_file
+    from edge.models.mirror import known_models
+    from edge.models.places import places
+    from edge.models.progress import ConsoleProgress
+
+    if is_path(options.source):
+        source = resolve_file(Path(options.source))
+    else:
+        where = places(os.environ)
+        fetch = Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch
+        source = resolve(options.source, known_models(where), where, fetch=fetch)
+    for line in derive_file(source.path, options.output, options.size):
+        print(line)
+    return 0
+
+
+def models_fetch(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
+    """Bring models into the cache."""
+    from edge.errors import UnavailableError
+    from edge.models.fetch import Fetcher
+    from edge.models.mirror import known_models
+    from edge.models.places import places
+    from edge.models.progress import ConsoleProgress
+
+    where = places(os.environ)
+    fetcher = Fetcher(where, on_progress=ConsoleProgress(sys.stderr))
+    asked = fetcher.fetch_all(options.names, known_models(where), everything=options.all, accept=options.accept_digest)
+    problems = []
+    for row in asked:
+        nothing = ", in the package: nothing to fetch" if row.entry.bundled and row.path else ""
+        print(f"{row.entry.name}: {row.state}{nothing}{f' ({row.path})' if row.path else ''}", flush=True)
+        problems += [row.problem] if row.problem else []
+    if problems:
+        raise UnavailableError("\n".join(problems))
+    return 0
+
+
+def models_list(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
+    """List the models of the manifest."""
+    from edge.models.files import model_rows
+    from edge.models.mirror import known_models
+    from edge.models.places import places
+
+    where = places(os.environ)
+    for row in model_rows(known_models(where), where):
+        size = "" if row.size_bytes is None else f"{row.size_bytes / 1e6:.1f} MB"
+        mark = "*" if row.is_default else " "
+        place = {"package": "in the package", None: ""}.get(row.source, row.source)
+        print(f"{mark} {row.entry.name:42} {row.entry.kind:10} {row.state:12} {place:14} {size:>8}")
+    print("\n* the default; files are looked for in:", where.mirror or where.mirror_url or "(no mirror)", where.cache)
+    return 0
+
+
+def models_verify(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
+    """Compare model files with their digests."""
+    from edge.errors import UnavailableError
+    from edge.models.files import model_row, model_rows
+    from edge.models.mirror import known_models
+    from edge.models.places import places
+
+    where = places(os.environ)
+    manifest = known_models(where)
+    rows = [model_row(name, manifest, where) for name in options.names] or model_rows(manifest, where)
+    for row in rows:
+        print(f"{row.entry.name}: {row.state}{f' ({row.path})' if row.path else ''}")
+    fine = ("ok",) if options.names else ("ok", "missing")
+    bad = [row.entry.name for row in rows if row.state not in fine]
+    if bad:
+        raise UnavailableError(f"not fit for use: {', '.join(bad)}")
+    return 0
+
+
+def models_show(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
+    """Print what is known about a model."""
+    from edge.models.files import model_row
+    from edge.models.mirror import known_models
+    from edge.models.places import places
+
+    where = places(os.environ)
+    row = model_row(options.name, known_models(where), where)
+    facts = {
+        "name": row.entry.name + (" (default)" if row.is_default else ""),
+        "kind": row.entry.kind,
+        "file": row.entry.file,
+        "state": row.state,
+        "path": str(row.path or ""),
+        "bytes": "" if row.size_bytes is None else str(row.size_bytes),
+        "digest": row.digest or "not known",
+        "url": row.entry.url,
+        "member": row.entry.member,
+        "delegate": row.entry.delegate,
+        "cpu twin": row.entry.cpu_twin,
+        "made of": row.entry.derived_from,
+        "comes": "with the program" if row.entry.bundled else "",
+        "size": row.entry.size,
+        "licence": row.entry.licence,
+    }
+    for key, value in facts.items():
+        if value:
+            print(f"{key:9} {value}")
+    return 0
