@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edge.bench.job import Job
-from edge.bench.measure import Plan, do, thread_counts
-from edge.bench.suite import BenchOptions, format_table, run_bench
+from edge.commands.bench.job import Job
+from edge.commands.bench.measure import Plan, do, thread_counts
+from edge.commands.bench.suite import BenchOptions, format_table, run_bench
 from edge.errors import EdgeError, InputError, UnavailableError
 from edge.host.board import _cpu, describe_machine
 from edge.models.manifest import ModelEntry, load_manifest

@@ -69,7 +69,7 @@ def bench(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
     """Measure the models of this machine."""
     import json
 
-    from edge.bench.suite import BenchOptions, format_table, run_bench
+    from edge.commands.bench.suite import BenchOptions, format_table, run_bench
 
     asked = BenchOptions(model=options.model, video=options.video, quick=options.quick, rounds=options.rounds)
     figures = run_bench(asked)

@@ -16,9 +16,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from edge import __version__
-from edge.bench.job import Job
-from edge.bench.measure import Plan, do, measure, prefixed, thread_counts
-from edge.bench.table import format_table
+from edge.commands.bench.job import Job
+from edge.commands.bench.measure import Plan, do, measure, prefixed, thread_counts
+from edge.commands.bench.table import format_table
 from edge.errors import EdgeError, UnavailableError
 from edge.host.board import describe_machine, heat
 from edge.models.files import Places, is_path, model_rows, places, resolve, resolve_file

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from edge.bench.job import Job
+from edge.commands.bench.job import Job
 from edge.errors import EdgeError, UnavailableError
 
 __all__ = ["Plan", "do", "measure", "prefixed", "thread_counts"]
@@ -65,7 +65,7 @@ def do(job: Job, task: str) -> Figures:
         EdgeError: with the words and the exit code of the task's own.
         UnavailableError: it crashed, or did not end.
     """
-    command = [sys.executable, "-m", "edge.bench.task", msgspec.json.encode(replace(job, task=task)).decode()]
+    command = [sys.executable, "-m", "edge.commands.bench.task", msgspec.json.encode(replace(job, task=task)).decode()]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TASK_TIMEOUT_S, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:

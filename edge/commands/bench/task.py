@@ -1,4 +1,4 @@
-"""One measurement of `edge-pose bench`, in a process of its own: `python -m edge.bench.task JOB`, JOB being JSON.
+"""One measurement of `edge-pose bench`, in a process of its own: `python -m edge.commands.bench.task JSON`.
 
 So none inherits another's memory or warm caches, and a model that crashes its runtime ends only its own figure.
 """
@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from edge.bench.figures import bare_loop, engine_alone, latency, stages, throughput
-from edge.bench.job import Job
+from edge.commands.bench.figures import bare_loop, engine_alone, latency, stages, throughput
+from edge.commands.bench.job import Job
 from edge.errors import EdgeError, InputError, UnavailableError
 
 __all__ = ["main"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from edge.bench.job import Job
+from edge.commands.bench.job import Job
 from edge.errors import InputError, UnavailableError
 
 __all__ = ["bare_loop", "engine_alone", "latency", "stages", "throughput"]
