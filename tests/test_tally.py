@@ -1,6 +1,6 @@
 """What the demo says that it measured."""
 
-from edge.tally import Tally
+from edge.commands.demo.tally import Tally
 from fake_fleet import other, poses
 
 

@@ -58,7 +58,7 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 def demo(options: argparse.Namespace, signals: Signals) -> int:
     """Show the whole way with no hardware."""
-    from edge.demo import Demo
+    from edge.commands.demo.command import Demo
 
     demo = Demo(seconds=options.seconds, model=options.model, picture=options.picture)
     signals.hand_over(demo.stop)
