@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edge.doctor.host import Host, PythonFacts, Ran, User
+from edge.commands.doctor.host import Host, PythonFacts, Ran, User
 from trees import plant
 
 __all__ = ["CHILD", "Commands", "machine", "python"]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from command import NO_MIRROR, run
-from edge.doctor.checkup import Checkup, Section, examine
-from edge.doctor.finding import ok, problem, unknown, warning
-from edge.doctor.host import Host, Ran
-from edge.doctor.report import as_json, as_text
+from edge.commands.doctor.checkup import Checkup, Section, examine
+from edge.commands.doctor.finding import ok, problem, unknown, warning
+from edge.commands.doctor.host import Host, Ran
+from edge.commands.doctor.report import as_json, as_text
 from edge.errors import UnavailableError
 from edge.publish.settings import MqttSettings
 from edge.publish.trouble import LinkError

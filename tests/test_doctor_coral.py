@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from edge.doctor.coral import check_coral, check_libedgetpu, check_pages, check_pycoral
-from edge.doctor.finding import Finding
-from edge.doctor.host import Ran
+from edge.commands.doctor.coral import check_coral, check_libedgetpu, check_pages, check_pycoral
+from edge.commands.doctor.finding import Finding
+from edge.commands.doctor.host import Ran
 from machines import Commands, machine, python
 
 USB = "sys/bus/usb/devices/2-1"

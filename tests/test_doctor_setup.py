@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from brokers import ANONYMOUS, Mosquitto, free_port, needs_mosquitto
-from edge.doctor.broker import check_broker, log_in
-from edge.doctor.finding import Finding
-from edge.doctor.host import Host
-from edge.doctor.setup import SYSTEM_CONFIG, check_model, check_setup, read_setup
+from edge.commands.doctor.broker import check_broker, log_in
+from edge.commands.doctor.finding import Finding
+from edge.commands.doctor.host import Host
+from edge.commands.doctor.setup import SYSTEM_CONFIG, check_model, check_setup, read_setup
 from edge.errors import InputError, UnavailableError
 from edge.publish.settings import MqttSettings
 from edge.publish.trouble import (

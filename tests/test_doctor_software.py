@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from edge.doctor.child import ask
-from edge.doctor.finding import Finding
-from edge.doctor.host import Ran, this_host
-from edge.doctor.probe import main
-from edge.doctor.software import check_opencv, check_picamera2, check_runtime
+from edge.commands.doctor.child import ask
+from edge.commands.doctor.finding import Finding
+from edge.commands.doctor.host import Ran, this_host
+from edge.commands.doctor.probe import main
+from edge.commands.doctor.software import check_opencv, check_picamera2, check_runtime
 from machines import machine, python
 
 OLD_NUMPY = "numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header, got 88"

@@ -81,9 +81,9 @@ def doctor(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG00
     """Examine this machine."""
     import json
 
-    from edge.doctor.checkup import examine
-    from edge.doctor.host import this_host
-    from edge.doctor.report import as_json, as_text
+    from edge.commands.doctor.checkup import examine
+    from edge.commands.doctor.host import this_host
+    from edge.commands.doctor.report import as_json, as_text
     from edge.errors import UnavailableError
 
     checkup = examine(this_host(), options.config)

@@ -4,8 +4,8 @@ import json
 import signal
 from typing import Any
 
-from edge.doctor import probe
-from edge.doctor.host import Host, Ran
+from edge.commands.doctor import probe
+from edge.commands.doctor.host import Host, Ran
 
 __all__ = ["ask", "crash_of"]
 

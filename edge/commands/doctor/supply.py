@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge.doctor.finding import Finding, ok, problem, unknown, warning
-from edge.doctor.host import Host
+from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
+from edge.commands.doctor.host import Host
 from edge.host.machine import available_memory_bytes, cpu_temperature_c, total_memory_bytes
 from edge.host.power import Throttling, firmware_flags, read_throttling
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from edge.doctor.finding import Finding, ok, problem, unknown, warning
-from edge.doctor.host import Host
+from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
+from edge.commands.doctor.host import Host
 
 __all__ = ["check_architecture", "check_board", "check_clock", "check_os", "check_python"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from edge.address import parse_broker
 from edge.agent.parts import mqtt_settings
+from edge.commands.doctor.finding import Finding, ok, problem, unknown
+from edge.commands.doctor.host import Host
+from edge.commands.doctor.setup import Setup
 from edge.credentials import mqtt_password
-from edge.doctor.finding import Finding, ok, problem, unknown
-from edge.doctor.host import Host
-from edge.doctor.setup import Setup
 from edge.errors import ConfigError, UnavailableError
 from edge.publish.settings import MqttSettings
 from edge.publish.subscriber import Subscriber

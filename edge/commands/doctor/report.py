@@ -3,8 +3,8 @@
 from typing import Any
 
 from edge import __version__
-from edge.doctor.checkup import Checkup, Section
-from edge.doctor.finding import Finding, State
+from edge.commands.doctor.checkup import Checkup, Section
+from edge.commands.doctor.finding import Finding, State
 
 __all__ = ["as_json", "as_text"]
 

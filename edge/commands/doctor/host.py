@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.doctor.video_node import VideoNode, ask_node
+from edge.commands.doctor.video_node import VideoNode, ask_node
 from edge.host.holders import Holder, holders
 from edge.host.machine import clock_synced, free_disk_bytes, read_text
 from edge.host.power import vcgencmd_flags

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from edge.doctor.finding import Finding, ok, problem, unknown, warning
-from edge.doctor.host import Host
+from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
+from edge.commands.doctor.host import Host
 
 __all__ = ["Unit", "check_service", "read_units"]
 

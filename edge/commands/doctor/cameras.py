@@ -5,8 +5,8 @@ import re
 from pathlib import PurePosixPath
 
 from edge.camera.v4l2.device import PI_DRIVERS
-from edge.doctor.finding import Finding, ok, problem, unknown, warning
-from edge.doctor.host import Host
+from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
+from edge.commands.doctor.host import Host
 
 __all__ = ["check_configured_camera", "check_pi_cameras", "check_video_nodes"]
 

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from edge.doctor.child import ask
-from edge.doctor.finding import Finding, ok, problem, unknown, warning
-from edge.doctor.host import Host
-from edge.doctor.software import pip
+from edge.commands.doctor.child import ask
+from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
+from edge.commands.doctor.host import Host
+from edge.commands.doctor.software import pip
 from edge.engine.coral import ADVICE, EDGETPU_LIBRARY, Tpu, list_tpus
 
 __all__ = ["check_coral", "check_libedgetpu", "check_pages", "check_pycoral", "coral_node"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.choice import NOWHERE, STARTER
+from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
+from edge.commands.doctor.host import Host
 from edge.config import Config, load
-from edge.doctor.finding import Finding, ok, problem, unknown, warning
-from edge.doctor.host import Host
 from edge.errors import ConfigError, EdgeError, InputError, UnavailableError
 from edge.models.files import model_row, resolve_file
 from edge.models.manifest import load_manifest

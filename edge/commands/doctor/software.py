@@ -3,9 +3,9 @@
 import shlex
 from typing import Any
 
-from edge.doctor.child import ask
-from edge.doctor.finding import Finding, ok, problem, unknown, warning
-from edge.doctor.host import Host
+from edge.commands.doctor.child import ask
+from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
+from edge.commands.doctor.host import Host
 from edge.host.machine import read_text
 
 __all__ = ["check_opencv", "check_picamera2", "check_runtime", "is_numpy_mismatch", "pip"]

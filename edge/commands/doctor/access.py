@@ -1,8 +1,8 @@
 """Is the user who reads the camera in the groups that devices belong to."""
 
-from edge.doctor.finding import Finding, ok, problem, unknown, warning
-from edge.doctor.host import Host
-from edge.doctor.service import Unit
+from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
+from edge.commands.doctor.host import Host
+from edge.commands.doctor.service import Unit
 
 __all__ = ["check_groups"]
 
