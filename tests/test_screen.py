@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.show.screen import Screen, printed, takes_colour, takes_screen
+from edge.commands.terminal.screen import Screen, printed, takes_colour, takes_screen
 
 
 def arrived(terminal: int) -> bytes:

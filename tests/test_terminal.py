@@ -1,6 +1,6 @@
 from builders import ORIGIN, pose, result
+from edge.commands.terminal.braille import columns_within, draw_people
 from edge.payload import PersonPose, pose_message
-from edge.show.terminal import columns_within, draw_people
 
 
 def people(*xs: float) -> list[PersonPose]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from edge.show.screen import keys_of
+from edge.commands.terminal.screen import keys_of
 from edge.watch.lines import list_title, paint, summary
 from edge.watch.state import Devices
 from edge.watch.text import clean, columns_of, cut, duration, pad

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TextIO
 
+from edge.commands.terminal.screen import Screen, printed, takes_colour, takes_screen
 from edge.errors import UnavailableError
 from edge.publish.settings import MqttSettings
-from edge.show.screen import Screen, printed, takes_colour, takes_screen
 from edge.watch.feed import Feed
 from edge.watch.lines import summary
 from edge.watch.state import Device, Devices

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edge.show.terminal import columns_within, draw_people
+from edge.commands.terminal.braille import columns_within, draw_people
 from edge.watch.device import Device
 from edge.watch.lines import card, heading, list_line, list_title, paint
 from edge.watch.state import Devices

@@ -20,12 +20,12 @@ import numpy as np
 from edge.agent.parts import choose_model, is_dynamic
 from edge.camera.files import PICTURE_SUFFIXES
 from edge.commands.demo.tally import Tally
+from edge.commands.terminal.braille import draw_people
 from edge.config import load
 from edge.errors import EdgeError, UnavailableError
 from edge.models.files import is_path
 from edge.payload import PersonPose
 from edge.pose import Pose
-from edge.show.terminal import draw_people
 
 if TYPE_CHECKING:
     from edge.publish.broker import EmbeddedBroker
