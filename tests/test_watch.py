@@ -5,10 +5,10 @@ import json
 import pytest
 
 from edge.commands.terminal.screen import keys_of
-from edge.watch.lines import list_title, paint, summary
-from edge.watch.state import Devices
-from edge.watch.text import clean, columns_of, cut, duration, pad
-from edge.watch.view import View, page
+from edge.commands.watch.lines import list_title, paint, summary
+from edge.commands.watch.state import Devices
+from edge.commands.watch.text import clean, columns_of, cut, duration, pad
+from edge.commands.watch.view import View, page
 from fake_fleet import WALL_S, health, other, people, poses, status
 
 NOW_S = 1000.0

@@ -96,8 +96,8 @@ def doctor(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG00
 def watch(options: argparse.Namespace, signals: Signals) -> int:
     """Show every device on a broker."""
     from edge.agent.parts import mqtt_settings
+    from edge.commands.watch.command import Watch, WatchOptions
     from edge.config import load
-    from edge.watch.command import Watch, WatchOptions
 
     flags = {"mqtt.url": options.mqtt, "mqtt.base_topic": options.base_topic, "device.name": options.device}
     config = load(options.config, flags, options.set)

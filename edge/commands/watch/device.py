@@ -3,8 +3,8 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from edge.watch.message import KNOWN_VERSION, Figures, Picture, integer, picture, read, seconds_of, text
-from edge.watch.text import clean, duration
+from edge.commands.watch.message import KNOWN_VERSION, Figures, Picture, integer, picture, read, seconds_of, text
+from edge.commands.watch.text import clean, duration
 
 __all__ = ["Device", "Link"]
 

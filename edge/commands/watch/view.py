@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from edge.commands.terminal.braille import columns_within, draw_people
-from edge.watch.device import Device
-from edge.watch.lines import card, heading, list_line, list_title, paint
-from edge.watch.state import Devices
-from edge.watch.text import columns_of, cut, pad
+from edge.commands.watch.device import Device
+from edge.commands.watch.lines import card, heading, list_line, list_title, paint
+from edge.commands.watch.state import Devices
+from edge.commands.watch.text import columns_of, cut, pad
 
 __all__ = ["Page", "View", "card_lines", "page"]
 

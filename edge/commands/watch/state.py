@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from edge.watch.device import Device, Link
-from edge.watch.text import clean
+from edge.commands.watch.device import Device, Link
+from edge.commands.watch.text import clean
 
 __all__ = ["Device", "Devices", "Link"]
 

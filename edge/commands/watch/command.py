@@ -8,13 +8,13 @@ from types import FrameType
 from typing import TextIO
 
 from edge.commands.terminal.screen import Screen, printed, takes_colour, takes_screen
+from edge.commands.watch.feed import Feed
+from edge.commands.watch.lines import summary
+from edge.commands.watch.state import Device, Devices
+from edge.commands.watch.text import clean
+from edge.commands.watch.view import Page, View, card_lines, page
 from edge.errors import UnavailableError
 from edge.publish.settings import MqttSettings
-from edge.watch.feed import Feed
-from edge.watch.lines import summary
-from edge.watch.state import Device, Devices
-from edge.watch.text import clean
-from edge.watch.view import Page, View, card_lines, page
 
 __all__ = ["Watch", "WatchOptions"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from edge.commands.watch.text import clean
 from edge.payload import PersonPose
-from edge.watch.text import clean
 
 __all__ = ["KNOWN_VERSION", "Figures", "Picture", "integer", "number", "picture", "read", "seconds_of", "text"]
 

@@ -1,7 +1,7 @@
 """One device in words, for a terminal, a list, or a log. Pure."""
 
-from edge.watch.device import Device, Link
-from edge.watch.text import columns_of, duration, pad
+from edge.commands.watch.device import Device, Link
+from edge.commands.watch.text import columns_of, duration, pad
 
 __all__ = ["COLOURS", "Span", "card", "heading", "list_line", "list_title", "paint", "said_state", "summary"]
 

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import TextIO, TypeVar
 
+from edge.commands.watch.state import Devices
+from edge.commands.watch.text import clean
 from edge.publish.settings import MqttSettings
 from edge.publish.subscriber import Subscriber
-from edge.watch.state import Devices
-from edge.watch.text import clean
 
 __all__ = ["Feed"]
 
