@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.config_schema import ModelConfig
+from edge.config.schema import ModelConfig
 from edge.errors import EdgeError, UnavailableError
 from edge.models.files import ResolvedModel, resolve, resolve_file
 from edge.models.manifest import Manifest, ModelEntry, load_manifest

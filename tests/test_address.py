@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.address import BrokerAddress, parse_broker
+from edge.config.broker_address import BrokerAddress, parse_broker
 from edge.masking import mask
 
 

@@ -12,7 +12,7 @@ from brokers import free_port
 from edge.agent.loading import load_best, load_engine
 from edge.choice import STARTER, Choice, Waits, asked_for, choose_model, may_pass
 from edge.config import load
-from edge.config_schema import ModelConfig
+from edge.config.schema import ModelConfig
 from edge.errors import ConfigError, InputError, ModelError, UnavailableError
 from edge.models.places import Places
 from http_server import FaultyServer, file, serving, status

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.config import Config, load, parse_size, read_password
-from edge.config_text import default_text, dump
+from edge.config import Config, load
+from edge.config.credentials import read_password
+from edge.config.input_size import parse_fixed_size, parse_size
+from edge.config.text import default_text, dump
 from edge.errors import ConfigError, InputError
-from edge.input_size import parse_fixed_size
 from edge.masking import mask
 
 

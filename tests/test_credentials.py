@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.credentials import exposure, find_password_file, mqtt_password, remedy, warn_if_exposed
+from edge.config.credentials import exposure, find_password_file, mqtt_password, remedy, warn_if_exposed
 from edge.errors import ConfigError
 
 PHRASE = "over the hills"

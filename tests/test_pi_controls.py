@@ -6,7 +6,7 @@ import pytest
 
 from edge.camera.pi.controls import ControlValue, check_controls, fit_controls
 from edge.config import load
-from edge.config_text import dump
+from edge.config.text import dump
 from edge.errors import ConfigError
 
 

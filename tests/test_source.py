@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.config.source import parse_source
 from edge.errors import InputError, UsageError
-from edge.source import parse_source
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from brokers import eventually
 from edge.agent.vitals import Vitals, VitalsWatch, read_vitals, written_paths
-from edge.config_schema import OutputConfig
+from edge.config.schema import OutputConfig
 from edge.host.power import Throttling
 from trees import plant
 

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from edge import input_size
+from edge.config import input_size
 from edge.errors import EdgeError
 from edge.models.files import places, resolve
 from edge.models.manifest import load_manifest

@@ -32,6 +32,7 @@ from edge.agent.parts import (
 from edge.agent.pipeline import Flow
 from edge.choice import WAITS, Waits
 from edge.config import Config
+from edge.config.source import parse_source
 from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
 from edge.host.systemd import Notifier, Watchdog
 from edge.mailbox import Mailbox
@@ -39,7 +40,6 @@ from edge.payload import DropCounts, Message, Origin, StatusMessage
 from edge.ports import PoseFrame, Sink
 from edge.preprocess import InputMaker, ModelInput
 from edge.smooth import Smoother
-from edge.source import parse_source
 
 __all__ = ["Run", "RunOptions"]
 

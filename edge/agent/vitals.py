@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edge.config_schema import OutputConfig
+from edge.config.schema import OutputConfig
 from edge.host.machine import (
     available_memory_bytes,
     cpu_temperature_c,

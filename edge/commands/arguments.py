@@ -9,8 +9,8 @@ from edge import __version__
 from edge.commands import config as config_commands
 from edge.commands import handlers
 from edge.commands import models as model_commands
+from edge.config.input_size import parse_fixed_size
 from edge.errors import UsageError
-from edge.input_size import parse_fixed_size
 
 __all__ = ["parser"]
 

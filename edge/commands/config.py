@@ -13,7 +13,7 @@ __all__ = ["config_check", "config_init", "config_show"]
 def config_check(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
     """Name every mistake in a config file."""
     from edge.config import load
-    from edge.source import parse_source
+    from edge.config.source import parse_source
 
     config = load(options.file, None, options.set)
     parse_source(config.camera.source)
@@ -24,7 +24,7 @@ def config_check(options: argparse.Namespace, signals: Signals) -> int:  # noqa:
 def config_show(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
     """Print the config that a run would have."""
     from edge.config import load
-    from edge.config_text import dump
+    from edge.config.text import dump
 
     print(dump(load(options.file, None, options.set)), end="")
     return 0
@@ -32,7 +32,7 @@ def config_show(options: argparse.Namespace, signals: Signals) -> int:  # noqa: 
 
 def config_init(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
     """Write a config file with every key explained."""
-    from edge.config_text import default_text
+    from edge.config.text import default_text
 
     if options.file is None:
         print(default_text(), end="")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.config.input_size import parse_size
 from edge.engine.notes import Notes, Source, read_notes
 from edge.errors import EdgeError, ModelError, UnavailableError
-from edge.input_size import parse_size
 from edge.models.manifest import ModelEntry
 from edge.models.packing import schema
 from edge.models.resize import resize

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from edge.config_check import shown
-from edge.input_size import parse_size
+from edge.config.check import shown
+from edge.config.input_size import parse_size
 
 __all__ = ["SOURCE_KIND", "EntryTable", "ModelEntry", "check_url"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from edge.config_check import check_table, parse_toml, printable, read_toml, shown, suggestion
+from edge.config.check import check_table, parse_toml, printable, read_toml, shown, suggestion
 from edge.errors import ConfigError, UnavailableError
 from edge.models.entry import SOURCE_KIND, EntryTable, ModelEntry, check_url
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from edge.config_check import parse_toml
+from edge.config.check import parse_toml
 from edge.errors import ConfigError
 from edge.models.manifest import MANIFEST_NAME, Manifest, lay_over, load_manifest
 from edge.models.places import Places

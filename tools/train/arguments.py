@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from edge.config.input_size import parse_fixed_size
 from edge.errors import UsageError
-from edge.input_size import parse_fixed_size
 from train.asked import Asked, AskedAnnotated, AskedUnlabelled
 
 __all__ = ["parse"]

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from edge.address import parse_broker
 from edge.agent.parts import mqtt_settings
 from edge.commands.doctor.finding import Finding, ok, problem, unknown
 from edge.commands.doctor.host import Host
 from edge.commands.doctor.setup import Setup
-from edge.credentials import mqtt_password
+from edge.config.broker_address import parse_broker
+from edge.config.credentials import mqtt_password
 from edge.errors import ConfigError, UnavailableError
 from edge.publish.settings import MqttSettings
 from edge.publish.subscriber import Subscriber

@@ -7,14 +7,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from edge.address import parse_broker
-from edge.config_check import check_table, is_text, parse_toml, printable, read_toml, shown, suggestion
-from edge.config_schema import Config
+from edge.config.broker_address import parse_broker
+from edge.config.check import check_table, is_text, parse_toml, printable, read_toml, shown, suggestion
+from edge.config.schema import Config
 from edge.errors import ConfigError
-from edge.input_size import parse_size
 from edge.masking import mask
 
-__all__ = ["Config", "load", "parse_size", "read_password"]
+__all__ = ["load"]
 
 FLAGS = {
     "camera.source": "--camera",
@@ -62,23 +61,6 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None, s
     if problems:
         raise ConfigError(*problems)
     return config
-
-
-def read_password(path: Path) -> str:
-    """Return the password in a file, without the line end.
-
-    Raises:
-        ConfigError: it cannot be read, or does not hold one line of text; never shows the content.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ConfigError(f"mqtt.password_file: cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"mqtt.password_file: {path} is not UTF-8 text") from None
-    if len(lines) != 1 or not lines[0]:
-        raise ConfigError(f"mqtt.password_file: {path} must hold the password as its only line")
-    return lines[0]
 
 
 def _flag_layer(dotted: str, value: object) -> tuple[str, Tables]:

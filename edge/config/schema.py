@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from edge.address import parse_broker
 from edge.camera.pi.controls import ControlValue, check_controls
-from edge.input_size import parse_size
-from edge.topic_name import check_name, check_topic, host_name
+from edge.config.broker_address import parse_broker
+from edge.config.input_size import parse_size
+from edge.config.topic_name import check_name, check_topic, host_name
 
 __all__ = [
     "CameraConfig",

@@ -10,7 +10,7 @@ import msgspec
 import msgspec.inspect as mi
 from msgspec import NODEFAULT, Struct
 
-from edge.config_schema import Config
+from edge.config.schema import Config
 from edge.masking import mask
 
 __all__ = ["default_text", "dump"]

@@ -8,9 +8,17 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge.config import read_password
+from edge.errors import ConfigError
 
-__all__ = ["PASSWORD_CREDENTIAL", "exposure", "find_password_file", "mqtt_password", "remedy", "warn_if_exposed"]
+__all__ = [
+    "PASSWORD_CREDENTIAL",
+    "exposure",
+    "find_password_file",
+    "mqtt_password",
+    "read_password",
+    "remedy",
+    "warn_if_exposed",
+]
 
 log = logging.getLogger(__name__)
 
@@ -91,3 +99,20 @@ def _group_name() -> str:
         return grp.getgrgid(os.getegid()).gr_name
     except KeyError:
         return str(os.getegid())
+
+
+def read_password(path: Path) -> str:
+    """Return the password in a file, without the line end.
+
+    Raises:
+        ConfigError: it cannot be read, or does not hold one line of text; never shows the content.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(f"mqtt.password_file: cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"mqtt.password_file: {path} is not UTF-8 text") from None
+    if len(lines) != 1 or not lines[0]:
+        raise ConfigError(f"mqtt.password_file: {path} must hold the password as its only line")
+    return lines[0]
