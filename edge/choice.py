@@ -118,8 +118,8 @@ def choose_model(
 
 def fetch_shown(entry: ModelEntry, where: Places) -> Path:
     """Fetch a model, with progress on stderr. Raises UnavailableError."""
+    from edge.download.progress import ConsoleProgress
     from edge.models.fetch import Fetcher
-    from edge.models.progress import ConsoleProgress
 
     return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)
 
@@ -154,7 +154,7 @@ def find_named(name: str, manifest: Manifest, where: Places, *, fetch: Fetch | N
 
 def may_pass(error: UnavailableError, environ: Mapping[str, str]) -> bool:
     """Return whether another try for a model may help: a network that comes up, a mirror that is mounted."""
-    from edge.models.web import TransferError
+    from edge.download.http import TransferError
 
     if isinstance(error, TransferError):
         return error.hope != "none"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from archives import tar_gz
-from edge.models.archive import ArchiveError, extract_member
+from edge.download.archive import ArchiveError, extract_member
 
 MODEL = b"TFL3 a model" * 999
 

@@ -15,13 +15,13 @@ from archives import tar_gz
 from brokers import eventually
 from certificates import LATER, NEW_KEY, PAST, RECENT, SOON, Authority, Identity, needs_openssl, openssl
 from command import environment, run, start
+from edge.download.http import Patience, TransferError
 from edge.errors import ConfigError, UnavailableError, UsageError
 from edge.models.fetch import Fetcher
 from edge.models.files import expected_digest, find, model_row, resolve
 from edge.models.manifest import Manifest, ModelEntry
 from edge.models.mirror import known_models
 from edge.models.places import Places
-from edge.models.web import Patience, TransferError
 from http_server import FaultyServer, cut, file, garbage, redirect, serving, stall, status
 from tiny_models import echo_model
 from videos import write_video
@@ -607,7 +607,7 @@ def test_a_server_whose_certificate_is_not_trusted_is_refused_until_it_is(localh
 def refusal(url: str, trusted: Path) -> str:
     """Ask for an address in a process that trusts a certificate; return its hope and its line."""
     code = (
-        "import sys; from edge.models.web import *\n"
+        "import sys; from edge.download.http import *\n"
         "try: open_url(sys.argv[1], {}, Patience())\n"
         "except TransferError as error: print(error.hope, error)"
     )

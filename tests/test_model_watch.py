@@ -17,8 +17,8 @@ from edge.choice import Waits, choose_model
 from edge.config import load
 from edge.config.schema import ModelConfig
 from edge.config.source import Source, SourceKind
+from edge.download.http import TransferError
 from edge.errors import UnavailableError
-from edge.models.web import TransferError
 from http_server import FaultyServer, file, serving, stall, status
 from tiny_models import echo_model
 

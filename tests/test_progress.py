@@ -2,8 +2,8 @@
 
 import io
 
-from edge.models.progress import ConsoleProgress, bar
-from edge.models.transfer import Progress
+from edge.download.progress import ConsoleProgress, bar
+from edge.download.transfer import Progress
 
 HALF = Progress("own-model", "running", 4_700_000, 3_000_000, 9_400_000, 2.0)
 START = Progress("own-model", "running", 0, 0, 9_400_000, 0.0)

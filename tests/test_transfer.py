@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.models.part import Part
-from edge.models.transfer import Progress, download
-from edge.models.web import Patience, TransferError, get_text
+from edge.download.http import Patience, TransferError, get_text
+from edge.download.part import Part
+from edge.download.transfer import Progress, download
 from http_server import (
     Answer,
     FaultyServer,

@@ -32,13 +32,13 @@ from evaluation.coco import average_precision
 from evaluation.prediction import predict, read_image
 
 from edge.decode import Decoder
+from edge.download.progress import ConsoleProgress
 from edge.engine.litert import LiteRtEngine
 from edge.errors import InputError, UsageError
 from edge.frame import Frame
 from edge.models.fetch import Fetcher
 from edge.models.files import is_path, places, resolve, resolve_file
 from edge.models.mirror import known_models
-from edge.models.progress import ConsoleProgress
 from edge.models.tflite import load
 from edge.preprocess import InputMaker, ModelInput
 

@@ -24,7 +24,7 @@ __all__ = ["ModelWatch"]
 
 MAX_REASONS = 20
 """So many different reasons are logged; whoever finds more has servers that invent them."""
-TALKERS = "edge.models."
+TALKERS = ("edge.models.", "edge.download.")
 
 log = logging.getLogger(__name__)
 

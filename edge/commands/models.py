@@ -17,12 +17,12 @@ __all__ = ["models_derive", "models_fetch", "models_list", "models_show", "model
 
 def models_derive(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
     """Make a model for many people of a singlepose one."""
+    from edge.download.progress import ConsoleProgress
     from edge.models.derive_file import derive_file
     from edge.models.fetch import Fetcher
     from edge.models.files import is_path, resolve, resolve_file
     from edge.models.mirror import known_models
     from edge.models.places import places
-    from edge.models.progress import ConsoleProgress
 
     if is_path(options.source):
         source = resolve_file(Path(options.source))
@@ -37,11 +37,11 @@ def models_derive(options: argparse.Namespace, signals: Signals) -> int:  # noqa
 
 def models_fetch(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
     """Bring models into the cache."""
+    from edge.download.progress import ConsoleProgress
     from edge.errors import UnavailableError
     from edge.models.fetch import Fetcher
     from edge.models.mirror import known_models
     from edge.models.places import places
-    from edge.models.progress import ConsoleProgress
 
     where = places(os.environ)
     fetcher = Fetcher(where, on_progress=ConsoleProgress(sys.stderr))

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edge.download.archive import ArchiveError, extract_member
+from edge.download.http import Hope, Patience, TransferError, is_page, page_text, shown_url
+from edge.download.part import Part
+from edge.download.transfer import Progress, download, silent
 from edge.errors import EdgeError, UnavailableError, UsageError
 from edge.host.atomic_write import install, write_whole
 from edge.host.lock import locked
-from edge.models.archive import ArchiveError, extract_member
 from edge.models.files import accept_digest, expected_digest, find, resolve_bundled
 from edge.models.manifest import SOURCE_KIND, Manifest, ModelEntry
-from edge.models.part import Part
 from edge.models.places import MIRROR_VARIABLE, Places
-from edge.models.transfer import Progress, download, silent
-from edge.models.web import Hope, Patience, TransferError, is_page, page_text, shown_url
 
 __all__ = ["FetchRow", "Fetcher"]
 
@@ -56,7 +56,7 @@ class Fetcher:
     Args:
         where: mirror and cache.
         patience: how long servers are waited for.
-        on_progress: see `edge.models.transfer.download`.
+        on_progress: see `edge.download.transfer.download`.
     """
 
     def __init__(

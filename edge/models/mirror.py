@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from edge.config.check import parse_toml
+from edge.download.http import Patience, TransferError, get_text, shown_url
 from edge.errors import ConfigError
 from edge.models.manifest import MANIFEST_NAME, Manifest, lay_over, load_manifest
 from edge.models.places import Places
-from edge.models.web import Patience, TransferError, get_text, shown_url
 
 __all__ = ["known_models"]
 

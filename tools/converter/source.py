@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from converter.unpack import is_archive, unpack_saved_model
+from edge.download.progress import ConsoleProgress
 from edge.engine.notes import Source, read_notes
 from edge.errors import InputError, ModelError
 from edge.models.fetch import Fetcher
@@ -17,7 +18,6 @@ from edge.models.files import find, is_path
 from edge.models.manifest import SOURCE_KIND
 from edge.models.mirror import known_models
 from edge.models.places import places
-from edge.models.progress import ConsoleProgress
 
 __all__ = ["SavedModel", "open_source"]
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.download.progress import ConsoleProgress
 from edge.engine.coral import EDGETPU_LIBRARY
 from edge.engine.wire import Job
 from edge.errors import UnavailableError
@@ -16,7 +17,6 @@ from edge.models.fetch import Fetcher
 from edge.models.files import ResolvedModel, is_path, places, resolve, resolve_file
 from edge.models.mirror import known_models
 from edge.models.places import MIRROR_VARIABLE
-from edge.models.progress import ConsoleProgress
 
 __all__ = ["DEFAULT_MODEL", "EngineKit", "coral_kit", "double_kit", "find_model"]
 

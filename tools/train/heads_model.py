@@ -4,13 +4,13 @@ import os
 import sys
 from pathlib import Path
 
+from edge.download.progress import ConsoleProgress
 from edge.engine.litert import LiteRtEngine
 from edge.errors import ModelError
 from edge.models.fetch import Fetcher
 from edge.models.files import ResolvedModel, is_path, resolve, resolve_file
 from edge.models.mirror import known_models
 from edge.models.places import places
-from edge.models.progress import ConsoleProgress
 
 __all__ = ["find_model", "load_heads"]
 

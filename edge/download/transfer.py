@@ -14,8 +14,8 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from edge.models.part import Part, Version
-from edge.models.web import Patience, TransferError, broken, is_page, open_url, page_text, shown_url, status_error
+from edge.download.http import Patience, TransferError, broken, is_page, open_url, page_text, shown_url, status_error
+from edge.download.part import Part, Version
 
 __all__ = ["Progress", "download", "silent"]
 

@@ -3,7 +3,7 @@
 import shutil
 from typing import TextIO
 
-from edge.models.transfer import Progress
+from edge.download.transfer import Progress
 
 __all__ = ["ConsoleProgress", "bar"]
 

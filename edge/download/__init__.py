@@ -1,0 +1,1 @@
+"""Resumable HTTP downloads: partial files, archives, a progress bar."""
