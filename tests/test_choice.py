@@ -10,10 +10,10 @@ import pytest
 
 from brokers import free_port
 from edge.agent.loading import load_best, load_engine
-from edge.choice import STARTER, Choice, Waits, asked_for, choose_model, may_pass
 from edge.config import load
 from edge.config.schema import ModelConfig
 from edge.errors import ConfigError, InputError, ModelError, UnavailableError
+from edge.models.choice import STARTER, Choice, Waits, asked_for, choose_model, may_pass
 from edge.models.places import Places
 from http_server import FaultyServer, file, serving, status
 from tiny_models import echo_model
@@ -183,10 +183,10 @@ def test_a_service_waits_for_the_network_before_it_takes_the_starter(
     port = free_port()
     environ = {"EDGE_POSE_MODEL_MIRROR": f"http://127.0.0.1:{port}", "EDGE_POSE_CACHE": str(tmp_path)}
     handler = OnWaiting(port)
-    log = logging.getLogger("edge.choice")
+    log = logging.getLogger("edge.models.choice")
     log.addHandler(handler)
     try:
-        with caplog.at_level(logging.INFO, "edge.choice"):
+        with caplog.at_level(logging.INFO, "edge.models.choice"):
             choice = choose_model(ModelConfig(), environ | SERVICE, waits=PATIENT)
     finally:
         log.removeHandler(handler)
@@ -220,7 +220,7 @@ class OnMounting(logging.Handler):
 
 def test_a_service_waits_for_a_mirror_folder_that_is_mounted_late(tmp_path: Path) -> None:
     environ = {"EDGE_POSE_MODEL_MIRROR": str(tmp_path / "mirror"), "EDGE_POSE_CACHE": str(tmp_path / "cache")}
-    log, handler = logging.getLogger("edge.choice"), OnMounting(tmp_path / "mirror")
+    log, handler = logging.getLogger("edge.models.choice"), OnMounting(tmp_path / "mirror")
     level = log.level
     log.setLevel(logging.INFO)
     log.addHandler(handler)

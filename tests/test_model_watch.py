@@ -13,12 +13,12 @@ import pytest
 from brokers import eventually
 from edge.agent.model_watch import ModelWatch
 from edge.agent.parts import make_model_watch
-from edge.choice import Waits, choose_model
 from edge.config import load
 from edge.config.schema import ModelConfig
 from edge.config.source import Source, SourceKind
 from edge.download.http import TransferError
 from edge.errors import UnavailableError
+from edge.models.choice import Waits, choose_model
 from http_server import FaultyServer, file, serving, stall, status
 from tiny_models import echo_model
 

@@ -5,7 +5,7 @@ import pytest
 from edge.errors import UnavailableError
 from edge.models.files import ResolvedModel
 from edge.models.manifest import Manifest, ModelEntry
-from edge.placement import Delegate, Placement, place
+from edge.models.placement import Delegate, Placement, place
 
 
 def entry(name: str, delegate: str = "", cpu_twin: str = "") -> ModelEntry:

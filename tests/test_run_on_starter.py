@@ -23,7 +23,7 @@ STAND_IN = "model: starter in place of the default, which could not be had"
 IMPATIENT_RUN = """
 import sys
 from edge.agent.run import Run, RunOptions
-from edge.choice import Waits
+from edge.models.choice import Waits
 from edge.config import load
 from edge.errors import EdgeError
 from edge.host.logs import say, set_up

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from command import NO_MIRROR, Outcome, run
-from edge.choice import NOWHERE, STARTER
 from edge.engine.litert import LiteRtEngine
 from edge.engine.notes import read_notes
 from edge.errors import EdgeError
 from edge.heads import HEADS
+from edge.models.choice import NOWHERE, STARTER
 from edge.models.files import resolve
 from edge.models.manifest import ModelEntry, load_manifest
 

@@ -9,14 +9,14 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from edge.choice import Choice, asked_for, find_named, is_named, stand_in
 from edge.config import Config
 from edge.config.input_size import parse_size
 from edge.errors import EdgeError, ModelError, UnavailableError
+from edge.models.choice import Choice, asked_for, find_named, is_named, stand_in
 from edge.models.files import ResolvedModel
 from edge.models.manifest import Manifest, ModelEntry
+from edge.models.placement import Placement, place
 from edge.models.places import Places
-from edge.placement import Placement, place
 from edge.ports import Engine, ModelSpec
 
 if TYPE_CHECKING:

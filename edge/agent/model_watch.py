@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.choice import WAITS, Choice, Waits, asked_for, may_pass
 from edge.config.input_size import parse_size
 from edge.config.schema import ModelConfig
 from edge.errors import EdgeError, UnavailableError
+from edge.models.choice import WAITS, Choice, Waits, asked_for, may_pass
 from edge.models.fetch import Fetcher
 from edge.models.manifest import ModelEntry
 from edge.models.places import Places

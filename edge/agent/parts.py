@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge.agent.loading import is_dynamic, load_best
 from edge.agent.vitals import VitalsWatch, read_vitals, written_paths
-from edge.choice import Choice, Waits, choose_model
 from edge.config import Config
 from edge.config.broker_address import parse_broker
 from edge.config.credentials import mqtt_password, warn_if_exposed
@@ -22,6 +21,7 @@ from edge.config.input_size import parse_size
 from edge.config.source import Source
 from edge.errors import UnavailableError
 from edge.host.machine import clock_synced
+from edge.models.choice import Choice, Waits, choose_model
 from edge.models.places import cache_folder
 from edge.payload import Origin
 from edge.ports import Camera, Sink

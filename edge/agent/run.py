@@ -30,12 +30,12 @@ from edge.agent.parts import (
     make_window,
 )
 from edge.agent.pipeline import Flow
-from edge.choice import WAITS, Waits
 from edge.config import Config
 from edge.config.source import parse_source
 from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
 from edge.host.systemd import Notifier, Watchdog
 from edge.mailbox import Mailbox
+from edge.models.choice import WAITS, Waits
 from edge.payload import DropCounts, Message, Origin, StatusMessage
 from edge.ports import PoseFrame, Sink
 from edge.preprocess import InputMaker, ModelInput

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.choice import NOWHERE, STARTER
 from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
 from edge.commands.doctor.host import Host
 from edge.config import Config, load
 from edge.errors import ConfigError, EdgeError, InputError, UnavailableError
+from edge.models.choice import NOWHERE, STARTER
 from edge.models.files import model_row, resolve_file
 from edge.models.manifest import load_manifest
 from edge.models.places import MIRROR_VARIABLE, Places, places
