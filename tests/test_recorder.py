@@ -20,11 +20,11 @@ from builders import ORIGIN, pose
 from command import environment
 from edge.errors import UnavailableError
 from edge.frame import Frame, Image
+from edge.output.record.encoder import CODECS
+from edge.output.record.recorder import RecorderSink
+from edge.output.record.segments import Segments
 from edge.ports import PoseFrame
 from edge.pose import Pose
-from edge.show.encoder import CODECS
-from edge.show.recorder import RecorderSink
-from edge.show.segments import Segments
 from videos import number_of, numbered_image
 
 WIDTH, HEIGHT = 256, 192  # the text takes the upper third

@@ -187,7 +187,7 @@ def make_recorder(config: Config, origin: Origin) -> list[Sink]:
     output = config.output
     if not output.record:
         return []
-    from edge.show.recorder import RecorderSink
+    from edge.output.record.recorder import RecorderSink
 
     return [RecorderSink(Path(output.record), origin, private=output.private, max_bytes=output.record_max_bytes)]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import UnavailableError
-from edge.show.encoder import CODECS, Segment, can_read, can_write, working
+from edge.output.record.encoder import CODECS, Segment, can_read, can_write, working
 
 __all__ = ["MIN_FREE_BYTES", "Segments", "free_bytes"]
 

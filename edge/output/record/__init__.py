@@ -1,0 +1,1 @@
+"""Output `record`: annotated frames as a video file, in segments."""
