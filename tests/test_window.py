@@ -18,8 +18,8 @@ from builders import ORIGIN
 from command import environment, run, start
 from edge.agent.outlets import Outlet
 from edge.errors import UnavailableError
+from edge.output.window.sink import WindowSink
 from edge.ports import PoseFrame
-from edge.show.window import WindowSink
 from tiny_models import echo_model
 from videos import write_video
 from windows import GREEN, LILAC, ScriptedScreen, seen, share, sink, status, window

@@ -3,9 +3,9 @@ import pytest
 
 from builders import image, pose
 from edge.frame import Frame, Image
+from edge.output.window.picture import first_size, fit, paint
 from edge.ports import PoseFrame
 from edge.pose import Pose
-from edge.show.window_picture import first_size, fit, paint
 
 
 def quarters() -> Image:

@@ -1,8 +1,8 @@
 import pytest
 
 from builders import ORIGIN
-from edge.show.keys import HELP, action_of
-from edge.show.window_view import Panel, View
+from edge.output.window.keys import HELP, action_of
+from edge.output.window.view import Panel, View
 from windows import seen, status
 
 

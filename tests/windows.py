@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from builders import ORIGIN, pose
 from edge.frame import Frame, Image
+from edge.output.window.keys import Action
+from edge.output.window.screen import Screen, pending_events
+from edge.output.window.sink import WindowScreen, WindowSink
+from edge.output.window.view import View
 from edge.payload import State, StatusMessage, status_message
 from edge.ports import PoseFrame
-from edge.show.keys import Action
-from edge.show.window import WindowScreen, WindowSink
-from edge.show.window_screen import Screen, pending_events
-from edge.show.window_view import View
 
 T = TypeVar("T")
 PATIENCE_S = 10.0

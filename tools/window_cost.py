@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from edge.camera.scene import SceneCamera
+from edge.output.window.picture import paint
+from edge.output.window.screen import Screen
+from edge.output.window.view import Panel
 from edge.payload import Origin, status_message
 from edge.ports import PoseFrame
 from edge.pose import Pose
-from edge.show.window_picture import paint
-from edge.show.window_screen import Screen
-from edge.show.window_view import Panel
 
 ORIGIN = Origin(device="hall", run="cost", camera="front", model="none")
 

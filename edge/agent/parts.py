@@ -28,9 +28,9 @@ from edge.ports import Camera, Sink
 from edge.track import Tracker
 
 if TYPE_CHECKING:
+    from edge.output.window.sink import WindowScreen, WindowSink
     from edge.publish.mqtt import MqttSink
     from edge.publish.settings import MqttSettings
-    from edge.show.window import WindowScreen, WindowSink
 
 __all__ = [
     "Watch",
@@ -197,7 +197,7 @@ def make_window(config: Config, origin: Origin, on_quit: Callable[[], None]) -> 
     output = config.output
     if not output.display:
         return None
-    from edge.show.window import WindowSink
+    from edge.output.window.sink import WindowSink
 
     folder = Path(output.record).parent if output.record else Path()
     return WindowSink(origin, _make_screen, on_quit, private=output.private, folder=folder)
@@ -206,7 +206,7 @@ def make_window(config: Config, origin: Origin, on_quit: Callable[[], None]) -> 
 def _make_screen() -> "WindowScreen":
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would go to stdout, among the poses
     try:
-        from edge.show.window_screen import Screen
+        from edge.output.window.screen import Screen
     except ImportError as error:
         text = f"display: the package pygame-ce is missing ({error}): pip install 'edge-pose[display]'"
         raise UnavailableError(text) from error

@@ -2,8 +2,8 @@
 
 import pygame
 
-from edge.show.keys import HELP
-from edge.show.window_view import View
+from edge.output.window.keys import HELP
+from edge.output.window.view import View
 
 __all__ = ["Lettering", "bar_px"]
 

@@ -11,12 +11,12 @@ from typing import Protocol
 from edge.errors import UnavailableError
 from edge.frame import Image
 from edge.mailbox import Mailbox
+from edge.output.window.keys import Action
+from edge.output.window.picture import paint
+from edge.output.window.snapshot import save_snapshot
+from edge.output.window.view import Panel, View
 from edge.payload import Message, Origin, StatusMessage
 from edge.ports import PoseFrame
-from edge.show.keys import Action
-from edge.show.window_picture import paint
-from edge.show.window_snapshot import save_snapshot
-from edge.show.window_view import Panel, View
 
 __all__ = ["WindowScreen", "WindowSink"]
 

@@ -8,12 +8,12 @@ import pygame
 
 from edge.errors import UnavailableError
 from edge.frame import Image
-from edge.show.keys import Action, action_of
-from edge.show.window_guard import XServerWatch, start_video
-from edge.show.window_icon import make_icon
-from edge.show.window_picture import Size, first_size, fit
-from edge.show.window_text import Lettering, bar_px
-from edge.show.window_view import View
+from edge.output.window.guard import XServerWatch, start_video
+from edge.output.window.icon import make_icon
+from edge.output.window.keys import Action, action_of
+from edge.output.window.picture import Size, first_size, fit
+from edge.output.window.text import Lettering, bar_px
+from edge.output.window.view import View
 
 __all__ = ["Screen", "pending_events"]
 

@@ -1,0 +1,1 @@
+"""Output `display`: a window with skeletons, figures and keys."""
