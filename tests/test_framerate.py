@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from edge.show.framerate import FrameRate
+from edge.output.framerate import FrameRate
 
 
 def measured(*times_s: float, indices: Sequence[int] = range(100)) -> FrameRate:

@@ -10,8 +10,8 @@ import pytest
 
 from builders import ORIGIN, pose, result
 from edge.errors import UnavailableError
+from edge.output.jsonl import JsonlFileSink, JsonlStdoutSink
 from edge.payload import schemas
-from edge.publish.jsonl import JsonlFileSink, JsonlStdoutSink
 
 
 def lines(path: Path) -> list[dict[str, object]]:

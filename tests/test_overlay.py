@@ -5,8 +5,8 @@ import numpy as np
 
 from builders import ORIGIN, pose, result
 from edge.frame import Image
+from edge.output.overlay import Overlay
 from edge.payload import Origin
-from edge.show.overlay import Overlay
 
 
 def drawn(origin: Origin = ORIGIN, *, people: int = 0, wall_time_s: float = 0.0, fps: float | None = 25.0) -> Image:

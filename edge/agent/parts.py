@@ -175,7 +175,7 @@ def make_jsonl(config: Config, origin: Origin, on_closed: Callable[[], None]) ->
     """Return the JSONL output, if there is one; `on_closed` is called when nobody reads stdout any more."""
     if not config.output.jsonl:
         return []
-    from edge.publish.jsonl import JsonlFileSink, JsonlStdoutSink
+    from edge.output.jsonl import JsonlFileSink, JsonlStdoutSink
 
     if config.output.jsonl == "-":
         return [JsonlStdoutSink(origin, on_closed)]

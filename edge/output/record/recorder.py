@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from edge.frame import Frame, Image
+from edge.output.framerate import DEFAULT_FPS, FrameRate
+from edge.output.overlay import Overlay
 from edge.output.record.encoder import Segment
 from edge.output.record.segments import MIN_FREE_BYTES, Segments, free_bytes
 from edge.payload import Origin
 from edge.ports import PoseFrame
-from edge.show.framerate import DEFAULT_FPS, FrameRate
-from edge.show.overlay import Overlay
 
 __all__ = ["RecorderSink"]
 

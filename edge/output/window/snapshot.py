@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge.output.overlay import Overlay
 from edge.payload import Origin, utc
 from edge.ports import PoseFrame
-from edge.show.overlay import Overlay
 
 __all__ = ["save_snapshot"]
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from edge.output.framerate import FrameRate
 from edge.payload import Origin, StatusMessage
 from edge.ports import PoseFrame
 from edge.rolling import Rolling
-from edge.show.framerate import FrameRate
 
 __all__ = ["Panel", "View"]
 
