@@ -15,9 +15,9 @@ import pytest
 from brokers import Ear, eventually
 from builders import ORIGIN, pose, result
 from edge.frame import Frame
+from edge.mqtt.sink import MqttSettings, MqttSink
 from edge.payload import people_message, status_message
 from edge.ports import PoseFrame
-from edge.publish.mqtt import MqttSettings, MqttSink
 
 
 class SinkMaker:

@@ -8,7 +8,7 @@ import pytest
 
 from brokers import Ear, eventually
 from edge.errors import UnavailableError
-from edge.publish.broker import EmbeddedBroker
+from edge.mqtt.embedded_broker import EmbeddedBroker
 
 
 def test_a_message_reaches_a_subscriber_and_a_kept_one_a_newcomer() -> None:

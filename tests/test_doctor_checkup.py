@@ -11,8 +11,8 @@ from edge.commands.doctor.finding import ok, problem, unknown, warning
 from edge.commands.doctor.host import Host, Ran
 from edge.commands.doctor.report import as_json, as_text
 from edge.errors import UnavailableError
-from edge.publish.settings import MqttSettings
-from edge.publish.trouble import LinkError
+from edge.mqtt.errors import LinkError
+from edge.mqtt.settings import MqttSettings
 from machines import machine, python
 from tiny_models import echo_model
 

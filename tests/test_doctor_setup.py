@@ -12,8 +12,7 @@ from edge.commands.doctor.finding import Finding
 from edge.commands.doctor.host import Host
 from edge.commands.doctor.setup import SYSTEM_CONFIG, check_model, check_setup, read_setup
 from edge.errors import InputError, UnavailableError
-from edge.publish.settings import MqttSettings
-from edge.publish.trouble import (
+from edge.mqtt.errors import (
     ClockError,
     LinkError,
     OldProtocolError,
@@ -22,6 +21,7 @@ from edge.publish.trouble import (
     UntrustedError,
     WrongPortError,
 )
+from edge.mqtt.settings import MqttSettings
 from machines import machine
 from sinks import accounts
 from tiny_models import echo_model

@@ -19,9 +19,9 @@ import pytest
 
 from brokers import ANONYMOUS, Ear, Mosquitto, eventually, free_port, needs_mosquitto
 from builders import pose
+from edge.mqtt.embedded_broker import EmbeddedBroker
+from edge.mqtt.sink import MqttSettings
 from edge.ports import PoseFrame
-from edge.publish.broker import EmbeddedBroker
-from edge.publish.mqtt import MqttSettings
 from sinks import SinkMaker, accounts, connect, count, feeding, kept, live, say, warnings
 
 PHRASE = "over the hills"
@@ -183,7 +183,7 @@ def test_a_clean_stop_leaves_offline_and_nobody_knows_who_is_there(mosquitto: Mo
 KILLED = """
 import sys, threading, time
 from edge.payload import Origin, status_message
-from edge.publish.mqtt import MqttSettings, MqttSink
+from edge.mqtt.sink import MqttSettings, MqttSink
 origin = Origin(device="hall", run="k3f9", camera="front", model="some")
 sink = MqttSink(MqttSettings(host="127.0.0.1", port=int(sys.argv[1]), device="hall"), origin)
 sink.set_state("status", status_message("online", "all is well", origin, time.time(), time.time()))

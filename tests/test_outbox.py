@@ -1,7 +1,7 @@
 """What waits to be published."""
 
 from builders import result
-from edge.publish.outbox import Outbox
+from edge.mqtt.outbox import Outbox
 
 
 def test_a_newer_result_takes_the_place_of_the_one_that_waits() -> None:

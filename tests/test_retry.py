@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.publish.retry import Backoff
+from edge.mqtt.retry import Backoff
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from builders import ORIGIN
+from edge.mqtt.session import namesake
 from edge.payload import encode, people_message, status_message, utc
-from edge.publish.session import namesake
 
 NOON_S = 1_769_860_800.0
 

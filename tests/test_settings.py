@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge.errors import UnavailableError
-from edge.publish.settings import MqttSettings
-from edge.publish.tls import FreshContext
+from edge.mqtt.settings import MqttSettings
+from edge.mqtt.tls import FreshContext
 
 
 def client_id(device: str, base_topic: str = "edge-pose") -> str:

@@ -8,9 +8,9 @@ import pytest
 from brokers import ANONYMOUS, Ear, Mosquitto, eventually, free_port, needs_mosquitto
 from certificates import Authority, needs_openssl
 from edge.errors import UnavailableError
-from edge.publish.broker import EmbeddedBroker
-from edge.publish.settings import MqttSettings
-from edge.publish.subscriber import Subscriber
+from edge.mqtt.embedded_broker import EmbeddedBroker
+from edge.mqtt.settings import MqttSettings
+from edge.mqtt.subscriber import Subscriber
 
 pytestmark = needs_mosquitto
 

@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from edge.publish.trouble import (
+from edge.mqtt.errors import (
     ClockError,
     LinkError,
     RejectedError,

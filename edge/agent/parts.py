@@ -28,9 +28,9 @@ from edge.ports import Camera, Sink
 from edge.track import Tracker
 
 if TYPE_CHECKING:
+    from edge.mqtt.settings import MqttSettings
+    from edge.mqtt.sink import MqttSink
     from edge.output.window.sink import WindowScreen, WindowSink
-    from edge.publish.mqtt import MqttSink
-    from edge.publish.settings import MqttSettings
 
 __all__ = [
     "Watch",
@@ -141,7 +141,7 @@ def mqtt_settings(config: Config) -> "MqttSettings":
     Raises:
         ConfigError: the password file cannot be read.
     """
-    from edge.publish.settings import MqttSettings
+    from edge.mqtt.settings import MqttSettings
 
     mqtt, broker = config.mqtt, parse_broker(config.mqtt.url)
     username = mqtt.username or broker.username
@@ -166,7 +166,7 @@ def make_mqtt(config: Config, origin: Origin) -> "MqttSink | None":
     """Return the MQTT output, None without `mqtt.url`."""
     if not config.mqtt.url:
         return None
-    from edge.publish.mqtt import MqttSink
+    from edge.mqtt.sink import MqttSink
 
     return MqttSink(mqtt_settings(config), origin, clock_synced=clock_synced)
 

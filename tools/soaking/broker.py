@@ -10,7 +10,7 @@ __all__ = ["Broker"]
 
 EMBEDDED = """
 import signal, sys
-from edge.publish.broker import EmbeddedBroker
+from edge.mqtt.embedded_broker import EmbeddedBroker
 with EmbeddedBroker(port=int(sys.argv[1])):
     signal.pause()
 """

@@ -7,8 +7,8 @@ from typing import Self
 
 import msgspec
 
+from edge.mqtt.subscriber import Subscriber
 from edge.payload import HealthMessage, PoseMessage
-from edge.publish.subscriber import Subscriber
 from soaking.agent import DEVICE
 
 __all__ = ["Ear"]

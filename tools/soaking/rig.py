@@ -13,7 +13,7 @@ from typing import Self
 from edge.camera.stream import StreamCamera
 from edge.engine.isolated import IsolatedEngine
 from edge.errors import UnavailableError
-from edge.publish.subscriber import Subscriber
+from edge.mqtt.subscriber import Subscriber
 from soaking.agent import Agent
 from soaking.broker import Broker
 from soaking.camera import NetworkCamera

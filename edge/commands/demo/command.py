@@ -28,7 +28,7 @@ from edge.payload import PersonPose
 from edge.pose import Pose
 
 if TYPE_CHECKING:
-    from edge.publish.broker import EmbeddedBroker
+    from edge.mqtt.embedded_broker import EmbeddedBroker
 
 # Drivers and OpenCV are imported where they are needed: `edge-pose --help` must not wait for them.
 # ruff: noqa: PLC0415
@@ -78,7 +78,7 @@ class Demo:
         Raises:
             EdgeError: the agent ended with an error of its own, or nothing arrived.
         """
-        from edge.publish.subscriber import Subscriber
+        from edge.mqtt.subscriber import Subscriber
 
         if self._picture is not None:
             _check_picture(self._picture)
@@ -218,7 +218,7 @@ def _people(count: int) -> str:
 
 def _broker_class() -> "type[EmbeddedBroker]":
     try:
-        from edge.publish.broker import EmbeddedBroker
+        from edge.mqtt.embedded_broker import EmbeddedBroker
     except ImportError as error:
         raise UnavailableError(
             f"the demo needs an MQTT broker: pip install 'edge-pose[demo]' (no module {error.name})"

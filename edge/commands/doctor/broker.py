@@ -12,9 +12,7 @@ from edge.commands.doctor.setup import Setup
 from edge.config.broker_address import parse_broker
 from edge.config.credentials import mqtt_password
 from edge.errors import ConfigError, UnavailableError
-from edge.publish.settings import MqttSettings
-from edge.publish.subscriber import Subscriber
-from edge.publish.trouble import (
+from edge.mqtt.errors import (
     ClockError,
     LinkError,
     OldProtocolError,
@@ -23,6 +21,8 @@ from edge.publish.trouble import (
     UntrustedError,
     WrongPortError,
 )
+from edge.mqtt.settings import MqttSettings
+from edge.mqtt.subscriber import Subscriber
 
 __all__ = ["check_broker", "log_in"]
 

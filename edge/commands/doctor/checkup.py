@@ -25,7 +25,7 @@ from edge.commands.doctor.supply import (
 from edge.commands.doctor.system import check_architecture, check_board, check_clock, check_os, check_python
 from edge.engine.coral import list_tpus
 from edge.errors import EdgeError
-from edge.publish.settings import MqttSettings
+from edge.mqtt.settings import MqttSettings
 
 __all__ = ["Checkup", "Section", "examine"]
 

@@ -14,7 +14,7 @@ from edge.commands.watch.state import Device, Devices
 from edge.commands.watch.text import clean
 from edge.commands.watch.view import Page, View, card_lines, page
 from edge.errors import UnavailableError
-from edge.publish.settings import MqttSettings
+from edge.mqtt.settings import MqttSettings
 
 __all__ = ["Watch", "WatchOptions"]
 

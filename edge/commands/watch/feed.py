@@ -11,8 +11,8 @@ from typing import TextIO, TypeVar
 
 from edge.commands.watch.state import Devices
 from edge.commands.watch.text import clean
-from edge.publish.settings import MqttSettings
-from edge.publish.subscriber import Subscriber
+from edge.mqtt.settings import MqttSettings
+from edge.mqtt.subscriber import Subscriber
 
 __all__ = ["Feed"]
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import msgspec
 
+from edge.mqtt.errors import LinkError, NamesakeError
+from edge.mqtt.link import Link
+from edge.mqtt.outbox import Outbox
+from edge.mqtt.settings import MqttSettings
 from edge.payload import Origin, StatusMessage, encode, pose_message
-from edge.publish.link import Link
-from edge.publish.outbox import Outbox
-from edge.publish.settings import MqttSettings
-from edge.publish.trouble import LinkError, NamesakeError
 
 __all__ = ["Session", "namesake"]
 

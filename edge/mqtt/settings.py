@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edge.publish.tls import make_context
+from edge.mqtt.tls import make_context
 
 __all__ = ["MqttSettings", "Version"]
 

@@ -9,16 +9,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from edge.errors import UnavailableError
-from edge.payload import Message, Origin, encode, status_message, utc
-from edge.ports import PoseFrame
-from edge.publish.link import Link
-from edge.publish.news import News
-from edge.publish.outbox import Outbox
-from edge.publish.retry import Backoff
-from edge.publish.session import Session
-from edge.publish.settings import MqttSettings, Version
-from edge.publish.tls import FreshContext
-from edge.publish.trouble import (
+from edge.mqtt.errors import (
     FilesError,
     HungUpError,
     LinkError,
@@ -27,6 +18,15 @@ from edge.publish.trouble import (
     TakenOverError,
     blame_clock,
 )
+from edge.mqtt.link import Link
+from edge.mqtt.outbox import Outbox
+from edge.mqtt.reporter import News
+from edge.mqtt.retry import Backoff
+from edge.mqtt.session import Session
+from edge.mqtt.settings import MqttSettings, Version
+from edge.mqtt.tls import FreshContext
+from edge.payload import Message, Origin, encode, status_message, utc
+from edge.ports import PoseFrame
 
 __all__ = ["MqttSettings", "MqttSink"]
 

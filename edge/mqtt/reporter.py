@@ -2,8 +2,8 @@
 
 import logging
 
-from edge.publish.settings import MqttSettings
-from edge.publish.trouble import LinkError, NamesakeError
+from edge.mqtt.errors import LinkError, NamesakeError
+from edge.mqtt.settings import MqttSettings
 
 __all__ = ["News"]
 

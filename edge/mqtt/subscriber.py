@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Iterable
 
 from edge.errors import UnavailableError
-from edge.publish.link import Link
-from edge.publish.retry import Backoff
-from edge.publish.settings import MqttSettings, Version
-from edge.publish.trouble import HungUpError, LinkError, OldProtocolError
+from edge.mqtt.errors import HungUpError, LinkError, OldProtocolError
+from edge.mqtt.link import Link
+from edge.mqtt.retry import Backoff
+from edge.mqtt.settings import MqttSettings, Version
 
 __all__ = ["Subscriber"]
 

@@ -23,9 +23,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.publish.settings import MqttSettings, Version
-from edge.publish.tls import RememberingSocket
-from edge.publish.trouble import (
+from edge.mqtt.errors import (
     HungUpError,
     LinkError,
     OldProtocolError,
@@ -33,6 +31,8 @@ from edge.publish.trouble import (
     TakenOverError,
     explain,
 )
+from edge.mqtt.settings import MqttSettings, Version
+from edge.mqtt.tls import RememberingSocket
 
 __all__ = ["Link"]
 
