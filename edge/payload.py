@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from edge.ports import PoseFrame
-from edge.pose import Pose
+from edge.poses.pose import Pose
 
 __all__ = [
     "DropCounts",

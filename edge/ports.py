@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from edge.frame import Frame
-from edge.heads import HeadsSpec
-from edge.pose import Pose
+from edge.poses.heads import HeadsSpec
+from edge.poses.pose import Pose
 
 __all__ = ["Camera", "Engine", "ModelSpec", "PoseFrame", "Sink"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge.frame import Frame, Image
 from edge.payload import Origin
 from edge.ports import ModelSpec, PoseFrame
-from edge.pose import Pose
+from edge.poses.pose import Pose
 
 ORIGIN = Origin(device="hall", run="k3f9", camera="front", model="movenet-multipose-lightning-f16")
 

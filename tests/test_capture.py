@@ -7,7 +7,7 @@ from builders import ScriptedCamera, frame
 from edge.agent.capture import FIRST_RETRY_S, LAST_RETRY_S, CameraThread
 from edge.errors import CameraLostError, InputError
 from edge.mailbox import Mailbox
-from edge.preprocess import InputMaker, ModelInput
+from edge.poses.model_input import InputMaker, ModelInput
 
 
 class Watcher:

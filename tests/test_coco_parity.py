@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from data import data, model, needs_data, needs_models
 from edge.camera.images import ImagesCamera
-from edge.decode import Decoder
 from edge.engine.litert import LiteRtEngine
-from edge.matching import keep_unique
-from edge.preprocess import InputMaker
+from edge.poses.decode import Decoder
+from edge.poses.matching import keep_unique
+from edge.poses.model_input import InputMaker
 
 SIDE_PX = 256
 MODEL = "multipose_standin_f16.tflite"

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.decode import Decoder
-from edge.geometry import fit
 from edge.ports import ModelSpec
+from edge.poses.decode import Decoder
+from edge.poses.letterbox import fit
 
 decode = Decoder().decode
 MULTIPOSE = ModelSpec("m", "multipose", (256, 256), "uint8")

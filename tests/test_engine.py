@@ -8,7 +8,7 @@ from data import model, needs_models
 from edge.engine.litert import LiteRtEngine
 from edge.errors import ConfigError, InputError, ModelError, UnavailableError
 from edge.frame import Frame
-from edge.preprocess import InputMaker
+from edge.poses.model_input import InputMaker
 from tiny_models import echo_model
 
 

@@ -14,7 +14,7 @@ from edge.agent.pipeline import Flow
 from edge.errors import EngineLostError
 from edge.mailbox import Mailbox
 from edge.payload import DropCounts, HealthMessage, Message, PeopleMessage, StatusMessage
-from edge.preprocess import InputMaker, ModelInput
+from edge.poses.model_input import InputMaker, ModelInput
 
 LOST = "Edge TPU lost, running on the CPU"
 AWAY = "Edge TPU lost, no poses until it is back"

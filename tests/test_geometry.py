@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.geometry import dynamic_input_size, fit
+from edge.poses.letterbox import dynamic_input_size, fit
 
 sizes = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
 input_sizes = st.tuples(st.integers(1, 20), st.integers(1, 20)).map(lambda size: (size[0] * 32, size[1] * 32))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.heads import HEAD_CHANNELS, HeadsDecoder, HeadsSpec, MapSpec
+from edge.poses.heads import HEAD_CHANNELS, HeadsDecoder, HeadsSpec, MapSpec
 
 Floats = NDArray[np.float32]
 WIDTH, HEIGHT = 40, 24  # lopsided: a swapped axis shows

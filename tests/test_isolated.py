@@ -21,11 +21,11 @@ from edge.engine.isolated import Deadlines, IsolatedEngine
 from edge.engine.litert import LiteRtEngine
 from edge.engine.wire import Described, Job, decode, encode
 from edge.errors import EdgeError, EngineLostError, ModelError, UnavailableError
-from edge.heads import HeadsSpec, MapSpec
 from edge.host.machine import rss_bytes
 from edge.models.files import places, resolve
 from edge.models.manifest import load_manifest
 from edge.ports import ModelSpec
+from edge.poses.heads import HeadsSpec, MapSpec
 from edgetpu_double import Double, compiled_model, needs_compiler
 from tiny_models import heads_model
 

@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from builders import pose
-from edge.matching import areas_px, assign, iou, keep_unique, oks
-from edge.pose import SIGMAS, Pose
+from edge.poses.matching import areas_px, assign, iou, keep_unique, oks
+from edge.poses.pose import SIGMAS, Pose
 
 HD = (1280, 720)
 

@@ -25,7 +25,7 @@ from builders import pose
 from command import NO_MIRROR, TIMEOUT_S, Outcome, environment
 from edge.errors import InputError, UnavailableError, UsageError
 from edge.models.derive import derive
-from edge.pose import Pose
+from edge.poses.pose import Pose
 from tiny_models import echo_model
 from tiny_pose_nets import tiny_singlepose
 

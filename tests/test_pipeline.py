@@ -5,8 +5,8 @@ from edge.agent.outlets import Outlet
 from edge.agent.pipeline import Flow
 from edge.mailbox import Mailbox
 from edge.ports import PoseFrame
-from edge.preprocess import InputMaker, ModelInput
-from edge.track import Tracker
+from edge.poses.model_input import InputMaker, ModelInput
+from edge.poses.track import Tracker
 
 
 def inputs_of(count: int) -> Mailbox[ModelInput]:

@@ -4,8 +4,8 @@ from numpy.typing import NDArray
 
 from builders import frame
 from edge.frame import Frame
-from edge.geometry import fit
-from edge.preprocess import InputMaker, letterbox_into, rotate_into
+from edge.poses.letterbox import fit
+from edge.poses.model_input import InputMaker, letterbox_into, rotate_into
 
 
 def painted(width: int, height: int) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ from edge.output.record.encoder import CODECS
 from edge.output.record.recorder import RecorderSink
 from edge.output.record.segments import Segments
 from edge.ports import PoseFrame
-from edge.pose import Pose
+from edge.poses.pose import Pose
 from videos import number_of, numbered_image
 
 WIDTH, HEIGHT = 256, 192  # the text takes the upper third

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from builders import image, pose
 from edge.frame import Image
-from edge.pose import Pose
-from edge.render import Colours, draw_poses, draw_text_lines
+from edge.poses.drawing import Colours, draw_poses, draw_text_lines
+from edge.poses.pose import Pose
 
 GREY = 90
 COLOURS = Colours()

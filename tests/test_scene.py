@@ -14,7 +14,7 @@ from data import model, needs_models
 from edge.camera.cast import Actor
 from edge.camera.scene import Scene, SceneCamera, TruePerson
 from edge.frame import Image
-from edge.pose import LEFT, RIGHT
+from edge.poses.pose import LEFT, RIGHT
 
 SIZE = (320, 180)
 SHOULDERS, HIPS, KNEES, ANKLES = (5, 6), (11, 12), (13, 14), (15, 16)

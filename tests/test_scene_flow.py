@@ -7,9 +7,9 @@ from data import model, needs_models
 from edge.agent.pipeline import Flow
 from edge.camera.scene import Scene, SceneCamera
 from edge.engine.litert import LiteRtEngine
-from edge.preprocess import InputMaker
-from edge.smooth import Smoother
-from edge.track import Tracker
+from edge.poses.model_input import InputMaker
+from edge.poses.smooth import Smoother
+from edge.poses.track import Tracker
 
 pytestmark = needs_models
 TRUNK = [5, 6, 11, 12]

@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from builders import pose
-from edge.pose import Pose
-from edge.smooth import Smoother
+from edge.poses.pose import Pose
+from edge.poses.smooth import Smoother
 
 SIZE = (640, 360)
 FRAME_S = 0.04

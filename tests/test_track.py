@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from builders import pose
 from edge.camera.scene import Scene
-from edge.pose import Pose
-from edge.track import Tracker
+from edge.poses.pose import Pose
+from edge.poses.track import Tracker
 
 HD = (1280, 720)
 Metric = Literal["oks", "iou"]

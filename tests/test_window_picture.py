@@ -5,7 +5,7 @@ from builders import image, pose
 from edge.frame import Frame, Image
 from edge.output.window.picture import first_size, fit, paint
 from edge.ports import PoseFrame
-from edge.pose import Pose
+from edge.poses.pose import Pose
 
 
 def quarters() -> Image:

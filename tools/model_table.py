@@ -31,7 +31,6 @@ from evaluation.annotations import Annotations, load_annotations, require_images
 from evaluation.coco import average_precision
 from evaluation.prediction import predict, read_image
 
-from edge.decode import Decoder
 from edge.download.progress import ConsoleProgress
 from edge.engine.litert import LiteRtEngine
 from edge.errors import InputError, UsageError
@@ -40,7 +39,8 @@ from edge.models.fetch import Fetcher
 from edge.models.files import is_path, places, resolve, resolve_file
 from edge.models.mirror import known_models
 from edge.models.tflite import load
-from edge.preprocess import InputMaker, ModelInput
+from edge.poses.decode import Decoder
+from edge.poses.model_input import InputMaker, ModelInput
 
 DEFAULT_SIZE = (256, 256)
 THREADS = (1, 2)

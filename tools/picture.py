@@ -12,10 +12,10 @@ from at_hand import default_model
 from edge.agent.pipeline import Flow
 from edge.camera.scene import SceneCamera
 from edge.engine.litert import LiteRtEngine
-from edge.preprocess import InputMaker
-from edge.render import draw_poses
-from edge.smooth import Smoother
-from edge.track import Tracker
+from edge.poses.drawing import draw_poses
+from edge.poses.model_input import InputMaker
+from edge.poses.smooth import Smoother
+from edge.poses.track import Tracker
 
 INPUT_SIZE = (448, 256)
 

@@ -25,13 +25,13 @@ from command_line import Parser, run
 from numpy.typing import NDArray
 
 from edge.camera.scene import Scene, TruePerson
-from edge.decode import Decoder
 from edge.engine.litert import LiteRtEngine
 from edge.frame import Frame, Image
-from edge.matching import assign, oks
-from edge.pose import Pose
-from edge.preprocess import InputMaker
-from edge.render import draw_poses
+from edge.poses.decode import Decoder
+from edge.poses.drawing import draw_poses
+from edge.poses.matching import assign, oks
+from edge.poses.model_input import InputMaker
+from edge.poses.pose import Pose
 
 MIN_HEIGHT = 0.2
 MIN_OKS = 0.5

@@ -29,11 +29,11 @@ from edge.agent.pipeline import Flow
 from edge.camera.scene import Scene, TruePerson
 from edge.engine.litert import LiteRtEngine
 from edge.frame import Frame
-from edge.matching import areas_px, assign, oks
-from edge.pose import Pose
-from edge.preprocess import InputMaker
-from edge.smooth import Smoother
-from edge.track import Tracker
+from edge.poses.matching import areas_px, assign, oks
+from edge.poses.model_input import InputMaker
+from edge.poses.pose import Pose
+from edge.poses.smooth import Smoother
+from edge.poses.track import Tracker
 
 MIN_HEIGHT = 0.2
 MIN_OKS = 0.5

@@ -16,7 +16,7 @@ from edge.output.window.screen import Screen
 from edge.output.window.view import Panel
 from edge.payload import Origin, status_message
 from edge.ports import PoseFrame
-from edge.pose import Pose
+from edge.poses.pose import Pose
 
 ORIGIN = Origin(device="hall", run="cost", camera="front", model="none")
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from edge.errors import CameraLostError
 from edge.mailbox import Mailbox
 from edge.ports import Camera
-from edge.preprocess import InputMaker, ModelInput
+from edge.poses.model_input import InputMaker, ModelInput
 
 __all__ = ["CameraThread", "CameraWatcher"]
 

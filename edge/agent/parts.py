@@ -25,7 +25,7 @@ from edge.models.choice import Choice, Waits, choose_model
 from edge.models.places import cache_folder
 from edge.payload import Origin
 from edge.ports import Camera, Sink
-from edge.track import Tracker
+from edge.poses.track import Tracker
 
 if TYPE_CHECKING:
     from edge.mqtt.settings import MqttSettings

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from edge.agent.outlets import Outlet
-from edge.decode import Decoder
 from edge.errors import EngineLostError
 from edge.mailbox import Mailbox
-from edge.matching import keep_unique
 from edge.ports import Engine, PoseFrame
-from edge.preprocess import ModelInput
-from edge.smooth import Smoother
-from edge.track import Tracker
+from edge.poses.decode import Decoder
+from edge.poses.matching import keep_unique
+from edge.poses.model_input import ModelInput
+from edge.poses.smooth import Smoother
+from edge.poses.track import Tracker
 
 __all__ = ["Flow"]
 

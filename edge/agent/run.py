@@ -38,8 +38,8 @@ from edge.mailbox import Mailbox
 from edge.models.choice import WAITS, Waits
 from edge.payload import DropCounts, Message, Origin, StatusMessage
 from edge.ports import PoseFrame, Sink
-from edge.preprocess import InputMaker, ModelInput
-from edge.smooth import Smoother
+from edge.poses.model_input import InputMaker, ModelInput
+from edge.poses.smooth import Smoother
 
 __all__ = ["Run", "RunOptions"]
 

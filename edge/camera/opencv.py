@@ -3,7 +3,7 @@
 import cv2
 
 from edge.frame import BufferPool, Image
-from edge.preprocess import rotate_into
+from edge.poses.model_input import rotate_into
 
 __all__ = ["DECODER_OPTIONS", "ImageReader"]
 

@@ -16,7 +16,7 @@ from edge.camera.skeleton import joints
 from edge.camera.truth import TruePerson, true_people, turned
 from edge.camera.view import View
 from edge.frame import BufferPool, Frame, Image
-from edge.preprocess import rotate_into
+from edge.poses.model_input import rotate_into
 
 __all__ = ["Scene", "SceneCamera", "TruePerson"]
 

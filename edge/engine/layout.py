@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.engine.notes import Notes
 from edge.errors import ModelError
-from edge.heads import HEAD_CHANNELS, HEADS, HeadsSpec, MapSpec
+from edge.poses.heads import HEAD_CHANNELS, HEADS, HeadsSpec, MapSpec
 
 __all__ = ["SCALED", "Details", "HeadsLayout", "describe", "find_heads", "shape_of"]
 
@@ -38,7 +38,7 @@ class HeadsLayout:
     """The outputs of a heads model.
 
     Attributes:
-        indices: the interpreter's index of each map's tensor, in the order of `edge.heads.HEADS`.
+        indices: the interpreter's index of each map's tensor, in the order of `edge.poses.heads.HEADS`.
         maps: what their values mean, in the same order.
         logits: center and heatmap are given before the sigmoid.
     """

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from edge.engine import contract
 from edge.engine.notes import read_notes
 from edge.errors import ConfigError, InputError, ModelError, UnavailableError
-from edge.geometry import dynamic_input_size
 from edge.ports import ModelSpec
+from edge.poses.letterbox import dynamic_input_size
 
 try:
     from ai_edge_litert.interpreter import Interpreter

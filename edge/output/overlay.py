@@ -7,7 +7,7 @@ import cv2
 from edge.frame import Image
 from edge.payload import Origin, utc
 from edge.ports import PoseFrame
-from edge.render import Colours, draw_poses, draw_text_lines
+from edge.poses.drawing import Colours, draw_poses, draw_text_lines
 
 __all__ = ["Overlay"]
 

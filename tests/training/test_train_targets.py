@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from train.picture import Picture, bounds, labelled_enough
 from train.targets import Targets, make_targets
 
-from edge.heads import HEAD_CHANNELS, HeadsDecoder, HeadsSpec, MapSpec
+from edge.poses.heads import HEAD_CHANNELS, HeadsDecoder, HeadsSpec, MapSpec
 from training.small import person, picture
 
 

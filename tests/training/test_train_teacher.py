@@ -15,8 +15,8 @@ from data import model, needs_models
 from edge.engine.litert import LiteRtEngine
 from edge.errors import InputError, ModelError, UnavailableError
 from edge.frame import Image
-from edge.heads import HeadsDecoder
 from edge.models.derive_file import derive_file
+from edge.poses.heads import HeadsDecoder
 from training.small import picture
 
 pytestmark = needs_models

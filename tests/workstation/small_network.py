@@ -6,7 +6,7 @@ import numpy as np
 from converter.network import Floats, Kind, Layer, Network
 from numpy.typing import NDArray
 
-from edge.heads import HEAD_CHANNELS, HEADS
+from edge.poses.heads import HEAD_CHANNELS, HEADS
 
 INPUT_SIZE = (32, 48)
 """(width, height)."""

@@ -14,8 +14,8 @@ from converter.command import main
 
 from data import data, model, needs_data, needs_models
 from edge.engine.notes import Notes, read_notes
-from edge.heads import HEADS
 from edge.models.tflite import load
+from edge.poses.heads import HEADS
 from workstation.conversion import complaint, convert, convert_alone
 
 pytestmark = [needs_data, needs_models]

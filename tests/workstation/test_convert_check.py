@@ -11,7 +11,7 @@ from converter.runs import Rows
 from converter.speed import Speed
 
 from edge.errors import ModelError
-from edge.geometry import fit
+from edge.poses.letterbox import fit
 
 SIZE = (256, 160)
 LETTERBOX = fit((1280, 720), SIZE)

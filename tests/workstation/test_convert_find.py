@@ -14,7 +14,7 @@ from converter.graph import FrozenGraph, Links
 
 from data import model, needs_models
 from edge.errors import ModelError
-from edge.heads import HEAD_CHANNELS, HEADS
+from edge.poses.heads import HEAD_CHANNELS, HEADS
 
 pytestmark = needs_models
 

@@ -20,8 +20,8 @@ from edge.camera.scene import Scene
 from edge.camera.video import VideoCamera
 from edge.errors import InputError
 from edge.frame import Image
-from edge.geometry import fit
-from edge.preprocess import letterbox_into
+from edge.poses.letterbox import fit
+from edge.poses.model_input import letterbox_into
 
 __all__ = ["Calibration", "calibrate", "require_calibration"]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from converter.pictures import Picture
 from converter.runs import Rows
-from edge.matching import areas_px, oks
+from edge.poses.matching import areas_px, oks
 
 __all__ = ["MIN_PUBLISHED_SCORE", "MIN_WITHIN", "TOLERANCE", "Parity", "parity", "rows_of"]
 

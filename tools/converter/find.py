@@ -16,7 +16,7 @@ from typing import Any
 
 from converter.graph import FrozenGraph, Links
 from edge.errors import ModelError
-from edge.heads import HEAD_CHANNELS, HEADS
+from edge.poses.heads import HEAD_CHANNELS, HEADS
 
 __all__ = ["find_heads", "first_convolutions"]
 

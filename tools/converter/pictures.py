@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from edge.camera.images import ImagesCamera
 from edge.camera.scene import Scene
 from edge.frame import Image
-from edge.geometry import Letterbox, fit
-from edge.preprocess import letterbox_into
+from edge.poses.letterbox import Letterbox, fit
+from edge.poses.model_input import letterbox_into
 
 __all__ = ["Picture", "folder_pictures", "scene_pictures"]
 

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from converter.graph import INPUT, FrozenGraph
 from converter.workstation import load_tensorflow
-from edge.decode import Decoder
 from edge.engine.litert import LiteRtEngine
-from edge.geometry import Letterbox
-from edge.heads import HeadsDecoder
-from edge.pose import Pose
-from edge.preprocess import encode_into
+from edge.poses.decode import Decoder
+from edge.poses.heads import HeadsDecoder
+from edge.poses.letterbox import Letterbox
+from edge.poses.model_input import encode_into
+from edge.poses.pose import Pose
 
 __all__ = ["FileRunner", "Rows", "graph_rows"]
 

@@ -25,8 +25,8 @@ from converter.quantize import Steps, quantize_int8
 from converter.runs import FileRunner
 from edge.engine.litert import LiteRtEngine
 from edge.engine.notes import Affine, Source
-from edge.heads import HEADS
 from edge.models.tflite import load
+from edge.poses.heads import HEADS
 
 __all__ = ["Judge", "Row"]
 

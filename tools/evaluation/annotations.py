@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import InputError
-from edge.pose import KEYPOINT_NAMES
+from edge.poses.pose import KEYPOINT_NAMES
 
 __all__ = ["CATEGORY", "AnnotatedImage", "Annotations", "load_annotations", "require_images"]
 

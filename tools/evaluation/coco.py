@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import UnavailableError
-from edge.pose import Pose
+from edge.poses.pose import Pose
 from evaluation.annotations import CATEGORY, Annotations
 
 __all__ = ["FIGURES", "Detection", "Outcome", "average_precision", "detections_of", "judge"]

@@ -12,8 +12,8 @@ import numpy as np
 
 from edge.errors import UnavailableError
 from edge.frame import Image
-from edge.pose import Pose
-from edge.render import draw_poses, draw_text_lines
+from edge.poses.drawing import draw_poses, draw_text_lines
+from edge.poses.pose import Pose
 from evaluation.annotations import AnnotatedImage, Annotations
 from evaluation.coco import Outcome
 from evaluation.prediction import Prediction, read_image

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from edge.agent.loading import LoadedEngine
 from edge.camera.scene import Scene, TruePerson
-from edge.decode import Decoder
 from edge.frame import Frame
-from edge.matching import areas_px, assign, keep_unique, oks
-from edge.pose import Pose
-from edge.preprocess import InputMaker
+from edge.poses.decode import Decoder
+from edge.poses.matching import areas_px, assign, keep_unique, oks
+from edge.poses.model_input import InputMaker
+from edge.poses.pose import Pose
 from evaluation.annotations import AnnotatedImage, Annotations
 from evaluation.prediction import Prediction
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.camera.images import ImagesCamera
-from edge.decode import Decoder
 from edge.errors import InputError
 from edge.frame import Frame
-from edge.geometry import fit
-from edge.matching import keep_unique
 from edge.ports import Engine
-from edge.pose import Pose
-from edge.preprocess import InputMaker
+from edge.poses.decode import Decoder
+from edge.poses.letterbox import fit
+from edge.poses.matching import keep_unique
+from edge.poses.model_input import InputMaker
+from edge.poses.pose import Pose
 from evaluation.annotations import AnnotatedImage, Annotations
 from evaluation.coco import Detection, detections_of
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError
-from edge.pose import KEYPOINT_NAMES
+from edge.poses.pose import KEYPOINT_NAMES
 from train.normalised import as_coco, is_boxes, is_labels
 from train.picture import Floats, bounds
 

@@ -14,7 +14,7 @@ import numpy as np
 from edge.errors import InputError
 from edge.frame import Image
 from edge.host.atomic_write import write_whole
-from edge.pose import KEYPOINT_NAMES
+from edge.poses.pose import KEYPOINT_NAMES
 from train.annotations import Annotated, read_annotations
 from train.coco import read_image, require_pictures
 from train.normalised import pictures_in

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edge.heads import GAUSSIAN, PEAK_SIDE
+from edge.poses.heads import GAUSSIAN, PEAK_SIDE
 from train.batch import Batch
 from train.losses import SURE
 from train.network import PoseNetwork, Scaled, normalize

@@ -1,4 +1,4 @@
-"""What the heads should say for a picture, in cells: the same words as `edge.heads`, read backwards."""
+"""What the heads should say for a picture, in cells: the same words as `edge.poses.heads`, read backwards."""
 
 from dataclasses import dataclass
 

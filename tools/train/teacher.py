@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from edge.engine.litert import LiteRtEngine
 from edge.frame import Image
-from edge.geometry import fit
-from edge.heads import HeadsDecoder
-from edge.matching import areas_px, iou, oks
-from edge.preprocess import letterbox_into
+from edge.poses.heads import HeadsDecoder
+from edge.poses.letterbox import fit
+from edge.poses.matching import areas_px, iou, oks
+from edge.poses.model_input import letterbox_into
 from train.augment import MIRRORED
 from train.picture import Floats, bounds
 

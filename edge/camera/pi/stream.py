@@ -9,7 +9,7 @@ import cv2
 
 from edge.camera.pi.pixels import Layout, RgbReader
 from edge.frame import BufferPool, Image
-from edge.preprocess import rotate_into
+from edge.poses.model_input import rotate_into
 
 __all__ = ["Library", "Stream", "Turner", "Wish", "negotiate", "small_size"]
 

@@ -117,14 +117,14 @@ def _laps(job: Job) -> Iterator[dict[str, float]]:
     import cv2
 
     from edge.camera.video import VideoCamera
-    from edge.decode import Decoder
     from edge.engine.litert import LiteRtEngine
-    from edge.matching import keep_unique
     from edge.payload import Origin, encode, pose_message
     from edge.ports import PoseFrame
-    from edge.preprocess import InputMaker
-    from edge.smooth import Smoother
-    from edge.track import Tracker
+    from edge.poses.decode import Decoder
+    from edge.poses.matching import keep_unique
+    from edge.poses.model_input import InputMaker
+    from edge.poses.smooth import Smoother
+    from edge.poses.track import Tracker
 
     cv2.setNumThreads(1)  # as the product has it
     camera = VideoCamera(Path(job.video), paced=False, loop=True)

@@ -25,7 +25,7 @@ from edge.config import load
 from edge.errors import EdgeError, UnavailableError
 from edge.models.files import is_path
 from edge.payload import PersonPose
-from edge.pose import Pose
+from edge.poses.pose import Pose
 
 if TYPE_CHECKING:
     from edge.mqtt.embedded_broker import EmbeddedBroker
@@ -178,7 +178,7 @@ class Demo:
         import cv2
 
         from edge.camera.scene import Scene
-        from edge.render import draw_poses
+        from edge.poses.drawing import draw_poses
 
         message = self._tally.fullest
         assert message is not None

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.payload import PersonPose
-from edge.pose import EDGES
+from edge.poses.pose import EDGES
 
 __all__ = ["columns_within", "draw_people"]
 

@@ -2,7 +2,7 @@
 
 import pygame
 
-from edge.render import Colours
+from edge.poses.drawing import Colours
 
 __all__ = ["make_icon"]
 

@@ -4,7 +4,7 @@ import cv2
 
 from edge.frame import Image
 from edge.ports import PoseFrame
-from edge.render import draw_poses
+from edge.poses.drawing import draw_poses
 
 __all__ = ["first_size", "fit", "paint"]
 

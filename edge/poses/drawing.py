@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.frame import Image
-from edge.pose import EDGES, LEFT, RIGHT, Pose
+from edge.poses.pose import EDGES, LEFT, RIGHT, Pose
 
 __all__ = ["Colours", "draw_poses", "draw_text_lines"]
 

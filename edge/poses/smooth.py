@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.pose import Pose
+from edge.poses.pose import Pose
 
 __all__ = ["Smoother"]
 

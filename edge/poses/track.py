@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.matching import Floats, areas_px, assign, iou, oks
-from edge.pose import Pose
+from edge.poses.matching import Floats, areas_px, assign, iou, oks
+from edge.poses.pose import Pose
 
 __all__ = ["Tracker"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.frame import BufferPool, Frame, Image
-from edge.geometry import Letterbox, fit
+from edge.poses.letterbox import Letterbox, fit
 
 __all__ = ["ROTATIONS", "InputMaker", "ModelInput", "encode_into", "letterbox_into", "rotate_into"]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.pose import SIGMAS, Pose
+from edge.poses.pose import SIGMAS, Pose
 
 __all__ = ["areas_px", "assign", "iou", "keep_unique", "oks"]
 

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.geometry import Letterbox
-from edge.heads import HeadsDecoder, HeadsSpec
-from edge.pose import Pose
+from edge.poses.heads import HeadsDecoder, HeadsSpec
+from edge.poses.letterbox import Letterbox
+from edge.poses.pose import Pose
 
 __all__ = ["Decoder", "decode_multipose", "decode_singlepose"]
 
