@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from builders import pose
 from command import NO_MIRROR, TIMEOUT_S, Outcome, environment
 from data import data, model, needs_data, needs_models
-from edge.camera.truth import TruePerson
 from edge.errors import InputError, UnavailableError
 from edge.ports import ModelSpec
 from edge.poses.letterbox import fit
 from edge.poses.pose import KEYPOINT_NAMES, Pose
+from edge.scene.truth import TruePerson
 from edgetpu_double import Double, compiled_model, needs_compiler
 from tiny_models import echo_model
 

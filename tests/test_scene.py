@@ -11,10 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from data import model, needs_models
-from edge.camera.cast import Actor
-from edge.camera.scene import Scene, SceneCamera, TruePerson
+from edge.camera.scene import SceneCamera, TruePerson
 from edge.frame import Image
 from edge.poses.pose import LEFT, RIGHT
+from edge.scene.cast import Actor
+from edge.scene.scene import Scene
 
 SIZE = (320, 180)
 SHOULDERS, HIPS, KNEES, ANKLES = (5, 6), (11, 12), (13, 14), (15, 16)

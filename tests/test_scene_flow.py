@@ -5,11 +5,12 @@ import pytest
 
 from data import model, needs_models
 from edge.agent.pipeline import Flow
-from edge.camera.scene import Scene, SceneCamera
+from edge.camera.scene import SceneCamera
 from edge.engine.litert import LiteRtEngine
 from edge.poses.model_input import InputMaker
 from edge.poses.smooth import Smoother
 from edge.poses.track import Tracker
+from edge.scene.scene import Scene
 
 pytestmark = needs_models
 TRUNK = [5, 6, 11, 12]

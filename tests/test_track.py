@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import pose
-from edge.camera.scene import Scene
 from edge.poses.pose import Pose
 from edge.poses.track import Tracker
+from edge.scene.scene import Scene
 
 HD = (1280, 720)
 Metric = Literal["oks", "iou"]

@@ -24,7 +24,7 @@ from at_hand import default_model, parse_size, show_progress
 from command_line import Parser, run
 from numpy.typing import NDArray
 
-from edge.camera.scene import Scene, TruePerson
+from edge.camera.scene import TruePerson
 from edge.engine.litert import LiteRtEngine
 from edge.frame import Frame, Image
 from edge.poses.decode import Decoder
@@ -32,6 +32,7 @@ from edge.poses.drawing import draw_poses
 from edge.poses.matching import assign, oks
 from edge.poses.model_input import InputMaker
 from edge.poses.pose import Pose
+from edge.scene.scene import Scene
 
 MIN_HEIGHT = 0.2
 MIN_OKS = 0.5

@@ -26,7 +26,7 @@ from at_hand import default_model, parse_size, show_progress
 from numpy.typing import NDArray
 
 from edge.agent.pipeline import Flow
-from edge.camera.scene import Scene, TruePerson
+from edge.camera.scene import TruePerson
 from edge.engine.litert import LiteRtEngine
 from edge.frame import Frame
 from edge.poses.matching import areas_px, assign, oks
@@ -34,6 +34,7 @@ from edge.poses.model_input import InputMaker
 from edge.poses.pose import Pose
 from edge.poses.smooth import Smoother
 from edge.poses.track import Tracker
+from edge.scene.scene import Scene
 
 MIN_HEIGHT = 0.2
 MIN_OKS = 0.5

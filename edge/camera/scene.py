@@ -4,106 +4,15 @@ Frame i is a pure function of (seed, i, size, fps): whoever knows these can draw
 (of the pixels, another version of OpenCV may round some differently).
 """
 
-import cv2
 import numpy as np
 
-from edge.camera.backdrop import NOISE_ROWS, paint_backdrop, sensor_noise
-from edge.camera.cast import Cast, Crossing, Hall
-from edge.camera.figure import Figure, paint_figure, place_figure
 from edge.camera.pacing import Pacer
-from edge.camera.shadow import paint_shadow
-from edge.camera.skeleton import joints
-from edge.camera.truth import TruePerson, true_people, turned
-from edge.camera.view import View
 from edge.frame import BufferPool, Frame, Image
 from edge.poses.model_input import rotate_into
+from edge.scene.scene import Scene
+from edge.scene.truth import TruePerson, turned
 
-__all__ = ["Scene", "SceneCamera", "TruePerson"]
-
-NOISE_STEP = 37
-"""Rows that the sensor noise moves per frame; odd, so that all its places come in turn."""
-
-
-class Scene:
-    """A hall with a floor in perspective where five or six people, and never fewer than four, are in view.
-
-    Three or four of them are near, half of the image high and more; the others walk about at the far wall. They
-    stand, wave, walk and turn, come in and leave at the sides. Nine times a minute two of the near ones pass in
-    front of each other (see `walks`). Drawing costs the same at any index.
-
-    Args:
-        size: (width, height) of the images in pixels.
-        fps: frames per second of the scene's own time.
-        seed: another seed is another day in the hall.
-        cast: who is there instead of the hall's visitors.
-        backdrop: what is behind them instead of the hall, RGB uint8 of `size`.
-    """
-
-    def __init__(
-        self,
-        *,
-        size: tuple[int, int] = (1280, 720),
-        fps: float = 25.0,
-        seed: int = 0,
-        cast: Cast | None = None,
-        backdrop: Image | None = None,
-    ) -> None:
-        self.size = size
-        self.fps = fps
-        self._view = View(size)
-        self._cast = cast or Hall(seed, self._view.spread)
-        self._backdrop = paint_backdrop(self._view, seed) if backdrop is None else backdrop
-        self._noise = sensor_noise(size, seed)
-
-    @classmethod
-    def crossing(cls, *, size: tuple[int, int] = (1280, 720), fps: float = 25.0, seed: int = 0) -> "Scene":
-        """Return a world of exactly two people, ids 1 and 2, who start apart, cross and have parted after 6 s.
-
-        They turn then and cross again, every 6.5 s; both stay in the image all the time.
-        """
-        return cls(size=size, fps=fps, seed=seed, cast=Crossing(seed, View(size).spread))
-
-    def draw(self, index: int, out: Image | None = None) -> tuple[Image, tuple[TruePerson, ...]]:
-        """Draw frame `index` (0, 1, ...) into `out`, RGB uint8 (height, width, 3), and say what is true of it."""
-        image = np.empty_like(self._backdrop) if out is None else out
-        figures = self._figures(index)
-        self._paint(image, figures, index)
-        return image, true_people(figures, self.size)
-
-    def paint(self, index: int, out: Image) -> None:
-        """Draw frame `index` into `out`."""
-        self._paint(out, self._figures(index), index)
-
-    def truth(self, index: int) -> tuple[TruePerson, ...]:
-        """Say what is true of frame `index` without drawing it."""
-        return true_people(self._figures(index), self.size)
-
-    def _figures(self, index: int) -> list[tuple[int, Figure]]:
-        """Return the people of a frame with their ids, the farthest first."""
-        view = self._view
-        placed = [
-            (person_id, place_figure(look, tubes, joints(look.build, stance), view))
-            for person_id, look, tubes, stance in self._cast.at(index / self.fps)
-        ]
-        return sorted(placed, key=lambda person: -float(person[1].z_m[17]))
-
-    def _paint(self, image: Image, figures: list[tuple[int, Figure]], index: int) -> None:
-        np.copyto(image, self._backdrop)
-        for _, figure in figures:
-            paint_shadow(image, figure.xy_px, figure.px_per_m)
-        for _, figure in figures:
-            paint_figure(image, figure)
-            _soften(image, figure.box_px)
-        row = index * NOISE_STEP % NOISE_ROWS
-        cv2.add(image, self._noise[row : row + len(image)], dst=image)
-
-
-def _soften(image: Image, box_px: tuple[float, float, float, float]) -> None:
-    """Blur what was drawn as little as a lens does: it takes the steps from the polygons' edges."""
-    left, top, right, bottom = (max(0, int(side) + out) for side, out in zip(box_px, (-2, -2, 3, 3), strict=True))
-    part = image[top:bottom, left:right]
-    if part.size:
-        cv2.GaussianBlur(part, (3, 3), 0, dst=part)
+__all__ = ["SceneCamera", "TruePerson"]
 
 
 class SceneCamera:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from edge.camera.files import PICTURE_SUFFIXES, require_file
 from edge.camera.images import ImagesCamera
-from edge.camera.scene import Scene
 from edge.camera.video import VideoCamera
 from edge.errors import InputError
 from edge.frame import Image
 from edge.poses.letterbox import fit
 from edge.poses.model_input import letterbox_into
+from edge.scene.scene import Scene
 
 __all__ = ["Calibration", "calibrate", "require_calibration"]
 

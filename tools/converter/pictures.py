@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.camera.images import ImagesCamera
-from edge.camera.scene import Scene
 from edge.frame import Image
 from edge.poses.letterbox import Letterbox, fit
 from edge.poses.model_input import letterbox_into
+from edge.scene.scene import Scene
 
 __all__ = ["Picture", "folder_pictures", "scene_pictures"]
 

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.agent.loading import LoadedEngine
-from edge.camera.scene import Scene, TruePerson
+from edge.camera.scene import TruePerson
 from edge.frame import Frame
 from edge.poses.decode import Decoder
 from edge.poses.matching import areas_px, assign, keep_unique, oks
 from edge.poses.model_input import InputMaker
 from edge.poses.pose import Pose
+from edge.scene.scene import Scene
 from evaluation.annotations import AnnotatedImage, Annotations
 from evaluation.prediction import Prediction
 

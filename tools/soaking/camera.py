@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cv2
 
-from edge.camera.scene import Scene
+from edge.scene.scene import Scene
 from soaking import mjpeg_server
 from soaking.program import Program, free_port
 

@@ -5,8 +5,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from edge.camera.scene import Scene
 from edge.frame import Image
+from edge.scene.scene import Scene
 from train.picture import Floats, Picture
 
 __all__ = ["MAX_FRAMES", "SceneSource"]

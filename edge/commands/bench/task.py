@@ -38,7 +38,7 @@ def _render(job: Job) -> Figures:
     """Write the scene as a video."""
     import cv2
 
-    from edge.camera.scene import Scene
+    from edge.scene.scene import Scene
 
     scene = Scene(size=SCENE_SIZE, fps=SCENE_FPS)
     writer = cv2.VideoWriter(job.video, cv2.VideoWriter.fourcc(*"mp4v"), SCENE_FPS, SCENE_SIZE)

@@ -177,8 +177,8 @@ class Demo:
         """Draw the frame of the fullest message again, which the scene can do for any frame, with what arrived."""
         import cv2
 
-        from edge.camera.scene import Scene
         from edge.poses.drawing import draw_poses
+        from edge.scene.scene import Scene
 
         message = self._tally.fullest
         assert message is not None

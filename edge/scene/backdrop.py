@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.camera.view import View
-from edge.camera.wardrobe import Colour
 from edge.frame import Image
+from edge.scene.view import View
+from edge.scene.wardrobe import Colour
 
 __all__ = ["NOISE", "paint_backdrop", "sensor_noise"]
 

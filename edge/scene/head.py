@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.camera.skeleton import Points
-from edge.camera.wardrobe import Colour, Look
 from edge.frame import Image
+from edge.scene.skeleton import Points
+from edge.scene.wardrobe import Colour, Look
 
 __all__ = ["head_radius_px", "paint_head", "paint_long_hair"]
 

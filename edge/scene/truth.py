@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.camera.figure import Figure
-from edge.camera.skeleton import Points
+from edge.scene.figure import Figure
+from edge.scene.skeleton import Points
 
 __all__ = ["TruePerson", "true_people", "turned"]
 

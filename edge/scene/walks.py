@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.camera.skeleton import STRIDE_M, Points, Stance
+from edge.scene.skeleton import STRIDE_M, Points, Stance
 
 __all__ = ["LANES_M", "Visit", "crossing_visit", "hall_visit", "visit_at"]
 

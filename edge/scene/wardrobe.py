@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.camera.skeleton import Build
+from edge.scene.skeleton import Build
 
 __all__ = ["Colour", "Look", "dress"]
 

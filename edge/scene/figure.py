@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.camera.head import head_radius_px, paint_head, paint_long_hair
-from edge.camera.skeleton import Points
-from edge.camera.view import View
-from edge.camera.wardrobe import Colour, Look
 from edge.frame import Image
+from edge.scene.head import head_radius_px, paint_head, paint_long_hair
+from edge.scene.skeleton import Points
+from edge.scene.view import View
+from edge.scene.wardrobe import Colour, Look
 
 __all__ = ["SHIFT", "Figure", "Tubes", "paint_figure", "place_figure", "tailor"]
 

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from edge.camera.skeleton import Points
 from edge.frame import Image
+from edge.scene.skeleton import Points
 
 __all__ = ["paint_shadow"]
 

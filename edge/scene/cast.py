@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from edge.camera.figure import Tubes, tailor
-from edge.camera.skeleton import Stance
-from edge.camera.walks import LANES_M, ROUND_S, ROUNDS, Visit, crossing_visit, hall_visit, visit_at
-from edge.camera.wardrobe import Look, dress
+from edge.scene.figure import Tubes, tailor
+from edge.scene.skeleton import Stance
+from edge.scene.walks import LANES_M, ROUND_S, ROUNDS, Visit, crossing_visit, hall_visit, visit_at
+from edge.scene.wardrobe import Look, dress
 
 WARM_UP_S = (ROUNDS + 1) * ROUND_S - 3.0
 """The scene begins with everybody at their place; three seconds later a round begins."""
