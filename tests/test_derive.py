@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from command import NO_MIRROR, Outcome, arguments, environment, run
 from data import model, needs_models
-from edge.engine.notes import read_notes
 from edge.errors import EdgeError, ModelError, UnavailableError, UsageError
 from edge.host.atomic_write import write_whole
 from edge.models.derive import derive
@@ -31,7 +30,8 @@ from edge.models.manifest import Manifest, ModelEntry, load_manifest
 from edge.models.parity import map_shapes, same_maps
 from edge.models.places import Places
 from edge.models.singlepose import find_image
-from edge.models.tflite import load
+from edge.tflite.file import load
+from edge.tflite.notes import read_notes
 from tiny_models import echo_model
 from tiny_pose_nets import HEADS, tiny_singlepose
 

@@ -8,11 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.engine.litert import LiteRtEngine
-from edge.engine.notes import Affine, Notes, Source, encode_notes
 from edge.errors import ModelError
 from edge.poses.decode import Decoder
 from edge.poses.heads import HEADS
 from edge.poses.letterbox import fit
+from edge.tflite.notes import Affine, Notes, Source, encode_notes
 from test_heads import HEIGHT, PEOPLE, WIDTH, head_maps, whole_graph
 from tiny_models import heads_model
 

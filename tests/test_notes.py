@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from edge.engine.notes import Affine, Notes, Source, encode_notes, notes_path, read_notes
 from edge.errors import EdgeError, InputError, ModelError
-from edge.models.tflite import load
+from edge.tflite.file import load
+from edge.tflite.notes import Affine, Notes, Source, encode_notes, notes_path, read_notes
 from tiny_models import _Graph, echo_model
 
 NOTES = Notes(

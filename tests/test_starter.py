@@ -10,12 +10,12 @@ import pytest
 
 from command import NO_MIRROR, Outcome, run
 from edge.engine.litert import LiteRtEngine
-from edge.engine.notes import read_notes
 from edge.errors import EdgeError
 from edge.models.choice import NOWHERE, STARTER
 from edge.models.files import resolve
 from edge.models.manifest import ModelEntry, load_manifest
 from edge.poses.heads import HEADS
+from edge.tflite.notes import read_notes
 
 PROJECT = Path(__file__).parent.parent
 FILE = PROJECT / "models" / "starter.tflite"

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from edge.errors import EdgeError, InputError, ModelError, UnavailableError
 from edge.host.atomic_write import write_whole
-from edge.models.tflite import load
+from edge.tflite.file import load
 from tiny_models import _Graph, echo_model
 from tiny_pose_nets import tiny_singlepose
 

@@ -38,9 +38,9 @@ from edge.frame import Frame
 from edge.models.fetch import Fetcher
 from edge.models.files import is_path, places, resolve, resolve_file
 from edge.models.mirror import known_models
-from edge.models.tflite import load
 from edge.poses.decode import Decoder
 from edge.poses.model_input import InputMaker, ModelInput
+from edge.tflite.file import load
 
 DEFAULT_SIZE = (256, 256)
 THREADS = (1, 2)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.engine.layout import Details, HeadsLayout, describe, find_heads, shape_of
-from edge.engine.notes import Notes
 from edge.errors import ModelError
+from edge.tflite.notes import Notes
 
 __all__ = ["ModelContract", "inspect"]
 

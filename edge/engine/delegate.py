@@ -5,9 +5,9 @@ from typing import Any
 
 from edge.engine import contract
 from edge.engine.coral import ADVICE
-from edge.engine.notes import read_notes
 from edge.errors import EngineLostError, ModelError, UnavailableError
 from edge.ports import ModelSpec
+from edge.tflite.notes import read_notes
 
 try:
     from ai_edge_litert.interpreter import Interpreter, load_delegate

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from edge.engine.notes import Notes
 from edge.errors import ModelError
 from edge.poses.heads import HEAD_CHANNELS, HEADS, HeadsSpec, MapSpec
+from edge.tflite.notes import Notes
 
 __all__ = ["SCALED", "Details", "HeadsLayout", "describe", "find_heads", "shape_of"]
 

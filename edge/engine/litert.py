@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.engine import contract
-from edge.engine.notes import read_notes
 from edge.errors import ConfigError, InputError, ModelError, UnavailableError
 from edge.ports import ModelSpec
 from edge.poses.letterbox import dynamic_input_size
+from edge.tflite.notes import read_notes
 
 try:
     from ai_edge_litert.interpreter import Interpreter

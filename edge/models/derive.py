@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from edge.config.input_size import parse_size
-from edge.engine.notes import Notes, Source, read_notes
 from edge.errors import EdgeError, ModelError, UnavailableError
 from edge.models.manifest import ModelEntry
-from edge.models.packing import schema
-from edge.models.resize import resize
 from edge.models.singlepose import find_heads, find_image, pixel_codes
-from edge.models.tflite import TfliteModel, load
+from edge.tflite.file import TfliteModel, load
+from edge.tflite.notes import Notes, Source, read_notes
+from edge.tflite.packing import schema
+from edge.tflite.resize import resize
 
 __all__ = ["Derived", "derive", "derive_entry"]
 

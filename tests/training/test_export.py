@@ -13,8 +13,8 @@ from train.export import Exported, export_models, to_layers
 from train.network import HEAD_NAMES, NetworkShape, PoseNetwork, normalize
 
 from edge.engine.litert import LiteRtEngine
-from edge.engine.notes import read_notes
 from edge.poses.heads import HEADS
+from edge.tflite.notes import read_notes
 
 SIZE = (96, 64)
 SHAPE = NetworkShape(channels=(8, 12, 16, 24, 32), blocks=(1, 2, 1, 1), kernels=(3, 5, 3, 5), pyramid=12, head=16)

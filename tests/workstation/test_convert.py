@@ -13,9 +13,9 @@ import pytest
 from converter.command import main
 
 from data import data, model, needs_data, needs_models
-from edge.engine.notes import Notes, read_notes
-from edge.models.tflite import load
 from edge.poses.heads import HEADS
+from edge.tflite.file import load
+from edge.tflite.notes import Notes, read_notes
 from workstation.conversion import complaint, convert, convert_alone
 
 pytestmark = [needs_data, needs_models]

@@ -8,9 +8,9 @@ import pytest
 from converter.edgetpu import compile_for_edgetpu, find_compiler, forecast
 
 from data import model, needs_models
-from edge.engine.notes import Notes, Source, read_notes
 from edge.errors import ModelError, UnavailableError
-from edge.models.tflite import load
+from edge.tflite.file import load
+from edge.tflite.notes import Notes, Source, read_notes
 
 pytestmark = needs_models
 

@@ -16,7 +16,7 @@ from converter.unpack import unpack_saved_model
 from archives import tar_gz
 from data import model, needs_models
 from edge.errors import ModelError, UnavailableError
-from edge.models.tflite import load
+from edge.tflite.file import load
 from workstation.conversion import complaint, convert, convert_alone
 
 pytestmark = needs_models

@@ -20,8 +20,8 @@ from converter.rounding import Codes, Rounded, round_network, round_plainly
 
 from data import data, model, needs_data, needs_models
 from edge.errors import ModelError
-from edge.models.tflite import load
 from edge.poses.heads import HEADS
+from edge.tflite.file import load
 from workstation.small_network import TRUNK, small_network, some_images
 
 PIXELS = Codes(1 / 127.5, 0)

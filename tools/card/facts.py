@@ -9,8 +9,8 @@ from edgetpu.graph import read_graph
 from edgetpu.partition import plan
 from edgetpu.report import summary
 
-from edge.engine.notes import read_notes
-from edge.models.tflite import TfliteModel, load
+from edge.tflite.file import TfliteModel, load
+from edge.tflite.notes import read_notes
 
 __all__ = ["facts"]
 

@@ -5,9 +5,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from edge.engine.notes import encode_notes, notes_path, read_notes
 from edge.errors import ModelError, UnavailableError
 from edge.host.atomic_write import install, write_whole
+from edge.tflite.notes import encode_notes, notes_path, read_notes
 
 __all__ = [
     "COMPILER",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from converter.network import Layer, Network
 from converter.observe import Range
-from edge.engine.notes import Affine
+from edge.tflite.notes import Affine
 
 __all__ = ["center_channels", "equalize_channels", "fuse_trunk", "rescale_heads", "split_trunk", "trunk"]
 

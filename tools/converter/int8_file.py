@@ -12,7 +12,7 @@ from converter.graph import INPUT
 from converter.network import Layer, Network
 from converter.rounding import Codes, Rounded
 from converter.tflite_file import TfliteFile, add_options, convolution_options, resize_options
-from edge.models.packing import schema
+from edge.tflite.packing import schema
 
 __all__ = ["write_int8"]
 

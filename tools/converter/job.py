@@ -18,10 +18,10 @@ from converter.label import label_heads, label_whole, signature_outputs
 from converter.quantize import quantize_int8
 from converter.report import Findings, judge
 from converter.verify import Progress, Verifier
-from edge.engine.notes import Source
 from edge.errors import UnavailableError
 from edge.host.atomic_write import install, target_of
-from edge.models.tflite import load
+from edge.tflite.file import load
+from edge.tflite.notes import Source
 
 __all__ = ["Job", "describe"]
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.engine.notes import Affine
-from edge.models.packing import schema
-from edge.models.tflite import TfliteModel
+from edge.tflite.file import TfliteModel
+from edge.tflite.notes import Affine
+from edge.tflite.packing import schema
 
 __all__ = ["join_decode"]
 

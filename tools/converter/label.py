@@ -6,9 +6,9 @@ from pathlib import Path
 from converter.graph import INPUT, Quantization
 from edge import __version__
 from edge.engine.layout import SCALED
-from edge.engine.notes import Affine, Notes, Source
 from edge.errors import UnavailableError
-from edge.models.tflite import TfliteModel, load
+from edge.tflite.file import TfliteModel, load
+from edge.tflite.notes import Affine, Notes, Source
 
 __all__ = ["POSES_NAME", "label_heads", "label_whole", "signature_outputs"]
 

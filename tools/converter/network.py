@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ModelError
-from edge.models.tflite import TfliteModel
+from edge.tflite.file import TfliteModel
 
 __all__ = ["Floats", "Kind", "Layer", "Network", "read_network"]
 

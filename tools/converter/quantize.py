@@ -25,9 +25,9 @@ from converter.label import signature_outputs
 from converter.network import Floats, Network, read_network
 from converter.observe import Range, batches, head_ranges, relevant_cells, tensor_ranges
 from converter.rounding import Codes, round_network, round_plainly
-from edge.engine.notes import Affine
-from edge.models.packing import schema
-from edge.models.tflite import TfliteModel
+from edge.tflite.file import TfliteModel
+from edge.tflite.notes import Affine
+from edge.tflite.packing import schema
 
 __all__ = ["ALL_STEPS", "PLAIN", "Int8Heads", "Steps", "fit_images", "quantize_int8", "quantize_network"]
 

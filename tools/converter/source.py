@@ -11,13 +11,13 @@ from pathlib import Path
 
 from converter.unpack import is_archive, unpack_saved_model
 from edge.download.progress import ConsoleProgress
-from edge.engine.notes import Source, read_notes
 from edge.errors import InputError, ModelError
 from edge.models.fetch import Fetcher
 from edge.models.files import find, is_path
 from edge.models.manifest import SOURCE_KIND
 from edge.models.mirror import known_models
 from edge.models.places import places
+from edge.tflite.notes import Source, read_notes
 
 __all__ = ["SavedModel", "open_source"]
 

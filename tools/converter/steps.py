@@ -24,9 +24,9 @@ from converter.pictures import folder_pictures
 from converter.quantize import Steps, quantize_int8
 from converter.runs import FileRunner
 from edge.engine.litert import LiteRtEngine
-from edge.engine.notes import Affine, Source
-from edge.models.tflite import load
 from edge.poses.heads import HEADS
+from edge.tflite.file import load
+from edge.tflite.notes import Affine, Source
 
 __all__ = ["Judge", "Row"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.network import Layer
-from edge.models.packing import encode, schema
+from edge.tflite.packing import encode, schema
 
 __all__ = ["TfliteFile", "add_options", "convolution_options", "resize_options"]
 

@@ -19,7 +19,7 @@ from converter.runs import FileRunner, Rows, graph_rows
 from converter.speed import measure
 from edge.engine.litert import LiteRtEngine
 from edge.errors import UnavailableError
-from edge.models.tflite import load
+from edge.tflite.file import load
 
 __all__ = ["MIN_OKS", "Progress", "Verifier"]
 

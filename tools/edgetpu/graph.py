@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import InputError, ModelError
-from edge.models.packing import MAGIC, schema
+from edge.tflite.packing import MAGIC, schema
 
 __all__ = ["EDGETPU_OP", "Graph", "Op", "Tensor", "read_graph"]
 

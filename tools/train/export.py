@@ -20,8 +20,8 @@ from converter.network import Floats, Kind, Layer, Network
 from converter.quantize import quantize_network
 from torch import nn
 
-from edge.engine.notes import Affine, Source
-from edge.models.tflite import load
+from edge.tflite.file import load
+from edge.tflite.notes import Affine, Source
 from train.network import HEAD_NAMES, PIXEL_HALF, PoseNetwork, Scaled, Separable
 
 __all__ = ["Exported", "export_models", "to_layers"]

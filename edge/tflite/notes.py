@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from edge.engine.metadata import read_metadata
 from edge.errors import ModelError
+from edge.tflite.metadata import read_metadata
 
 __all__ = ["METADATA_NAME", "Affine", "Notes", "Source", "encode_notes", "notes_path", "read_notes"]
 

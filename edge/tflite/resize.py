@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from edge.errors import ModelError
-from edge.models.packing import schema
-from edge.models.tflite import TfliteModel
+from edge.tflite.file import TfliteModel
+from edge.tflite.packing import schema
 
 __all__ = ["resize"]
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.engine.notes import METADATA_NAME, Notes, encode_notes
 from edge.errors import InputError, ModelError
 from edge.host.atomic_write import write_whole
-from edge.models.packing import MAGIC, encode, schema
-from edge.models.sweep import operands, sweep
+from edge.tflite.notes import METADATA_NAME, Notes, encode_notes
+from edge.tflite.packing import MAGIC, encode, schema
+from edge.tflite.sweep import operands, sweep
 
 __all__ = ["TfliteModel", "load"]
 
