@@ -1,7 +1,7 @@
 # make demo   show the whole way with no hardware        make setup   build .venv with .venv/bin/edge-pose
 # make test   every test that needs no root               make check   format, lint, types, imports
 # make workstation   build .venv-workstation with TensorFlow, for tools/convert.py and tools/evaluate.py
-# make training      add PyTorch to it, for tools/train_starter.py            make train   train the starter model
+# make training      add PyTorch to it, for tools/train            make train   train the starter model
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
@@ -83,7 +83,7 @@ PHOTOGRAPHS = --annotated $(TRAIN_DATA)/coco/labels.json $(TRAIN_DATA)/coco 0.22
 	--unlabelled $(TRAIN_DATA)/unlabelled/images 0.58 --boxes $(TRAIN_DATA)/unlabelled/rtmdet_boxes.json \
 	--teacher $(TEACHER) --calibration $(TRAIN_DATA)/unlabelled/images
 train: training $(if $(TRAIN_DATA),$(TEACHER))
-	$(WORKSTATION)/bin/python tools/train_starter.py --scene 0.12 $(if $(TRAIN_DATA),$(PHOTOGRAPHS)) \
+	$(WORKSTATION)/bin/python -m tools.train --scene 0.12 $(if $(TRAIN_DATA),$(PHOTOGRAPHS)) \
 		--size 256x448 --steps $(STEPS) --output $(TRAINING) $(TRAIN_FLAGS)
 
 # Google's Lightning, which labels people close up.
@@ -106,32 +106,32 @@ bench: setup
 
 # How many of the synthetic people the default model finds; fails below 90 % and 75 %.
 scene-score: setup
-	$(BIN)/python tools/scene_score.py --frames 120 --size 256x448 --size 160x256 --min-found 90 --min-found 75
+	$(BIN)/python -m tools.evaluate.scene_score --frames 120 --size 256x448 --size 160x256 --min-found 90 --min-found 75
 
 # Half an hour without broker, camera and engine again and again. Needs mosquitto and a C compiler.
 soak: setup
-	$(BIN)/python tools/soak.py $(SOAK_FLAGS)
+	$(BIN)/python -m tools.soak $(SOAK_FLAGS)
 
 # All figures of the starter model, into its card; FLOAT names its float sibling. A minute on an idle machine.
 IMAGES ?= $(EDGE_POSE_TEST_DATA)/data/coco_dev/images
 ANNOTATIONS ?= $(EDGE_POSE_TEST_DATA)/data/coco_dev/person_keypoints.json
 model-card: setup
-	$(BIN)/python tools/model_card.py models/starter.tflite --images $(IMAGES) --annotations $(ANNOTATIONS) \
+	$(BIN)/python -m tools.evaluate.card models/starter.tflite --images $(IMAGES) --annotations $(ANNOTATIONS) \
 		$(if $(FLOAT),--float $(FLOAT)) --write
 
 # The README's picture: one frame of the scene, as the model sees it.
 picture: setup
-	$(BIN)/python tools/picture.py tools/pictures/scene.jpg
+	$(BIN)/python -m tools.repository.picture tools/pictures/scene.jpg
 
 # The README's picture of the window, on an X server without a screen; needs xvfb and imagemagick.
 window-picture: setup
-	$(BIN)/python tools/window_picture.py tools/pictures/window.jpg
+	$(BIN)/python -m tools.repository.window_picture tools/pictures/window.jpg
 
 schemas: setup
 	$(BIN)/python -m edge.payload
 
 locks:
-	$(PYTHON) tools/lock.py
+	$(PYTHON) -m tools.repository.lock
 
 clean:
 	rm -rf $(VENV) .venv-* build dist demo.png

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TIMEOUT_S = 60
+PROJECT = Path(__file__).parents[1]
 NO_PROXY = "http://127.0.0.1:9"  # nobody listens there: nothing is downloaded
 EMPTY_CACHE = tempfile.mkdtemp(prefix="edge-pose-cache-")
 """A cache that models could be fetched into, so that it is the network that is missing; removed at the end."""
@@ -57,6 +58,27 @@ def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]
 
 def arguments(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "edge", *(str(word) for word in words)]
+
+
+def tool_arguments(name: str, *words: str | Path) -> list[str]:
+    """Return the command line of a workstation tool; it is for the folder `PROJECT`."""
+    return [sys.executable, "-m", f"tools.{name}", *(str(word) for word in words)]
+
+
+def use_tool(
+    name: str, *words: str | Path, env: Mapping[str, str | None] | None = None, timeout_s: float = TIMEOUT_S
+) -> Outcome:
+    """Run a workstation tool to its end."""
+    done = subprocess.run(
+        tool_arguments(name, *words),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        env=environment(env),
+        timeout=timeout_s,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 def start(*words: str | Path, env: Mapping[str, str | None] | None = None) -> subprocess.Popen[str]:

@@ -1,8 +1,6 @@
 """What the Edge TPU compiler will make of a file, by Google's rules, and of the one file of which Google shows it."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,25 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edgetpu.graph import EDGETPU_OP, Graph, Op, Tensor, read_graph
-from edgetpu.partition import AFTER, BEFORE, STOP, TPU, Plan, plan
-from edgetpu.report import summary, text
-from edgetpu.rules import doubt, why_not
 
-from command import TIMEOUT_S, Outcome
+from command import Outcome, use_tool
 from data import model, needs_models
 from edge.errors import InputError, ModelError
 from tiny_models import echo_model
+from tools.edgetpu.graph import EDGETPU_OP, Graph, Op, Tensor, read_graph
+from tools.edgetpu.partition import AFTER, BEFORE, STOP, TPU, Plan, plan
+from tools.edgetpu.report import summary, text
+from tools.edgetpu.rules import doubt, why_not
 
-TOOL = Path(__file__).parent.parent / "tools" / "edgetpu_check.py"
 SOURCE = "movenet_singlepose_lightning_int8.tflite"
 COMPILED = "movenet_singlepose_lightning_int8_edgetpu.tflite"
 
 
 def check(*words: str | Path) -> Outcome:
-    command = [sys.executable, str(TOOL), *(str(word) for word in words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    return use_tool("edgetpu", *words)
 
 
 def map_of(*shape: int, dtype: str = "int8", name: str = "map") -> Tensor:

@@ -11,16 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from evaluation.annotations import Annotations, load_annotations, require_images
-from evaluation.coco import FIGURES, average_precision, detections_of, judge
-from evaluation.misses import draw_miss, worst, write_worst
-from evaluation.pck import pck
-from evaluation.prediction import Prediction, predict
-from evaluation.sizes import by_height
 from numpy.typing import NDArray
 
 from builders import pose
-from command import NO_MIRROR, TIMEOUT_S, Outcome, environment
+from command import NO_MIRROR, PROJECT, TIMEOUT_S, Outcome, environment, tool_arguments, use_tool
 from data import data, model, needs_data, needs_models
 from edge.errors import InputError, UnavailableError
 from edge.ports import ModelSpec
@@ -29,8 +23,13 @@ from edge.poses.pose import KEYPOINT_NAMES, Pose
 from edge.scene.truth import TruePerson
 from edgetpu_double import Double, compiled_model, needs_compiler
 from tiny_models import echo_model
+from tools.evaluate.annotations import Annotations, load_annotations, require_images
+from tools.evaluate.coco import FIGURES, average_precision, detections_of, judge
+from tools.evaluate.misses import draw_miss, worst, write_worst
+from tools.evaluate.pck import pck
+from tools.evaluate.prediction import Prediction, predict
+from tools.evaluate.sizes import by_height
 
-TOOL = Path(__file__).parent.parent / "tools" / "evaluate.py"
 WIDE, TALL = (320, 200), (150, 400)
 """(width, height) of the two images."""
 
@@ -40,9 +39,7 @@ LONELY_CHILD = pose(0.3, 0.5, 0.25, 0.3)
 
 
 def evaluate(*words: str | Path, env: Mapping[str, str | None] | None = None) -> Outcome:
-    command = [sys.executable, str(TOOL), *(str(word) for word in words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environment(env))
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    return use_tool("evaluate", *words, env=env)
 
 
 def person(truth: Pose, image_id: int, size: tuple[int, int], **more: Any) -> dict[str, Any]:
@@ -413,9 +410,9 @@ def test_bad_input_is_one_line_and_its_code(words: list[str], code: int, says: s
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(annotations: Annotations, images: Path) -> None:
-    words = ["--model", echo_model(images / "own.tflite"), "--images", images, "--annotations", annotations.path]
-    command = [sys.executable, str(TOOL), *(str(word) for word in words)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    own = echo_model(images / "own.tflite")
+    command = tool_arguments("evaluate", "--model", own, "--images", images, "--annotations", annotations.path)
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stderr is not None
         running.stdout.close()
@@ -428,10 +425,10 @@ def test_without_pycocotools_it_says_which_extra_to_install(annotations: Annotat
     blocked.mkdir()
     (blocked / "pycocotools.py").write_text("raise ImportError('not here')")
     code = (
-        "from evaluation.annotations import load_annotations; from evaluation.coco import average_precision\n"
+        "from tools.evaluate.annotations import load_annotations; from tools.evaluate.coco import average_precision\n"
         f"from pathlib import Path\naverage_precision([], load_annotations(Path({str(annotations.path)!r})))"
     )
-    path = f"{blocked}:{TOOL.parent}"
+    path = f"{blocked}:{PROJECT}"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,25 +9,24 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from card.aims import aims, loss_points
-from card.facts import facts
-from card.markdown import markdown
-from card.page import BEGIN, END, put_figures, require_place
-from card.rivals import DEFAULT, DERIVED, asked
-from evaluation.annotations import Annotations, load_annotations
-from evaluation.pck import pck_on_images
-from evaluation.prediction import Prediction
-from model_table import pictures
 
 from builders import pose
-from command import NO_MIRROR, TIMEOUT_S, Outcome, environment
+from command import NO_MIRROR, Outcome, use_tool
 from edge.errors import InputError, UnavailableError, UsageError
 from edge.models.derive import derive
 from edge.poses.pose import Pose
 from tiny_models import echo_model
 from tiny_pose_nets import tiny_singlepose
+from tools.evaluate.annotations import Annotations, load_annotations
+from tools.evaluate.candidates import pictures
+from tools.evaluate.card.aims import aims, loss_points
+from tools.evaluate.card.facts import facts
+from tools.evaluate.card.markdown import markdown
+from tools.evaluate.card.page import BEGIN, END, put_figures, require_place
+from tools.evaluate.card.rivals import DEFAULT, DERIVED, asked
+from tools.evaluate.pck import pck_on_images
+from tools.evaluate.prediction import Prediction
 
-TOOL = Path(__file__).parent.parent / "tools" / "model_card.py"
 WIDE, TALL = (320, 200), (150, 400)
 """(width, height) of the two images."""
 MAN, WOMAN, CHILD = pose(0.1, 0.2, 0.2, 0.7), pose(0.6, 0.3, 0.12, 0.2), pose(0.3, 0.5, 0.25, 0.3)
@@ -37,9 +34,7 @@ CARD = f"# A card\n\nWritten by hand: ä.\n\n{BEGIN}\nold\n{END}\n\nThe end, wit
 
 
 def measure(*words: str | Path, env: Mapping[str, str | None] = NO_MIRROR) -> Outcome:
-    command = [sys.executable, str(TOOL), *(str(word) for word in words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environment(env))
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    return use_tool("evaluate.card", *words, env=env)
 
 
 def person(truth: Pose, image_id: int, size: tuple[int, int], *, v: Mapping[int, int] | None = None) -> dict[str, Any]:

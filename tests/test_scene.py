@@ -1,15 +1,13 @@
 """The scene: the same people for the same frame, and a truth that fits what is drawn."""
 
 import json
-import subprocess
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from command import use_tool
 from data import model, needs_models
 from edge.camera.scene import SceneCamera, TruePerson
 from edge.frame import Image
@@ -236,10 +234,10 @@ def test_a_camera_that_is_opened_again_shows_the_frames_that_follow() -> None:
 
 @needs_models
 def test_the_model_finds_the_people_of_the_scene() -> None:
-    tool = Path(__file__).parents[1] / "tools" / "scene_score.py"
-    command = [sys.executable, str(tool), "--model", str(model("multipose_standin_f16.tflite")), "--json"]
-    done = subprocess.run([*command, "--frames", "40"], capture_output=True, text=True, check=True)
-    wide, small = json.loads(done.stdout)
+    standin = model("multipose_standin_f16.tflite")
+    done = use_tool("evaluate.scene_score", "--model", standin, "--json", "--frames", "40")
+    assert done.code == 0, done.err
+    wide, small = json.loads(done.out)
     assert (wide["size"], small["size"]) == ("256x448", "160x256")
     assert wide["found"] >= 0.90
     assert small["found"] >= 0.75

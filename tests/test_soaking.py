@@ -17,23 +17,22 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from soaking.camera import NetworkCamera
-from soaking.chart import COLOURS, draw
-from soaking.ear import Ear
-from soaking.proc import engine_of, usage
-from soaking.program import Program, free_port
-from soaking.record import Fault, Plan, Record
-from soaking.report import require_writable, samples_csv, summary, table, to_json, write
-from soaking.sampler import Sample, Sampler
-from soaking.verdict import findings, leak_bytes_per_s, rss_slope, theil_sen
 
 from brokers import eventually
-from command import TIMEOUT_S
+from command import PROJECT, use_tool
 from edge.camera.stream import StreamCamera
 from edge.errors import CameraLostError, UnavailableError
 from edge.payload import Origin, PoseMessage, encode, utc
+from tools.soak.camera import NetworkCamera
+from tools.soak.chart import COLOURS, draw
+from tools.soak.ear import Ear
+from tools.soak.proc import engine_of, usage
+from tools.soak.program import Program, free_port
+from tools.soak.record import Fault, Plan, Record
+from tools.soak.report import require_writable, samples_csv, summary, table, to_json, write
+from tools.soak.sampler import Sample, Sampler
+from tools.soak.verdict import findings, leak_bytes_per_s, rss_slope, theil_sen
 
-TOOL = Path(__file__).parent.parent / "tools/soak.py"
 MB = 1_000_000
 PICTURE_BYTES = 640 * 480 * 3
 
@@ -88,11 +87,6 @@ def read_until_lost(camera: StreamCamera) -> None:
     with contextlib.suppress(CameraLostError):
         while True:
             camera.read()
-
-
-def use(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(TOOL), *(str(word) for word in words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
 
 
 def test_an_agent_that_holds_what_is_promised_passes() -> None:
@@ -251,10 +245,11 @@ def test_a_program_that_does_not_come_up_is_told_with_its_own_words(tmp_path: Pa
 
 def test_a_program_does_not_outlive_the_soak(tmp_path: Path) -> None:
     starter = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from soaking.program import Program\n"
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path; from tools.soak.program import Program\n"
         "p = Program('x', ['sleep', '600'], Path(sys.argv[2])); p.start(); print(p.pid, flush=True); input()"
     )
-    words = [sys.executable, "-c", starter, str(TOOL.parent), str(tmp_path / "log")]
+    words = [sys.executable, "-c", starter, str(PROJECT), str(tmp_path / "log")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as soak:
         assert soak.stdout is not None
         pid = int(soak.stdout.readline())
@@ -317,9 +312,9 @@ def test_a_process_that_has_ended_holds_nothing_though_nobody_has_asked_for_its_
     ],
 )
 def test_what_cannot_be_soaked_is_one_line_at_once(words: list[str], code: int, text: str) -> None:
-    done = use(*words)
-    assert (done.returncode, len(done.stderr.splitlines())) == (code, 1), done.stderr
-    assert text in done.stderr
+    done = use_tool("soak", *words)
+    assert (done.code, len(done.err.splitlines())) == (code, 1), done.err
+    assert text in done.err
 
 
 def test_the_picture_is_one_that_others_can_read(tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from command import NO_MIRROR, Outcome, run
+from command import NO_MIRROR, Outcome, run, use_tool
 from edge.engine.litert import LiteRtEngine
 from edge.errors import EdgeError
 from edge.models.choice import NOWHERE, STARTER
@@ -74,18 +73,16 @@ def test_it_says_what_it_is_in_its_notes() -> None:
 
 
 def test_all_of_it_runs_on_an_edge_tpu() -> None:
-    words = [sys.executable, f"{PROJECT}/tools/edgetpu_check.py", str(FILE), "--min-tpu", "100"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = use_tool("edgetpu", FILE, "--min-tpu", "100")
+    assert done.code == 0, done.err
 
 
 def test_it_finds_the_people_of_the_scene(engine: LiteRtEngine) -> None:
     width, height = engine.size_for((1280, 720)).input_size
     words = ["--model", str(FILE), "--size", f"{height}x{width}", "--frames", str(FRAMES), "--json"]
-    script = str(PROJECT / "tools" / "scene_score.py")
-    done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (figures,) = json.loads(done.stdout)
+    done = use_tool("evaluate.scene_score", *words)
+    assert done.code == 0, done.err
+    (figures,) = json.loads(done.out)
     assert figures["people"] > FRAMES
     assert figures["found"] >= MIN_FOUND
 

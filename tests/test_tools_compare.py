@@ -1,26 +1,15 @@
 """The tools that compare models measure what was asked for, or say in one line why not."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from command import NO_MIRROR, TIMEOUT_S, Outcome, environment
+from command import NO_MIRROR, use_tool
 from data import needs_models
 from tiny_models import echo_model
-
-TOOLS = Path(__file__).parent.parent / "tools"
-
-
-def use(tool: str, *words: str | Path, env: Mapping[str, str | None] | None = None) -> Outcome:
-    command = [sys.executable, str(TOOLS / f"{tool}.py"), *(str(word) for word in words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environment(env))
-    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -35,7 +24,7 @@ def nobody(tmp_path: Path) -> list[str | Path]:
 
 @pytest.mark.parametrize("size", ["256", "0x64", "100x96", "64x96x3", ""])
 def test_a_size_that_is_none_is_one_line_and_64(nobody: list[str | Path], size: str) -> None:
-    done = use("model_table", *nobody, f"own.tflite@{size}")
+    done = use_tool("evaluate.model_table", *nobody, f"own.tflite@{size}")
     assert (done.code, len(done.err.splitlines())) == (64, 1)
     assert f"'{size}'" in done.err
     assert "auto" not in done.err
@@ -44,14 +33,14 @@ def test_a_size_that_is_none_is_one_line_and_64(nobody: list[str | Path], size: 
 
 @pytest.mark.parametrize("size", ["100", "100x96", "auto"])
 def test_a_size_for_the_steps_of_the_recipe_is_checked_likewise(nobody: list[str | Path], size: str) -> None:
-    done = use("int8_steps", "model", "--calibration", "c", *nobody, "--size", size)
+    done = use_tool("convert.int8_steps", "model", "--calibration", "c", *nobody, "--size", size)
     assert (done.code, len(done.err.splitlines())) == (64, 1)
     assert "HxW" in done.err or "multiple of 32" in done.err
 
 
 def test_a_saved_model_that_is_not_there_is_told_as_such(nobody: list[str | Path], tmp_path: Path) -> None:
     folder = tmp_path / "none"
-    done = use("int8_steps", folder, "--calibration", "c", *nobody)
+    done = use_tool("convert.int8_steps", folder, "--calibration", "c", *nobody)
     assert (done.code, done.err) == (
         66,
         f"int8_steps: {folder}: no such SavedModel folder, archive or model name\n",
@@ -62,9 +51,9 @@ def test_a_size_that_a_model_does_not_have_is_refused_and_its_own_is_taken(
     nobody: list[str | Path], tmp_path: Path
 ) -> None:
     own = echo_model(tmp_path / "own.tflite", height=64, width=96)
-    done = use("model_table", *nobody, f"{own}@96x96")
+    done = use_tool("evaluate.model_table", *nobody, f"{own}@96x96")
     assert (done.code, done.err) == (64, f"model_table: {own}: its size is fixed, 64x96: leave @HxW out\n")
-    assert use("model_table", *nobody, "--json", f"{own}@64x96").code == 0
+    assert use_tool("evaluate.model_table", *nobody, "--json", f"{own}@64x96").code == 0
 
 
 def test_an_at_sign_in_a_path_is_no_size_and_where_nobody_is_there_is_no_ap(
@@ -72,11 +61,11 @@ def test_an_at_sign_in_a_path_is_no_size_and_where_nobody_is_there_is_no_ap(
 ) -> None:
     (tmp_path / "x@y").mkdir()
     own = echo_model(tmp_path / "x@y" / "o.tflite", height=64, width=96)
-    done = use("model_table", *nobody, own)
+    done = use_tool("evaluate.model_table", *nobody, own)
     assert done.code == 0, done.err
     assert "| `o` | 64x96 |" in done.out
     assert " | - | - | - | - | " in done.out
-    (row,) = json.loads(use("model_table", *nobody, "--json", own).out)
+    (row,) = json.loads(use_tool("evaluate.model_table", *nobody, "--json", own).out)
     assert row["AP"] is None
 
 
@@ -84,6 +73,6 @@ def test_an_at_sign_in_a_path_is_no_size_and_where_nobody_is_there_is_no_ap(
 def test_a_model_that_is_made_of_another_is_made(nobody: list[str | Path], tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     env = {"EDGE_POSE_CACHE": str(cache), **{name: NO_MIRROR[name] for name in ("http_proxy", "https_proxy")}}
-    done = use("model_table", *nobody, "movenet-lightning-heads-int8", env=env)
+    done = use_tool("evaluate.model_table", *nobody, "movenet-lightning-heads-int8", env=env)
     assert "| `movenet-lightning-heads-int8` | 256x256 |" in done.out
     assert [path.name for path in cache.glob("*.tflite")] == ["movenet_lightning_heads_int8_256x256.tflite"]

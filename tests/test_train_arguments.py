@@ -1,24 +1,16 @@
 """The command line of the training; none of it needs PyTorch."""
 
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from train.arguments import parse
-from train.asked import AskedAnnotated, AskedUnlabelled
 
-from command import Outcome
+from command import use_tool
 from edge.errors import UsageError
+from tools.train.arguments import parse
+from tools.train.asked import AskedAnnotated, AskedUnlabelled
 
-TOOL = Path(__file__).parents[1] / "tools" / "train_starter.py"
 OUT = ("--output", "out")
-
-
-def run(*words: str) -> Outcome:
-    done = subprocess.run([sys.executable, TOOL, *words], capture_output=True, text=True, timeout=120, check=False)
-    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 def test_sources_come_with_their_weights() -> None:
@@ -77,7 +69,7 @@ def test_what_makes_no_sense_is_refused(words: list[str], complaint: str) -> Non
 
 
 def test_help_names_every_option_and_needs_nothing() -> None:
-    shown = run("--help")
+    shown = use_tool("train", "--help")
     assert shown.code == 0
     for option in (
         "--annotated",
@@ -93,17 +85,17 @@ def test_help_names_every_option_and_needs_nothing() -> None:
 
 
 def test_a_wrong_flag_is_one_line_and_64() -> None:
-    refused = run("--scene", "1", "--colour", "blue", *OUT)
+    refused = use_tool("train", "--scene", "1", "--colour", "blue", *OUT)
     assert refused.code == 64
     assert refused.err == "train: unrecognized arguments: --colour blue (see --help)\n"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed here")
 def test_without_pytorch_one_line_says_how_to_get_it(tmp_path: Path) -> None:
-    refused = run("--scene", "1", "--output", str(tmp_path / "out"))
+    refused = use_tool("train", "--scene", "1", "--output", str(tmp_path / "out"))
     assert refused.code == 69
     assert refused.err == (
         "train: PyTorch is not installed: pip install 'edge-pose[train]', or `make training` and then "
-        ".venv-workstation/bin/python tools/train_starter.py\n"
+        ".venv-workstation/bin/python -m tools.train\n"
     )
     assert not (tmp_path / "out").exists()

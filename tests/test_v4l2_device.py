@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.camera.v4l2.device import Mode, device, is_busy, modes, query, rate_for
 from edge.camera.v4l2 import device as v4l2_device
+from edge.camera.v4l2.device import Mode, device, is_busy, modes, query, rate_for
 from fake_v4l2 import Requests
 
 WEBCAM = Requests(

@@ -1,15 +1,20 @@
 """What a tool's command line has in common with the product's: errors in one line, the same exit codes."""
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
+from edge.config import input_size
 from edge.errors import EdgeError, UsageError
 from edge.host.process import keep_stderr, leave, open_missing_streams
+from edge.models.files import places, resolve
+from edge.models.manifest import load_manifest
 
-__all__ = ["Parser", "exit_code", "run"]
+__all__ = ["Parser", "default_model", "exit_code", "parse_size", "run", "show_progress"]
 
 BUG_CODE = 70
 STOPPED_CODE = 130
@@ -17,11 +22,21 @@ MAX_CHARACTERS = 300
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises UsageError for a wrong flag; has --debug."""
+    """Raises UsageError for a wrong flag; has --debug.
 
-    def __init__(self, description: str | None) -> None:
+    Args:
+        name: of the tool, as in `python -m tools.NAME`.
+        description: what it does, for --help.
+        epilog: what follows the flags in --help, such as examples.
+    """
+
+    def __init__(self, name: str, description: str | None, *, epilog: str = "") -> None:
         super().__init__(
-            description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+            prog=f"python -m tools.{name}",
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         self.add_argument("--debug", action="store_true", help="show tracebacks, and what native libraries say")
 
@@ -66,3 +81,27 @@ def exit_code(name: str, work: Callable[[], None], *, debug: bool) -> int:
 
 def _say(name: str, text: str) -> None:
     print("\n".join(f"{name}: {line}" for line in text.splitlines()), file=sys.stderr)
+
+
+def default_model() -> Path | None:
+    """Return the file of the manifest's default model, None where it cannot be had."""
+    try:
+        where = places(os.environ)
+        return resolve(None, load_manifest(where.mirror), where).path
+    except EdgeError:
+        return None
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Parse `HxW`, as the product does, into (width, height). Raises argparse.ArgumentTypeError."""
+    try:
+        return input_size.parse_fixed_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def show_progress(done: int, total: int, label: str = "") -> None:
+    """Draw a bar on a terminal; into a pipe nothing."""
+    if sys.stderr.isatty():
+        bar = "#" * (30 * done // total)
+        print(f"\r{label} [{bar:30}] {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -1,27 +1,9 @@
-"""Makes TFLite files of MoveNet MultiPose, checked against the graph that they come from; see `--help`.
+"""Runs `python -m tools.convert`, under the path that it always had."""
 
-python tools/convert.py SOURCE --heads --quantize fp16 --output heads.tflite
-"""
-
-import logging
-import os
+import runpy
 import sys
-from typing import NoReturn
-
-from converter.command import main
-
-from edge.host.process import keep_stderr, leave, open_missing_streams
-
-
-def entry() -> NoReturn:
-    """Run the command as a process of its own."""
-    open_missing_streams()
-    keep_stderr(debug="--debug" in sys.argv)
-    if "--debug" in sys.argv:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
-    logging.basicConfig(format="convert: %(message)s", level=logging.WARNING)
-    leave(main())
-
+from pathlib import Path
 
 if __name__ == "__main__":
-    entry()
+    sys.path[0] = str(Path(__file__).parents[1])
+    runpy.run_module("tools.convert", run_name="__main__", alter_sys=True)

@@ -1,17 +1,15 @@
 """Two and a half minutes of the soak: ten times each without broker, camera and engine (`make soak`: half an hour)."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import cv2
 
+from command import use_tool
 from data import needs_models
 from packages import require
 
-TOOL = Path(__file__).parent.parent.parent / "tools/soak.py"
 TIMEOUT_S = 900
 
 
@@ -21,9 +19,8 @@ def test_an_agent_that_loses_everything_ten_times_comes_back_each_time_and_does_
     files = {name: tmp_path / f"soak.{name}" for name in ("json", "csv", "picture")}
     files["picture"] = files["picture"].with_suffix(".png")
     flags = [word for name, file in files.items() for word in (f"--{name}", str(file))]
-    command = [sys.executable, str(TOOL), "--minutes", "2.5", "--busy", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = use_tool("soak", "--minutes", "2.5", "--busy", *flags, timeout_s=TIMEOUT_S)
+    assert done.code == 0, done.out + done.err
     figures = json.loads(files["json"].read_text())
     assert figures["findings"] == []
     assert Counter(fault["kind"] for fault in figures["faults"]) == {"broker": 10, "camera": 10, "engine": 10}

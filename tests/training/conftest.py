@@ -4,7 +4,8 @@ import importlib.util
 
 import cv2
 import pytest
-from train.pytorch import load_torch
+
+from tools.train.pytorch import load_torch
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 

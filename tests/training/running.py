@@ -1,16 +1,14 @@
-"""Runs tools/train_starter.py, in this process or as a user would."""
+"""Runs `python -m tools.train`, in this process or as a user would."""
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from train.command import main
 
-from command import Outcome, environment
+from command import PROJECT, Outcome, environment, tool_arguments
+from tools.train.command import main
 
-TOOL = Path(__file__).parents[2] / "tools" / "train_starter.py"
 TIMEOUT_S = 600
 QUICK = (
     "--network",
@@ -37,12 +35,12 @@ def train(capsys: pytest.CaptureFixture[str], *words: str | Path) -> Outcome:
 
 def start(*words: str | Path, max_file_bytes: int = 0) -> subprocess.Popen[str]:
     """Start the tool; no file may grow beyond `max_file_bytes`, as on a full disk, unless that is 0."""
-    command = [sys.executable, str(TOOL), *QUICK, *map(str, words)]
+    command = tool_arguments("train", *QUICK, *words)
     if max_file_bytes:
         command = ["prlimit", f"--fsize={max_file_bytes}", "--", *command]
     variables = {name: None for name in os.environ if name.startswith("EDGE_POSE_CACHE")}
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(variables)
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(variables)
     )
 
 

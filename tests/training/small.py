@@ -8,13 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from train.batches import Batches, Share
-from train.loop import Recipe, Trainer
-from train.network import NetworkShape
-from train.picture import Floats, Picture, bounds
 
 from builders import STANDING_XY
 from edge.frame import Image
+from tools.train.batches import Batches, Share
+from tools.train.loop import Recipe, Trainer
+from tools.train.network import NetworkShape
+from tools.train.picture import Floats, Picture, bounds
 
 SHAPE = NetworkShape(channels=(4, 8, 8, 8, 8), blocks=(1, 0, 0, 0), kernels=(3, 3, 3, 3), pyramid=8, head=8)
 SIZE = (120, 90)

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from converter.execute import run_network
-from edgetpu.graph import read_graph
-from edgetpu.partition import plan
 from numpy.typing import NDArray
-from train.export import Exported, export_models, to_layers
-from train.network import HEAD_NAMES, NetworkShape, PoseNetwork, normalize
 
 from edge.engine.litert import LiteRtEngine
 from edge.poses.heads import HEADS
 from edge.tflite.notes import read_notes
+from tools.convert.execute import run_network
+from tools.edgetpu.graph import read_graph
+from tools.edgetpu.partition import plan
+from tools.train.export import Exported, export_models, to_layers
+from tools.train.network import HEAD_NAMES, NetworkShape, PoseNetwork, normalize
 
 SIZE = (96, 64)
 SHAPE = NetworkShape(channels=(8, 12, 16, 24, 32), blocks=(1, 2, 1, 1), kernels=(3, 5, 3, 5), pyramid=12, head=16)

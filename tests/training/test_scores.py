@@ -2,12 +2,13 @@
 
 import numpy as np
 import torch
-from train.batch import Batch
-from train.batches import Batches, Share
-from train.network import NetworkShape, PoseNetwork, normalize
-from train.picture import Picture
-from train.scores import Evidence, Scaling, calibrate_scores, fit_scaling, gather
-from train.synthetic import SceneSource
+
+from tools.train.batch import Batch
+from tools.train.batches import Batches, Share
+from tools.train.network import NetworkShape, PoseNetwork, normalize
+from tools.train.picture import Picture
+from tools.train.scores import Evidence, Scaling, calibrate_scores, fit_scaling, gather
+from tools.train.synthetic import SceneSource
 
 SHAPE = NetworkShape(channels=(8, 12, 16, 16, 24), blocks=(1, 1, 1, 1), kernels=(3, 3, 3, 3), pyramid=12, head=12)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from train.annotations import read_annotations
-from train.picture import bounds
 
 from edge.errors import InputError
+from tools.train.annotations import read_annotations
+from tools.train.picture import bounds
 from training.small import SIZE, coco, person, write
 
 Change = Callable[[dict[str, Any]], object]

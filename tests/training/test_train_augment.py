@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from train.augment import Variety, View, choose_view, mosaic, recolour, take_view
-from train.picture import Picture
 
 from edge.frame import Image
+from tools.train.augment import Variety, View, choose_view, mosaic, recolour, take_view
+from tools.train.picture import Picture
 from training.small import image, person, picture
 
 SIDE = 64

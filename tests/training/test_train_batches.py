@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from train.batch import Batch, SoftMaps
-from train.batches import Batches, Share
-from train.picture import Picture
 
 from edge.errors import InputError
+from tools.train.batch import Batch, SoftMaps
+from tools.train.batches import Batches, Share
+from tools.train.picture import Picture
 from training.small import Pictures, batches, few, person, picture
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from train.checkpoint import load_checkpoint, save_checkpoint
 
 from command import environment
 from edge.errors import InputError, ModelError, UnavailableError
+from tools.train.checkpoint import load_checkpoint, save_checkpoint
 from training.small import batches, trainer
 
 CHILD = """
 import sys
 from pathlib import Path
-from train.checkpoint import save_checkpoint
+from tools.train.checkpoint import save_checkpoint
 from training.small import trainer
 learner = trainer()
 learner.step = 9

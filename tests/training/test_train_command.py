@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from train.checkpoint import load_checkpoint
 
 from data import model, needs_models
 from edge.models.derive_file import derive_file
+from tools.train.checkpoint import load_checkpoint
 from training.running import complaint, finish, start, train
 from training.small import annotated, coco, image, write
 

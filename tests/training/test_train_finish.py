@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from train.batches import Share
-from train.finish import with_true_scores
-from train.network import PoseNetwork
-from train.picture import Picture
-from train.synthetic import SceneSource
 
+from tools.train.batches import Share
+from tools.train.finish import with_true_scores
+from tools.train.network import PoseNetwork
+from tools.train.picture import Picture
+from tools.train.synthetic import SceneSource
 from training.small import Pictures, few, person, picture, trainer
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from train.coco import CocoSource
-from train.labelling import Unlabelled, label_pictures
-from train.picture import Floats
-from train.teacher import Labelled
 
 from edge.errors import InputError
 from edge.frame import Image
+from tools.train.coco import CocoSource
+from tools.train.labelling import Unlabelled, label_pictures
+from tools.train.picture import Floats
+from tools.train.teacher import Labelled
 from training.small import SIZE, coco, person, write
 
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from train.batch import SoftMaps
-from train.checkpoint import Checkpoint
-from train.loop import DivergedError
-from train.network import NetworkShape
 
 from edge.errors import ModelError
+from tools.train.batch import SoftMaps
+from tools.train.checkpoint import Checkpoint
+from tools.train.loop import DivergedError
+from tools.train.network import NetworkShape
 from training.small import SHAPE, batches, trainer
 
 

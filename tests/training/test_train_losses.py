@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import torch
-from train.batch import Batch, SoftMaps, collate
-from train.losses import focal, losses, soft_losses
-from train.targets import make_targets
 
+from tools.train.batch import Batch, SoftMaps, collate
+from tools.train.losses import focal, losses, soft_losses
+from tools.train.targets import make_targets
 from training.small import person, picture
 
 

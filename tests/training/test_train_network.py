@@ -2,8 +2,17 @@
 
 import pytest
 import torch
-from train.network import HEAD_NAMES, NETWORKS, NetworkShape, PoseNetwork, Scaled, convolution, count_macs, normalize
 
+from tools.train.network import (
+    HEAD_NAMES,
+    NETWORKS,
+    NetworkShape,
+    PoseNetwork,
+    Scaled,
+    convolution,
+    count_macs,
+    normalize,
+)
 from training.small import SHAPE
 
 

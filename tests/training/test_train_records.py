@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from train.curve import LINES, draw_curve
-from train.folder import TrainingFolder
-from train.history import History, Row
-from train.progress import Bar, shown_time
-from train.stops import Stopped, Stops
 
 from edge.errors import UnavailableError
+from tools.train.curve import LINES, draw_curve
+from tools.train.folder import TrainingFolder
+from tools.train.history import History, Row
+from tools.train.progress import Bar, shown_time
+from tools.train.stops import Stopped, Stops
 
 
 def rows(count: int) -> list[Row]:

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from train.batch import Batch
-from train.checkpoint import load_checkpoint
-from train.coco import read_image
-from train.folder import TrainingFolder
-from train.history import History
-from train.loop import DivergedError, Trainer
-from train.session import Feed, Session
-from train.stops import Stopped, Stops
 
 from edge.errors import InputError, UnavailableError
+from tools.train.batch import Batch
+from tools.train.checkpoint import load_checkpoint
+from tools.train.coco import read_image
+from tools.train.folder import TrainingFolder
+from tools.train.history import History
+from tools.train.loop import DivergedError, Trainer
+from tools.train.session import Feed, Session
+from tools.train.stops import Stopped, Stops
 from training.small import batches, trainer
 
 

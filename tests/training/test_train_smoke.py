@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from train.checkpoint import load_checkpoint
 
 from edge.engine.litert import LiteRtEngine
+from tools.train.checkpoint import load_checkpoint
 from training.running import TIMEOUT_S, finish, start
 
 STEPS = 240

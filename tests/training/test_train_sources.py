@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from train.coco import CocoSource, read_image
-from train.synthetic import SceneSource
 
 from edge.errors import InputError
+from tools.train.coco import CocoSource, read_image
+from tools.train.synthetic import SceneSource
 from training.small import SIZE, annotated, coco, image, person, write
 
 

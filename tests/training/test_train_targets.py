@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from train.picture import Picture, bounds, labelled_enough
-from train.targets import Targets, make_targets
 
 from edge.poses.heads import HEAD_CHANNELS, HeadsDecoder, HeadsSpec, MapSpec
+from tools.train.picture import Picture, bounds, labelled_enough
+from tools.train.targets import Targets, make_targets
 from training.small import person, picture
 
 

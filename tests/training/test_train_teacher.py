@@ -6,10 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from train.coco import read_image
-from train.heads_model import find_model, load_heads
-from train.soft import SoftTeacher
-from train.teacher import Teacher
 
 from data import model, needs_models
 from edge.engine.litert import LiteRtEngine
@@ -17,6 +13,10 @@ from edge.errors import InputError, ModelError, UnavailableError
 from edge.frame import Image
 from edge.models.derive_file import derive_file
 from edge.poses.heads import HeadsDecoder
+from tools.train.coco import read_image
+from tools.train.heads_model import find_model, load_heads
+from tools.train.soft import SoftTeacher
+from tools.train.teacher import Teacher
 from training.small import picture
 
 pytestmark = needs_models

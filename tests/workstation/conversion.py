@@ -1,17 +1,14 @@
-"""Runs tools/convert.py, and looks at what it says."""
+"""Runs `python -m tools.convert`, and looks at what it says."""
 
 import contextlib
 import io
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from converter.command import main
+from command import PROJECT, Outcome, environment, tool_arguments
+from tools.convert.command import main
 
-from command import Outcome, environment
-
-TOOL = Path(__file__).parents[2] / "tools" / "convert.py"
 TIMEOUT_S = 300
 
 
@@ -27,11 +24,11 @@ def convert_alone(
     *words: str | Path, extra: Mapping[str, str | None] | None = None, max_file_bytes: int = 0
 ) -> Outcome:
     """Run the tool as a user would; no file may grow beyond `max_file_bytes`, as on a full disk, unless that is 0."""
-    command = [sys.executable, str(TOOL), *(str(word) for word in words)]
+    command = tool_arguments("convert", *words)
     if max_file_bytes:
         command = ["prlimit", f"--fsize={max_file_bytes}", "--", *command]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environment(extra)
+        command, cwd=PROJECT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environment(extra)
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from converter.network import Floats, Kind, Layer, Network
 from numpy.typing import NDArray
 
 from edge.poses.heads import HEAD_CHANNELS, HEADS
+from tools.convert.network import Floats, Kind, Layer, Network
 
 INPUT_SIZE = (32, 48)
 """(width, height)."""

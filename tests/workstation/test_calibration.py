@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from converter.calibration import Calibration, calibrate
 
 from edge.errors import InputError
+from tools.convert.calibration import Calibration, calibrate
 from videos import number_of, write_pictures, write_video
 
 SIZE = (96, 160)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from converter.command import main
 
 from data import data, model, needs_data, needs_models
 from edge.poses.heads import HEADS
 from edge.tflite.file import load
 from edge.tflite.notes import Notes, read_notes
+from tools.convert.command import main
 from workstation.conversion import complaint, convert, convert_alone
 
 pytestmark = [needs_data, needs_models]

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from converter.check import Parity, parity, rows_of
-from converter.pictures import Picture, scene_pictures
-from converter.report import Findings, format_table, judge
-from converter.runs import Rows
-from converter.speed import Speed
 
 from edge.errors import ModelError
 from edge.poses.letterbox import fit
+from tools.convert.check import Parity, parity, rows_of
+from tools.convert.pictures import Picture, scene_pictures
+from tools.convert.report import Findings, format_table, judge
+from tools.convert.runs import Rows
+from tools.convert.speed import Speed
 
 SIZE = (256, 160)
 LETTERBOX = fit((1280, 720), SIZE)

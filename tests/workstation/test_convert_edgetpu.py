@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from converter.edgetpu import compile_for_edgetpu, find_compiler, forecast
 
 from data import model, needs_models
 from edge.errors import ModelError, UnavailableError
 from edge.tflite.file import load
 from edge.tflite.notes import Notes, Source, read_notes
+from tools.convert.edgetpu import compile_for_edgetpu, find_compiler, forecast
 
 pytestmark = needs_models
 

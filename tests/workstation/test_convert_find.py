@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from converter.axes import spell_out_new_axes
-from converter.cut import cut_heads
-from converter.find import find_heads
-from converter.freeze import freeze
-from converter.graph import FrozenGraph, Links
 
 from data import model, needs_models
 from edge.errors import ModelError
 from edge.poses.heads import HEAD_CHANNELS, HEADS
+from tools.convert.axes import spell_out_new_axes
+from tools.convert.cut import cut_heads
+from tools.convert.find import find_heads
+from tools.convert.freeze import freeze
+from tools.convert.graph import FrozenGraph, Links
 
 pytestmark = needs_models
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
-from converter.label import signature_outputs
-from converter.unpack import unpack_saved_model
 
 from archives import tar_gz
 from data import model, needs_models
 from edge.errors import ModelError, UnavailableError
 from edge.tflite.file import load
+from tools.convert.label import signature_outputs
+from tools.convert.unpack import unpack_saved_model
 from workstation.conversion import complaint, convert, convert_alone
 
 pytestmark = needs_models

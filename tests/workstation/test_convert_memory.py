@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from converter import calibration
-from converter.observe import batches
-from converter.quantize import FIT_PIXELS, fit_images
+
+from tools.convert import calibration
+from tools.convert.observe import batches
+from tools.convert.quantize import FIT_PIXELS, fit_images
 
 
 @pytest.mark.parametrize(("side", "fitted", "at_once"), [(256, 43, 8), (1024, 3, 3), (2048, 1, 1)])

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgetpu.graph import EDGETPU_OP, Graph
-from edgetpu.rules import Blocker, refused_version, why_not
+from tools.edgetpu.graph import EDGETPU_OP, Graph
+from tools.edgetpu.rules import Blocker, refused_version, why_not
 
 __all__ = ["AFTER", "BEFORE", "STOP", "TPU", "Plan", "plan"]
 

@@ -4,9 +4,9 @@ import textwrap
 from collections import Counter
 from typing import Any
 
-from edgetpu.graph import EDGETPU_OP, Graph, Op
-from edgetpu.partition import AFTER, BEFORE, STOP, TPU, Plan
-from edgetpu.rules import FIX_SIZE, doubt
+from tools.edgetpu.graph import EDGETPU_OP, Graph, Op
+from tools.edgetpu.partition import AFTER, BEFORE, STOP, TPU, Plan
+from tools.edgetpu.rules import FIX_SIZE, doubt
 
 __all__ = ["CACHE_BYTES", "summary", "text"]
 

@@ -14,7 +14,7 @@ state of compiler 16.0 and runtime 14, the last ones. Three things are not in it
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from edgetpu.graph import Graph, Op, Tensor
+from tools.edgetpu.graph import Graph, Op, Tensor
 
 __all__ = ["FIX_SIZE", "Blocker", "doubt", "refused_version", "why_not"]
 

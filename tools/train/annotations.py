@@ -13,8 +13,8 @@ import numpy as np
 
 from edge.errors import InputError
 from edge.poses.pose import KEYPOINT_NAMES
-from train.normalised import as_coco, is_boxes, is_labels
-from train.picture import Floats, bounds
+from tools.train.normalised import as_coco, is_boxes, is_labels
+from tools.train.picture import Floats, bounds
 
 __all__ = ["Annotated", "read_annotations"]
 

@@ -1,14 +1,14 @@
-"""The command line of `tools/train_starter.py`."""
+"""The command line of `tools/train`."""
 
 import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from edge.config.input_size import parse_fixed_size
 from edge.errors import UsageError
-from train.asked import Asked, AskedAnnotated, AskedUnlabelled
+from tools.command_line import Parser, parse_size
+from tools.train.asked import Asked, AskedAnnotated, AskedUnlabelled
 
 __all__ = ["parse"]
 
@@ -77,11 +77,6 @@ def _weight(option: str, words: Sequence[str]) -> float:
         raise UsageError(f"{option}: {error}") from None
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see --help)")
-
-
 class _AddUnlabelled(argparse.Action):
     def __call__(self, _parser: Any, namespace: argparse.Namespace, values: Any, _option: str | None = None) -> None:
         namespace.unlabelled = [*namespace.unlabelled, (values, None)]
@@ -97,13 +92,7 @@ class _AddBoxes(argparse.Action):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="train_starter.py",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("train", DESCRIPTION, epilog=EXAMPLES)
     _add_sources(parser.add_argument_group("what to learn from"))
     _add_recipe(parser.add_argument_group("how"))
     _add_machine(parser.add_argument_group("on what"))
@@ -180,11 +169,12 @@ def _add_results(group: Any) -> None:
         metavar="S",
         help="seconds that a kill may cost, at most 60 (50)",
     )
-    group.add_argument("--size", type=_size, default=(256, 256), metavar="HxW", help="of the model's input (256x256)")
+    group.add_argument(
+        "--size", type=parse_size, default=(256, 256), metavar="HxW", help="of the model's input (256x256)"
+    )
     group.add_argument("--calibration", type=Path, metavar="FOLDER", help="pictures for int8 (default: the scene)")
     group.add_argument("--name", default="starter", metavar="NAME", help="of the model's files (starter)")
     group.add_argument("--no-export", action="store_false", dest="exports", help="only learn")
-    group.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
 def _whole(text: str) -> int:
@@ -225,10 +215,3 @@ def _side(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= MAX_SIDE_PX or int(text) % STRIDE_PX:
         raise argparse.ArgumentTypeError(f"'{text}' is not a multiple of {STRIDE_PX} up to {MAX_SIDE_PX}")
     return int(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        return parse_fixed_size(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

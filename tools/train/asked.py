@@ -1,4 +1,4 @@
-"""What `tools/train_starter.py` was asked for."""
+"""What `tools/train` was asked for."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from edge.frame import Image
-from train.picture import Floats, Picture, bounds, labelled_enough
+from tools.train.picture import Floats, Picture, bounds, labelled_enough
 
 __all__ = ["Variety", "View", "choose_view", "mosaic", "recolour", "take_view"]
 

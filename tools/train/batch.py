@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.picture import Picture
-from train.targets import Targets
+from tools.train.picture import Picture
+from tools.train.targets import Targets
 
 __all__ = ["Batch", "SoftMaps", "collate"]
 

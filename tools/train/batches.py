@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from train.augment import Variety, choose_view, mosaic, recolour, take_view
-from train.batch import Batch, SoftMaps, collate
-from train.picture import Picture
-from train.targets import make_targets
+from tools.train.augment import Variety, choose_view, mosaic, recolour, take_view
+from tools.train.batch import Batch, SoftMaps, collate
+from tools.train.picture import Picture
+from tools.train.targets import make_targets
 
 __all__ = ["Batches", "Mapper", "Share", "Source"]
 

@@ -9,7 +9,7 @@ import torch
 
 from edge.errors import InputError, ModelError
 from edge.host.atomic_write import write_whole
-from train.network import NetworkShape
+from tools.train.network import NetworkShape
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 

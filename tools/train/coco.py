@@ -10,8 +10,8 @@ import numpy as np
 
 from edge.errors import InputError
 from edge.frame import Image
-from train.annotations import Annotated, read_annotations
-from train.picture import Picture
+from tools.train.annotations import Annotated, read_annotations
+from tools.train.picture import Picture
 
 __all__ = ["CocoSource", "read_image", "require_pictures"]
 

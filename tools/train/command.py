@@ -1,18 +1,17 @@
-"""What `tools/train_starter.py` does, from the command line to the exit code."""
+"""What `tools/train` does, from the command line to the exit code."""
 
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from command_line import exit_code
-
 from edge.errors import ModelError
 from edge.models.files import ResolvedModel
-from train.arguments import parse
-from train.asked import Asked
-from train.folder import TrainingFolder
-from train.pytorch import default_workers, load_torch, pick_device, pick_precision
-from train.stops import Stopped, Stops
+from tools.command_line import exit_code
+from tools.train.arguments import parse
+from tools.train.asked import Asked
+from tools.train.folder import TrainingFolder
+from tools.train.pytorch import default_workers, load_torch, pick_device, pick_precision
+from tools.train.stops import Stopped, Stops
 
 __all__ = ["main"]
 
@@ -56,9 +55,9 @@ def _run(asked: Asked, stops: Stops) -> None:
 
 def _trainer(asked: Asked, folder: TrainingFolder) -> Any:
     """Return the trainer, resumed where there is a checkpoint. Raises EdgeError."""
-    from train.checkpoint import load_checkpoint  # noqa: PLC0415
-    from train.loop import MAX_WARMUP, Recipe, Trainer  # noqa: PLC0415
-    from train.network import NETWORKS  # noqa: PLC0415
+    from tools.train.checkpoint import load_checkpoint  # noqa: PLC0415
+    from tools.train.loop import MAX_WARMUP, Recipe, Trainer  # noqa: PLC0415
+    from tools.train.network import NETWORKS  # noqa: PLC0415
 
     device = pick_device(asked.device)
     recipe = Recipe(
@@ -88,7 +87,7 @@ def _trainer(asked: Asked, folder: TrainingFolder) -> Any:
 
 def _teacher(asked: Asked) -> ResolvedModel | None:
     """Return the model to learn from; what is wrong with it shows before hours of labelling. Raises EdgeError."""
-    from train.heads_model import find_model, load_heads  # noqa: PLC0415
+    from tools.train.heads_model import find_model, load_heads  # noqa: PLC0415
 
     if asked.teacher is None:
         return None
@@ -99,7 +98,7 @@ def _teacher(asked: Asked) -> ResolvedModel | None:
 
 def _shares(asked: Asked, folder: TrainingFolder, teacher: ResolvedModel | None, stops: Stops) -> Sequence[Any]:
     """Open what is learned from. Raises EdgeError and Stopped."""
-    from train.sources import open_shares  # noqa: PLC0415
+    from tools.train.sources import open_shares  # noqa: PLC0415
 
     def progress(done: int, total: int, what: str) -> None:
         stops.check()
@@ -111,9 +110,9 @@ def _shares(asked: Asked, folder: TrainingFolder, teacher: ResolvedModel | None,
 
 def _batches(asked: Asked, shares: Sequence[Any], teacher: ResolvedModel | None, first: int) -> Any:
     """Return the batches from number `first` on."""
-    from train.batches import Batches  # noqa: PLC0415
-    from train.heads_model import load_heads  # noqa: PLC0415
-    from train.soft import SoftTeacher  # noqa: PLC0415
+    from tools.train.batches import Batches  # noqa: PLC0415
+    from tools.train.heads_model import load_heads  # noqa: PLC0415
+    from tools.train.soft import SoftTeacher  # noqa: PLC0415
 
     return Batches(
         shares,
@@ -128,15 +127,15 @@ def _batches(asked: Asked, shares: Sequence[Any], teacher: ResolvedModel | None,
 
 def _learn(asked: Asked, folder: TrainingFolder, trainer: Any, batches: Any, stops: Stops) -> None:
     """Take the trainer to the last step. Raises EdgeError and Stopped."""
-    from train.session import Session  # noqa: PLC0415
+    from tools.train.session import Session  # noqa: PLC0415
 
     Session(trainer, batches, folder, stops, stream=sys.stderr, every_s=asked.every_s, size=asked.batch).run()
 
 
 def _export(asked: Asked, folder: TrainingFolder, trainer: Any, shares: Sequence[Any]) -> None:
     """Make the TFLite files of what was learned. Raises EdgeError."""
-    from train.export import export_models  # noqa: PLC0415
-    from train.finish import with_true_scores  # noqa: PLC0415
+    from tools.train.export import export_models  # noqa: PLC0415
+    from tools.train.finish import with_true_scores  # noqa: PLC0415
 
     network = with_true_scores(trainer.average, shares, side=asked.side, seed=asked.seed, on_progress=_progress)
     made = export_models(
@@ -145,7 +144,7 @@ def _export(asked: Asked, folder: TrainingFolder, trainer: Any, shares: Sequence
         size=asked.size,
         calibration=asked.calibration,
         name=asked.name,
-        origin=f"tools/train_starter.py, {trainer.step} steps",
+        origin=f"tools/train, {trainer.step} steps",
         on_progress=_progress,
     )
     print(f"{made.float_file}\n{made.int8_file}", flush=True)
@@ -156,6 +155,6 @@ def _say(text: str) -> None:
 
 
 def _progress(done: int, total: int, what: str) -> None:
-    from at_hand import show_progress  # noqa: PLC0415
+    from tools.command_line import show_progress  # noqa: PLC0415
 
     show_progress(done, total, what)

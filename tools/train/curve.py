@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from edge.frame import Image
-from train.history import Row
+from tools.train.history import Row
 
 __all__ = ["draw_curve"]
 

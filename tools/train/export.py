@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from converter.calibration import calibrate
-from converter.float_file import write_float
-from converter.graph import Quantization
-from converter.label import label_heads
-from converter.network import Floats, Kind, Layer, Network
-from converter.quantize import quantize_network
 from torch import nn
 
 from edge.tflite.file import load
 from edge.tflite.notes import Affine, Source
-from train.network import HEAD_NAMES, PIXEL_HALF, PoseNetwork, Scaled, Separable
+from tools.convert.calibration import calibrate
+from tools.convert.float_file import write_float
+from tools.convert.graph import Quantization
+from tools.convert.label import label_heads
+from tools.convert.network import Floats, Kind, Layer, Network
+from tools.convert.quantize import quantize_network
+from tools.train.network import HEAD_NAMES, PIXEL_HALF, PoseNetwork, Scaled, Separable
 
 __all__ = ["Exported", "export_models", "to_layers"]
 

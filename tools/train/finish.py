@@ -5,11 +5,11 @@ import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
-from train.batch import Batch
-from train.batches import Batches, Share
-from train.network import PoseNetwork
-from train.scores import calibrate_scores
-from train.synthetic import SceneSource
+from tools.train.batch import Batch
+from tools.train.batches import Batches, Share
+from tools.train.network import PoseNetwork
+from tools.train.scores import calibrate_scores
+from tools.train.synthetic import SceneSource
 
 __all__ = ["with_true_scores"]
 

@@ -15,11 +15,11 @@ from edge.errors import InputError
 from edge.frame import Image
 from edge.host.atomic_write import write_whole
 from edge.poses.pose import KEYPOINT_NAMES
-from train.annotations import Annotated, read_annotations
-from train.coco import read_image, require_pictures
-from train.normalised import pictures_in
-from train.picture import Floats
-from train.teacher import Labelled
+from tools.train.annotations import Annotated, read_annotations
+from tools.train.coco import read_image, require_pictures
+from tools.train.normalised import pictures_in
+from tools.train.picture import Floats
+from tools.train.teacher import Labelled
 
 __all__ = ["Labeller", "Unlabelled", "label_pictures"]
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from edge.errors import EdgeError, ModelError
-from train.batch import Batch
-from train.checkpoint import Checkpoint
-from train.losses import Weights, losses, soft_losses
-from train.network import NetworkShape, PoseNetwork, normalize
+from tools.train.batch import Batch
+from tools.train.checkpoint import Checkpoint
+from tools.train.losses import Weights, losses, soft_losses
+from tools.train.network import NetworkShape, PoseNetwork, normalize
 
 __all__ = ["MAX_WARMUP", "DivergedError", "Recipe", "Trainer"]
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from train.batch import Batch, SoftMaps
-from train.targets import MIN_WEIGHED_EXTENT
+from tools.train.batch import Batch, SoftMaps
+from tools.train.targets import MIN_WEIGHED_EXTENT
 
 __all__ = ["Weights", "losses", "soft_losses"]
 

@@ -28,7 +28,7 @@ def load_torch() -> Any:
         why = "is not installed" if missing else f"does not work here ({' '.join(str(error).split())[:200]})"
         raise UnavailableError(
             f"PyTorch {why}: pip install 'edge-pose[train]', or `make training` and then "
-            ".venv-workstation/bin/python tools/train_starter.py"
+            ".venv-workstation/bin/python -m tools.train"
         ) from error
 
 

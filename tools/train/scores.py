@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from edge.poses.heads import GAUSSIAN, PEAK_SIDE
-from train.batch import Batch
-from train.losses import SURE
-from train.network import PoseNetwork, Scaled, normalize
+from tools.train.batch import Batch
+from tools.train.losses import SURE
+from tools.train.network import PoseNetwork, Scaled, normalize
 
 __all__ = ["Evidence", "Scaling", "calibrate_scores", "fit_scaling", "gather"]
 

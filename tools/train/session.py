@@ -10,14 +10,14 @@ import cv2
 
 from edge.errors import EdgeError, UnavailableError
 from edge.host.atomic_write import write_whole
-from train.batch import Batch
-from train.checkpoint import save_checkpoint
-from train.curve import draw_curve
-from train.folder import TrainingFolder
-from train.history import History
-from train.loop import DivergedError, Trainer
-from train.progress import Bar
-from train.stops import Stops
+from tools.train.batch import Batch
+from tools.train.checkpoint import save_checkpoint
+from tools.train.curve import draw_curve
+from tools.train.folder import TrainingFolder
+from tools.train.history import History
+from tools.train.loop import DivergedError, Trainer
+from tools.train.progress import Bar
+from tools.train.stops import Stops
 
 __all__ = ["Feed", "Session"]
 

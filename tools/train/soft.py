@@ -9,9 +9,9 @@ import torch
 from edge.engine.litert import LiteRtEngine
 from edge.ports import ModelSpec
 from edge.poses.heads import HeadsSpec
-from train.batch import SoftMaps
-from train.network import HEAD_NAMES
-from train.picture import Floats, Picture
+from tools.train.batch import SoftMaps
+from tools.train.network import HEAD_NAMES
+from tools.train.picture import Floats, Picture
 
 __all__ = ["SoftTeacher"]
 

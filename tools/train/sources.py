@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from edge.models.files import ResolvedModel
-from train.asked import Asked
-from train.batches import Share
-from train.coco import CocoSource
-from train.folder import TrainingFolder
-from train.heads_model import load_heads
-from train.labelling import Unlabelled, label_pictures
-from train.synthetic import MAX_FRAMES, SceneSource
-from train.teacher import Teacher
+from tools.train.asked import Asked
+from tools.train.batches import Share
+from tools.train.coco import CocoSource
+from tools.train.folder import TrainingFolder
+from tools.train.heads_model import load_heads
+from tools.train.labelling import Unlabelled, label_pictures
+from tools.train.synthetic import MAX_FRAMES, SceneSource
+from tools.train.teacher import Teacher
 
 __all__ = ["open_shares"]
 

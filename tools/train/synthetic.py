@@ -7,7 +7,7 @@ import numpy as np
 
 from edge.frame import Image
 from edge.scene.scene import Scene
-from train.picture import Floats, Picture
+from tools.train.picture import Floats, Picture
 
 __all__ = ["MAX_FRAMES", "SceneSource"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from train.network import STRIDE
-from train.picture import Floats, Picture, bounds, labelled_enough
+from tools.train.network import STRIDE
+from tools.train.picture import Floats, Picture, bounds, labelled_enough
 
 __all__ = ["MIN_WEIGHED_EXTENT", "Targets", "make_targets"]
 

@@ -18,8 +18,8 @@ from edge.poses.heads import HeadsDecoder
 from edge.poses.letterbox import fit
 from edge.poses.matching import areas_px, iou, oks
 from edge.poses.model_input import letterbox_into
-from train.augment import MIRRORED
-from train.picture import Floats, bounds
+from tools.train.augment import MIRRORED
+from tools.train.picture import Floats, bounds
 
 __all__ = ["Labelled", "Teacher"]
 

@@ -1,0 +1,185 @@
+"""The command line of `tools/convert.py`."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import UsageError
+from tools.command_line import Parser
+from tools.convert.graph import Quantization
+
+__all__ = ["QUANTIZATIONS", "Asked", "parse"]
+
+QUANTIZATIONS: tuple[Quantization, ...] = ("none", "fp16", "dynamic", "int8")
+STRIDE_PX = 32
+MAX_SIDE_PX = 2048
+DEFAULT_SIZE = (256, 256)
+DESCRIPTION = """\
+Makes TFLite files of MoveNet MultiPose: the whole graph, or its six heads for decoding on the host, which is faster
+everywhere and the only form that an Edge TPU takes. Each file is compared with the graph it was made from before it
+gets its name; one that differs too much is not written.
+"""
+EXAMPLES = """\
+SOURCE is a SavedModel folder, the .tar.gz archive as it is published, or the name of a savedmodel in the manifest
+(movenet-multipose-lightning-savedmodel), which is fetched.
+
+examples:
+  # the fastest float model for a Pi: heads, fp16 weights, 256x256
+  convert.py SOURCE --heads --quantize fp16 --output heads_fp16.tflite
+
+  # for a 16:9 camera; the height comes first
+  convert.py SOURCE --heads --quantize fp16 --size 160x256 --output heads_fp16_160x256.tflite
+
+  # int8 for a Coral, calibrated on pictures of people, checked on labelled ones
+  convert.py SOURCE --heads --quantize int8 --calibration PICTURES --images coco/images \\
+             --annotations coco/people.json --edgetpu --output heads_int8.tflite
+
+  # several sizes into one folder
+  convert.py SOURCE --heads --quantize int8 --calibration PICTURES --size 192x192 --size 256x256 --output models/
+
+  # the whole graph for any input size, as Google publishes it
+  convert.py SOURCE --quantize fp16 --size dynamic --output whole_fp16.tflite
+
+exit codes: 0 written; 64 flags that make no sense; 66 a file or folder that cannot be read; 69 TensorFlow, the Edge TPU
+compiler or room on the disk is missing, or no file can be where the output should; 78 not MoveNet MultiPose, or the
+result failed its check
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to make.
+
+    Attributes:
+        source: folder, archive, or name in the manifest.
+        heads: cut at the heads.
+        sizes: (width, height) in pixels; None for open sides.
+        quantization: one of `QUANTIZATIONS`.
+        calibration: pictures or a video for int8; None: the synthetic scene.
+        images: pictures to check on; None: those of a calibration folder, else the synthetic scene.
+        annotations: COCO keypoints for `images`, for the average precision.
+        max_images: at most so many pictures are looked at in the check.
+        min_oks: least mean OKS with the float graph; None: what the quantization should reach.
+        edgetpu: compile for the Edge TPU.
+        output: the file, or the folder for several sizes.
+        debug: show what TensorFlow says, and tracebacks.
+    """
+
+    source: str
+    heads: bool
+    sizes: tuple[tuple[int, int] | None, ...]
+    quantization: Quantization
+    calibration: Path | None
+    images: Path | None
+    annotations: Path | None
+    max_images: int
+    min_oks: float | None
+    edgetpu: bool
+    output: Path
+    debug: bool
+
+
+def parse(arguments: Sequence[str] | None = None) -> Asked:
+    """Read the command line. Raises UsageError for what makes no sense."""
+    options = _parser().parse_args(arguments)
+    asked = Asked(
+        source=options.source,
+        heads=options.heads,
+        sizes=tuple(options.size or [DEFAULT_SIZE]),
+        quantization=options.quantize,
+        calibration=options.calibration,
+        images=options.images,
+        annotations=options.annotations,
+        max_images=options.max_images,
+        min_oks=options.min_oks,
+        edgetpu=options.edgetpu,
+        output=Path(options.output),
+        debug=options.debug,
+    )
+    _check(asked)
+    return asked
+
+
+def _check(asked: Asked) -> None:
+    if len(set(asked.sizes)) != len(asked.sizes):
+        raise UsageError("--size: one size is given twice")
+    if asked.quantization == "int8" and None in asked.sizes:
+        raise UsageError("--size dynamic: int8 needs a fixed size: an Edge TPU takes no other, and ranges depend on it")
+    if asked.edgetpu and not (asked.heads and asked.quantization == "int8"):
+        raise UsageError("--edgetpu: an Edge TPU takes only the heads in int8: add --heads --quantize int8")
+    if asked.calibration and asked.quantization != "int8":
+        raise UsageError("--calibration: only --quantize int8 is calibrated; --images chooses what to check on")
+    if asked.annotations and not asked.images:
+        raise UsageError("--annotations: say with --images which folder the annotated pictures are in")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser("convert", DESCRIPTION, epilog=EXAMPLES)
+    parser.add_argument("source", metavar="SOURCE", help="SavedModel folder, .tar.gz archive, or name in the manifest")
+    parser.add_argument("--output", required=True, metavar="FILE", help="file to write; a folder for several sizes")
+    parser.add_argument("--heads", action="store_true", help="cut the graph at its six heads; decoded on the host")
+    parser.add_argument(
+        "--size",
+        type=_size,
+        action="append",
+        metavar="HxW",
+        help="input, height first, multiples of 32 (default: 256x256); `dynamic`: open; may be given several times",
+    )
+    parser.add_argument(
+        "--quantize",
+        choices=QUANTIZATIONS,
+        default="fp16",
+        help="none: float32; fp16: half the size, same speed on most CPUs (default); dynamic: int8 weights, quarter of "
+        "the size; int8: weights and activations, the fastest, and what an Edge TPU takes",
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FOLDER|VIDEO",
+        help="what int8 learns its ranges from: at least 20, better 200 pictures with people at every size and place "
+        "(default: the synthetic scene, which is worse)",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="FOLDER",
+        help="pictures to check on (default: those of a --calibration folder, else the synthetic scene)",
+    )
+    parser.add_argument("--annotations", type=Path, metavar="FILE", help="COCO keypoints of --images: adds AP")
+    parser.add_argument("--max-images", type=_positive, default=100, metavar="N", help="check on N at most (100)")
+    parser.add_argument(
+        "--min-oks", type=_share, metavar="X", help="refuse a mean OKS with the float graph below this (0..1)"
+    )
+    parser.add_argument("--edgetpu", action="store_true", help="run Google's edgetpu_compiler on the result")
+    return parser
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    """Parse `HxW` into (width, height)."""
+    if text == "dynamic":
+        return None
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is not HxW, as in 256x256, nor 'dynamic'")
+    height, width = int(match[1]), int(match[2])
+    if any(side % STRIDE_PX or not 0 < side <= MAX_SIDE_PX for side in (height, width)):
+        raise argparse.ArgumentTypeError(f"'{text}': both sides must be multiples of {STRIDE_PX}, up to {MAX_SIDE_PX}")
+    return width, height
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 1")
+    return value

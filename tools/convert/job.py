@@ -1,0 +1,138 @@
+"""From a frozen graph to one checked file under its name."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge.errors import UnavailableError
+from edge.host.atomic_write import install, target_of
+from edge.tflite.file import load
+from edge.tflite.notes import Source
+from tools.convert.arguments import Asked
+from tools.convert.build import build_decode, build_heads, build_whole
+from tools.convert.calibration import calibrate
+from tools.convert.cut import cut_heads
+from tools.convert.graph import FrozenGraph
+from tools.convert.join import join_decode
+from tools.convert.label import label_heads, label_whole, signature_outputs
+from tools.convert.quantize import quantize_int8
+from tools.convert.report import Findings, judge
+from tools.convert.verify import Progress, Verifier
+
+__all__ = ["Job", "describe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that is the same for all sizes.
+
+    Attributes:
+        asked: the command line.
+        frozen: the whole graph.
+        source: for the notes.
+        verifier: checks the files.
+        say: told what begins, in a few words.
+        progress: told (done, total, what) as a step goes on.
+    """
+
+    asked: Asked
+    frozen: FrozenGraph
+    source: Source
+    verifier: Verifier
+    say: Callable[[str], None]
+    progress: Progress
+
+    def make(self, size: tuple[int, int] | None, output: Path) -> Findings:
+        """Make, check and write one file.
+
+        Args:
+            size: (width, height) of the input in pixels; None for open sides.
+            output: its name; a file that has it is replaced, behind a link too.
+
+        Raises:
+            ModelError: the graph cannot be converted, or the result failed its check.
+            UnavailableError: the file cannot be written.
+            InputError: the pictures to check on, or to calibrate with, cannot be read.
+        """
+        final = _final(output)
+        with _candidate(final) as part:
+            self._convert(size, part)
+            found = self.verifier.verify(part, size, output)
+            judge(found)
+            try:
+                install(part, final)
+            except OSError as error:
+                raise _cannot_write(output, error) from error
+        return found
+
+    def _convert(self, size: tuple[int, int] | None, part: Path) -> None:
+        quantization = self.asked.quantization
+        self.say(f"converting for {describe(size)}")
+        if quantization == "int8" and size is not None:
+            self._convert_int8(size, part)
+            return
+        if not self.asked.heads:
+            _write(part, build_whole(self.frozen, size, quantization))
+            label_whole(part, quantization=quantization, source=self.source)
+            return
+        heads = cut_heads(self.frozen, size=size)
+        _write(part, build_heads(heads, quantization))
+        names = signature_outputs(load(part))
+        outputs = {head: names[f"output_{place}"] for place, head in enumerate(heads.heads)}
+        label_heads(part, outputs, quantization=quantization, source=self.source)
+
+    def _convert_int8(self, size: tuple[int, int], part: Path) -> None:
+        heads = cut_heads(self.frozen, size=size)
+        calibration = calibrate(self.asked.calibration, size=size, on_progress=self.progress)
+        made = quantize_int8(heads, calibration, on_progress=self.progress)
+        _write(part, made.content)
+        model = load(part)
+        tensors = {model.name(tensor): tensor for tensor in map(int, model.graph.outputs)}
+        outputs = {head: tensors[made.output_names[head]] for head in heads.heads}
+        if self.asked.heads:
+            label_heads(part, outputs, quantization="int8", source=self.source, affine=made.affine)
+            return
+        _write(part, build_decode(heads, [model.shape(tensor) for tensor in outputs.values()]))
+        poses = join_decode(model, outputs, made.affine, load(part))
+        model.graph.outputs = np.array([poses], np.int32)
+        model.save(part)
+        label_whole(part, quantization="int8", source=self.source)
+
+
+def describe(size: tuple[int, int] | None) -> str:
+    """Return a size as `HxW`, or `dynamic`."""
+    return "dynamic" if size is None else f"{size[1]}x{size[0]}"
+
+
+@contextlib.contextmanager
+def _candidate(output: Path) -> Iterator[Path]:
+    """Provide a name in the output's folder that is gone at the end, whatever happens."""
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _final(output: Path) -> Path:
+    try:
+        return target_of(output)
+    except OSError as error:
+        raise _cannot_write(output, error) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise _cannot_write(path.parent, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"{path}: cannot be written: {error.strerror}: make room or give rights, or name another --output"
+    )

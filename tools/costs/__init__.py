@@ -1,0 +1,1 @@
+"""What the window and the process boundary of the engine cost."""

@@ -1,0 +1,161 @@
+"""Models that are compared: found by file or name, and run in turn."""
+
+import itertools
+import os
+import re
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge.download.progress import ConsoleProgress
+from edge.engine.litert import LiteRtEngine
+from edge.errors import InputError, UsageError
+from edge.frame import Frame
+from edge.models.fetch import Fetcher
+from edge.models.files import is_path, places, resolve, resolve_file
+from edge.models.mirror import known_models
+from edge.poses.decode import Decoder
+from edge.poses.model_input import InputMaker, ModelInput
+from tools.command_line import parse_size, show_progress
+from tools.evaluate.annotations import Annotations
+from tools.evaluate.prediction import read_image
+
+__all__ = [
+    "DEFAULT_SIZE",
+    "PICTURES",
+    "ROUNDS",
+    "THREADS",
+    "WARM_UP",
+    "Candidate",
+    "Racer",
+    "find_candidate",
+    "pictures",
+    "race",
+    "rounds_ms",
+    "split_size",
+]
+
+DEFAULT_SIZE = (256, 256)
+
+
+THREADS = (1, 2)
+
+
+PICTURES = 8
+
+
+ROUNDS = 40
+
+
+WARM_UP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model to be compared: its name, its file, and (width, height) where its size is open."""
+
+    name: str
+    path: Path
+    size: tuple[int, int] | None
+
+    def engine(self, threads: int) -> LiteRtEngine:
+        """Load it, its size fixed.
+
+        Raises:
+            UsageError: a size is asked for, and the model has another, once and for all.
+        """
+        engine = LiteRtEngine(self.path, name=self.name, threads=threads)
+        if engine.is_dynamic:
+            engine.close()
+            return LiteRtEngine(self.path, name=self.name, threads=threads, input_size=self.size or DEFAULT_SIZE)
+        if self.size not in (None, engine.spec.input_size):
+            width, height = engine.spec.input_size
+            raise UsageError(f"{self.path}: its size is fixed, {height}x{width}: leave @HxW out")
+        return engine
+
+
+class Racer:
+    """A model with its inputs made, ready to run on one picture after the other."""
+
+    def __init__(self, candidate: Candidate, threads: int, frames: Sequence[Frame]) -> None:
+        self._engine = candidate.engine(threads)
+        self._decoder = Decoder()
+        spec = self._engine.spec
+        maker = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
+        self._inputs: list[ModelInput] = [maker.make(frame) for frame in frames]
+
+    def run_ms(self, number: int) -> float:
+        """Run on one of the pictures, from pixels to poses."""
+        item = self._inputs[number % len(self._inputs)]
+        start_s = time.perf_counter()
+        self._decoder.decode(self._engine.spec, self._engine.run(item.tensor), item.letterbox)
+        return (time.perf_counter() - start_s) * 1e3
+
+
+def pictures(annotations: Annotations, folder: Path) -> list[Frame]:
+    """Return the first pictures that can be read, to run models on. Raises InputError when none can."""
+    read = (read_image(folder / image.file_name) for image in annotations.images)
+    frames = list(itertools.islice((frame for frame in read if frame is not None), PICTURES))
+    if not frames:
+        raise InputError(
+            f"{folder}: none of the {len(annotations.images)} images of {annotations.path.name} can be read"
+        )
+    return frames
+
+
+def race(candidates: Sequence[Candidate], threads: int, frames: Sequence[Frame]) -> list[tuple[float, float]]:
+    """Run all in turn, round by round; return each one's median time in ms and its ratio to the first's."""
+    times = rounds_ms(candidates, threads, frames)
+    return [
+        (statistics.median(mine), statistics.median(a / b for a, b in zip(mine, times[0], strict=True)))
+        for mine in times
+    ]
+
+
+def rounds_ms(
+    candidates: Sequence[Candidate], threads: int, frames: Sequence[Frame], *, rounds: int = ROUNDS
+) -> list[tuple[float, ...]]:
+    """Run all in turn, round by round; return each one's times in ms, one per round.
+
+    The order changes from round to round: who runs after a large model finds the caches empty.
+    """
+    racers = [Racer(candidate, threads, frames) for candidate in candidates]
+    times: list[list[float]] = []
+    random = np.random.default_rng(0)
+    for number in range(rounds + WARM_UP):
+        took_ms = {int(at): racers[at].run_ms(number) for at in random.permutation(len(racers))}
+        times.append([took_ms[at] for at in range(len(racers))])
+        show_progress(number + 1, rounds + WARM_UP, f"time, {threads} thread{'s'[: threads > 1]}")
+    return list(zip(*times[WARM_UP:], strict=True))
+
+
+def split_size(text: str) -> tuple[str, tuple[int, int] | None]:
+    """Return a model and its (width, height), None where none is told; an @ in a path is part of the path.
+
+    Raises:
+        argparse.ArgumentTypeError: the size is none.
+    """
+    name, at, size = text.rpartition("@")
+    if at and re.fullmatch("[0-9xX]*", size):
+        return name, parse_size(size)
+    return text, None
+
+
+def find_candidate(name: str | None, size: tuple[int, int] | None) -> Candidate:
+    """Return a model by its file or name, None for the manifest's default; it is fetched or made if need be.
+
+    Raises:
+        EdgeError: it cannot be had.
+    """
+    if name is not None and is_path(name):
+        found = resolve_file(Path(name))
+    else:
+        where = places(os.environ)
+        fetch = Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch
+        found = resolve(name, known_models(where), where, fetch=fetch)
+    return Candidate(found.name, found.path, size)

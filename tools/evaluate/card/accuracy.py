@@ -1,0 +1,46 @@
+"""How well a model finds people, on annotated images and on the synthetic scene, by the tools that measure each."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tools.command_line import show_progress
+from tools.evaluate import scene_score
+from tools.evaluate.annotations import Annotations
+from tools.evaluate.candidates import Candidate
+from tools.evaluate.figures import figures_of
+from tools.evaluate.pck import pck_on_images, pck_on_scene
+from tools.evaluate.prediction import predict
+
+__all__ = ["accuracy"]
+
+THREADS = 2
+
+
+def accuracy(
+    model: Candidate, annotations: Annotations, folder: Path, *, frames: int, min_score: float
+) -> dict[str, Any]:
+    """Run a model over the images and the scene. Raises EdgeError.
+
+    Args:
+        model: its file and size.
+        annotations: the people of the images.
+        folder: has the images.
+        frames: of the scene.
+        min_score: from which on the product reports a person.
+
+    Returns:
+        `size` (HxW); `images`: see `evaluate.figures_of`, and `largest` (see `pck_on_images`); `pck`: see
+        `pck_on_scene`; `scene`: see `scene_score.score`. Without times, which mean nothing while others compute.
+    """
+    engine = model.engine(THREADS)
+    width, height = size = engine.spec.input_size
+    prediction = predict(engine, annotations, folder, on_progress=partial(show_progress, label=f"{model.name}, images"))
+    images = figures_of(annotations, prediction, reported_min_score=min_score)
+    del images["ms_per_frame"]
+    images["largest"] = pck_on_images(annotations, prediction, min_score=min_score)
+    show = partial(show_progress, label=f"{model.name}, scene")
+    pck = pck_on_scene(engine, frames=frames, min_score=min_score, on_progress=show)
+    engine.close()
+    scene = scene_score.score(model.path, size, frames=frames, min_score=min_score)
+    return {"size": f"{height}x{width}", "images": images, "pck": pck, "scene": scene}

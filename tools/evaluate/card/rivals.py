@@ -1,0 +1,86 @@
+"""The models that one is compared with: those that were asked for, or the usual two of the same input size."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edge.engine.litert import LiteRtEngine
+from edge.errors import EdgeError
+from edge.models.derive import derive
+from tools.evaluate.candidates import Candidate, find_candidate
+
+__all__ = ["DEFAULT", "DERIVED", "Rivals", "asked", "usual"]
+
+DEFAULT, DERIVED = "default", "derived"
+"""What the usual two are: the manifest's default model, and Google's Lightning int8 derived for many people."""
+SOURCE = "movenet-singlepose-lightning-int8"
+DERIVED_NAME = "movenet-lightning-heads-int8"
+
+
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """Models to be compared with.
+
+    Attributes:
+        models: by what they are: DEFAULT, DERIVED, or their name.
+        left_out: why, of the usual ones that cannot be had, likewise.
+    """
+
+    models: dict[str, Candidate]
+    left_out: dict[str, str]
+
+
+def asked(models: Iterable[tuple[str, tuple[int, int] | None]], size: tuple[int, int]) -> Rivals:
+    """Return models by file or name; one of open size without its own gets `size` (width, height).
+
+    Raises:
+        EdgeError: one cannot be had, or not at the size that is asked for.
+    """
+    found = [_at(find_candidate(name, own), size) for name, own in models]
+    return Rivals({_label(candidate): candidate for candidate in found}, {})
+
+
+def usual(size: tuple[int, int], folder: Path) -> Rivals:
+    """Return the default model and the derived Lightning at `size` (width, height), as far as they can be had.
+
+    Args:
+        size: of their input.
+        folder: where the derived model is made.
+    """
+    rivals = Rivals({}, {})
+    makers: dict[str, Callable[[], Candidate]] = {
+        DEFAULT: lambda: find_candidate(None, size),
+        DERIVED: lambda: _derived(size, folder),
+    }
+    for what, make in makers.items():
+        try:
+            candidate = make()
+            candidate.engine(1).close()
+        except EdgeError as error:
+            rivals.left_out[what] = "; ".join(str(error).splitlines())
+        else:
+            rivals.models[what] = candidate
+    return rivals
+
+
+def _at(candidate: Candidate, size: tuple[int, int]) -> Candidate:
+    if candidate.size is None:
+        engine = LiteRtEngine(candidate.path, name=candidate.name)
+        if engine.is_dynamic:
+            candidate = replace(candidate, size=size)
+        engine.close()
+    candidate.engine(1).close()
+    return candidate
+
+
+def _label(candidate: Candidate) -> str:
+    if candidate.size is None:
+        return candidate.name
+    width, height = candidate.size
+    return f"{candidate.name}@{height}x{width}"
+
+
+def _derived(size: tuple[int, int], folder: Path) -> Candidate:
+    path = folder / f"{DERIVED_NAME}.tflite"
+    derive(find_candidate(SOURCE, None).path, size).model.save(path)
+    return Candidate(DERIVED_NAME, path, None)

@@ -1,0 +1,186 @@
+"""PCK on the synthetic scene, of which every keypoint is known, and of the largest people of annotated images.
+
+PCK@a is the percentage of correct keypoints: those told within `a` times the size of the torso from where they are
+(Yang and Ramanan, "Articulated human detection with flexible mixtures of parts", 2013, with the torso instead of the
+box; from shoulder to opposite hip, as for LSP and FLIC, the longer of the two). The keypoints that can be seen count,
+of people of whom at least half can be seen and whose boxes are higher than a fifth of the image; those of a person
+whom no pose lies on are all wrong.
+
+On annotated images it is told of the largest person of each, by the area of the box: of those whose torso is labelled.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.agent.loading import LoadedEngine
+from edge.camera.scene import TruePerson
+from edge.frame import Frame
+from edge.poses.decode import Decoder
+from edge.poses.matching import areas_px, assign, keep_unique, oks
+from edge.poses.model_input import InputMaker
+from edge.poses.pose import Pose
+from edge.scene.scene import Scene
+from tools.evaluate.annotations import AnnotatedImage, Annotations
+from tools.evaluate.prediction import Prediction
+
+__all__ = ["pck", "pck_on_images", "pck_on_scene"]
+
+PARTS = (0.1, 0.2)
+"""Of the torso."""
+MIN_HEIGHT = 0.2
+MIN_OKS = 0.1
+"""From here on a pose is taken for a person's, well placed or not."""
+STEP = 7
+"""Only every so manyth frame is looked at: neighbours are all but the same picture."""
+LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP = 5, 6, 11, 12
+LABELLED, VISIBLE = 1, 2
+"""COCO's v: from 1 on a place is told, at 2 it is seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """One person: the distances of the visible keypoints in torsos, and whether it is the largest of the image."""
+
+    distances: NDArray[np.float64]
+    is_largest: bool
+
+
+def pck_on_scene(
+    engine: LoadedEngine,
+    *,
+    frames: int,
+    min_score: float,
+    max_people: int | None = None,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Run a model over the scene and return its PCK.
+
+    Args:
+        engine: fits its input to the scene, unless that is fixed.
+        frames: how many frames, every seventh of the scene.
+        min_score: people below this score are not reported.
+        max_people: at most so many per frame, the best; None for all.
+        seed: of the scene.
+        on_progress: told of (frames done, all frames) after each.
+
+    Returns:
+        see `pck`, and `frames`, `size` (HxW of the input).
+    """
+    scene = Scene(seed=seed)
+    spec = engine.size_for(scene.size)
+    maker, decoder = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes), Decoder()
+    seen: list[tuple[Sequence[TruePerson], Sequence[Pose]]] = []
+    for done in range(frames):
+        image, people = scene.draw(done * STEP)
+        made = maker.make(Frame(image, done, 0.0, 0.0, 0.0))
+        poses = decoder.decode(spec, engine.run(made.tensor), made.letterbox, min_score=min_score)
+        seen.append((people, keep_unique(poses, scene.size)[:max_people]))
+        if on_progress:
+            on_progress(done + 1, frames)
+    return {"frames": frames, "size": f"{spec.input_size[1]}x{spec.input_size[0]}", **pck(seen, scene.size)}
+
+
+def pck(seen: Sequence[tuple[Sequence[TruePerson], Sequence[Pose]]], size: tuple[int, int]) -> dict[str, Any]:
+    """Return PCK over frames of people and the poses that were told of them.
+
+    Args:
+        seen: per frame the people and the poses.
+        size: (width, height) of the image in pixels.
+
+    Returns:
+        `people`, `PCK@0.1` and `PCK@0.2` of everybody, `largest` with the same of the largest person of every image;
+        0..1, None when nobody counts.
+    """
+    people = [person for truth, poses in seen for person in _measure(truth, poses, size)]
+    return {**_figures(people), "largest": _figures([person for person in people if person.is_largest])}
+
+
+def pck_on_images(annotations: Annotations, prediction: Prediction, *, min_score: float) -> dict[str, Any]:
+    """Return PCK of the largest person of every annotated image.
+
+    Args:
+        annotations: the people.
+        prediction: the poses.
+        min_score: people below this score are not reported.
+
+    Returns:
+        `people` (at most one per image), `PCK@0.1` and `PCK@0.2`, 0..1, None when nobody counts.
+    """
+    people: list[_Measured] = []
+    for image, poses in zip(annotations.images, prediction.poses, strict=True):
+        people += _measure_largest(image, [pose for pose in poses if pose.score >= min_score])
+    return _figures(people)
+
+
+def _figures(people: Sequence[_Measured]) -> dict[str, Any]:
+    distances = np.concatenate([person.distances for person in people]) if people else np.empty(0)
+    shares = {f"PCK@{part}": round(float((distances <= part).mean()), 4) if len(distances) else None for part in PARTS}
+    return {"people": len(people), **shares}
+
+
+def _measure(truth: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int, int]) -> list[_Measured]:
+    told = _told(truth, poses, size)
+    heights = [float(person.box_xyxy[3] - person.box_xyxy[1]) for person in truth]
+    counting = [at for at, person in enumerate(truth) if person.visible and heights[at] > MIN_HEIGHT]
+    largest = max(counting, key=heights.__getitem__, default=None)
+    return [
+        _Measured(_distances(truth[at], told.get(at), size, _torso_px(truth[at], size)), at == largest)
+        for at in counting
+    ]
+
+
+def _measure_largest(image: AnnotatedImage, poses: Sequence[Pose]) -> list[_Measured]:
+    """Measure one person, or nobody where no torso is labelled."""
+    truth = [_annotated(person, image.size) for person in image.wanted]
+    torsos_px = [_torso_px(person, image.size, min_v=LABELLED) for person in truth]
+    areas = [float(np.prod(person.box_xyxy[2:] - person.box_xyxy[:2])) for person in truth]
+    counting = [at for at, torso_px in enumerate(torsos_px) if torso_px > 0]
+    if not counting:
+        return []
+    largest = max(counting, key=areas.__getitem__)
+    told = _told(truth, poses, image.size).get(largest)
+    return [_Measured(_distances(truth[largest], told, image.size, torsos_px[largest]), is_largest=True)]
+
+
+def _annotated(person: dict[str, Any], size: tuple[int, int]) -> TruePerson:
+    """Return a person of COCO's format, in pixels of an image of `size`, in the words of the scene."""
+    keypoints = np.array(person["keypoints"], np.float32).reshape(-1, 3) / (*size, 1)  # (17, [x, y, v])
+    x, y, width, height = person["bbox"]
+    box = np.array([x, y, x + width, y + height], np.float32) / (size * 2)
+    seen = float((keypoints[:, 2] == VISIBLE).mean())
+    return TruePerson(person["id"], keypoints.astype(np.float32), box.astype(np.float32), seen)
+
+
+def _told(truth: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int, int]) -> dict[int, Pose]:
+    """Return which pose is told of which person, by the person's place in the list."""
+    if not truth or not poses:
+        return {}
+    keypoints = np.stack([person.keypoints for person in truth])  # (P, 17, [x, y, v])
+    told = np.stack([pose.keypoints for pose in poses])
+    told[..., 2] = VISIBLE  # all keypoints count, whatever score the model gave them
+    areas = areas_px(np.stack([person.box_xyxy for person in truth]), size)
+    alike = oks(keypoints, told, areas[:, None], size, min_score=1, min_keypoints=1)
+    return {row: poses[column] for row, column in assign(alike, MIN_OKS)}
+
+
+def _distances(person: TruePerson, pose: Pose | None, size: tuple[int, int], torso_px: float) -> NDArray[np.float64]:
+    """Return how far off the visible keypoints are, in torsos, (K,); infinitely without a pose."""
+    visible = person.keypoints[:, 2] == VISIBLE
+    if pose is None:
+        return np.full(int(visible.sum()), np.inf)
+    off = np.linalg.norm(pose.keypoints[:, :2] * size - person.keypoints[:, :2].astype(np.float64) * size, axis=1)
+    return np.asarray(off[visible] / torso_px, np.float64)
+
+
+def _torso_px(person: TruePerson, size: tuple[int, int], *, min_v: int = 0) -> float:
+    """Return the longer diagonal of those whose ends are marked at least `min_v`; 0 without any."""
+    true = person.keypoints[:, :2].astype(np.float64) * size
+    return max(
+        float(np.linalg.norm(true[a] - true[b])) if person.keypoints[[a, b], 2].min() >= min_v else 0.0
+        for a, b in ((LEFT_SHOULDER, RIGHT_HIP), (RIGHT_SHOULDER, LEFT_HIP))
+    )

@@ -1,0 +1,115 @@
+"""Runs a model over annotated images, the way the product does it: letterbox, inference, decoding, no duplicates."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.camera.images import ImagesCamera
+from edge.errors import InputError
+from edge.frame import Frame
+from edge.ports import Engine
+from edge.poses.decode import Decoder
+from edge.poses.letterbox import fit
+from edge.poses.matching import keep_unique
+from edge.poses.model_input import InputMaker
+from edge.poses.pose import Pose
+from tools.evaluate.annotations import AnnotatedImage, Annotations
+from tools.evaluate.coco import Detection, detections_of
+
+__all__ = ["Prediction", "predict", "read_image"]
+
+SHAPE_TOLERANCE = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model said about the images, in their order.
+
+    Attributes:
+        poses: per image; none for one that cannot be read.
+        times_ms: inference and decoding, per image that was read.
+        unreadable: file names of images that cannot be read.
+        input_size: (width, height) of the model's input.
+    """
+
+    poses: tuple[tuple[Pose, ...], ...]
+    times_ms: tuple[float, ...]
+    unreadable: tuple[str, ...]
+    input_size: tuple[int, int]
+
+    def detections(self, annotations: Annotations, *, min_score: float = 0.0) -> list[Detection]:
+        """Return the poses from `min_score` on in COCO's results format."""
+        return [
+            detection
+            for image, poses in zip(annotations.images, self.poses, strict=True)
+            for detection in detections_of(image.id, (pose for pose in poses if pose.score >= min_score), image.size)
+        ]
+
+    def height_px(self, image: AnnotatedImage, height: float) -> float:
+        """Return how high something is in the model's input that has `height` pixels in an image."""
+        return height * fit(image.size, self.input_size).inner_size[1] / image.size[1]
+
+
+def predict(
+    engine: Engine,
+    annotations: Annotations,
+    folder: Path,
+    *,
+    min_score: float = 0.0,
+    max_people: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Prediction:
+    """Run a model over all annotated images.
+
+    Args:
+        engine: with its input size fixed.
+        annotations: names the images.
+        folder: has them.
+        min_score: people below this score are left out.
+        max_people: at most so many per image, the best; None for all.
+        on_progress: told of (images done, all images) after each.
+
+    Raises:
+        InputError: an image has another shape than its annotations.
+    """
+    maker = InputMaker(engine.spec.input_size, engine.spec.input_dtype, engine.spec.input_codes)
+    decoder = Decoder()
+    poses: list[tuple[Pose, ...]] = []
+    times_ms: list[float] = []
+    unreadable: list[str] = []
+    for done, image in enumerate(annotations.images, 1):
+        frame = read_image(folder / image.file_name)
+        if frame is None:
+            unreadable.append(image.file_name)
+            poses.append(())
+        else:
+            _require_shape(frame, image, folder)
+            made = maker.make(frame)
+            start_s = time.perf_counter()
+            found = decoder.decode(engine.spec, engine.run(made.tensor), made.letterbox, min_score=min_score)
+            poses.append(tuple(keep_unique(found, frame.size)[:max_people]))
+            times_ms.append((time.perf_counter() - start_s) * 1e3)
+        if on_progress:
+            on_progress(done, len(annotations.images))
+    return Prediction(tuple(poses), tuple(times_ms), tuple(unreadable), engine.spec.input_size)
+
+
+def read_image(path: Path) -> Frame | None:
+    """Read a picture as the product does; None, and a warning in the log, for one that cannot be read."""
+    camera = ImagesCamera(path, paced=False)
+    try:
+        camera.open()
+    except InputError:
+        return None
+    return camera.read()
+
+
+def _require_shape(frame: Frame, image: AnnotatedImage, folder: Path) -> None:
+    """A smaller copy of an image is welcome; one that was turned or cut would be judged by the wrong places."""
+    (width, height), (true_width, true_height) = frame.size, image.size
+    if abs(width * true_height - height * true_width) > SHAPE_TOLERANCE * width * true_height:
+        raise InputError(
+            f"{folder / image.file_name}: {width}x{height} pixels, the annotations are for {true_width}x{true_height} "
+            "(width x height): another image, or one turned by its EXIF data"
+        )

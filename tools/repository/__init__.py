@@ -1,0 +1,1 @@
+"""What this repository itself needs: lock files and pictures."""

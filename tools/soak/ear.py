@@ -1,0 +1,85 @@
+"""The subscriber at the other end: when the first pose came whose picture was taken after a fault."""
+
+import threading
+import time
+from datetime import datetime
+from typing import Self
+
+import msgspec
+
+from edge.mqtt.subscriber import Subscriber
+from edge.payload import HealthMessage, PoseMessage
+from tools.soak.agent import DEVICE
+
+__all__ = ["Ear"]
+
+TOPIC = f"edge-pose/{DEVICE}"
+RETRY_S = 0.05
+"""It has to be there before the agent is, or its own wait would be measured."""
+
+
+class Ear:
+    """Listens from `__enter__` to `__exit__`, over any number of brokers' deaths.
+
+    Args:
+        port: of the broker.
+
+    Attributes:
+        messages: pose messages so far.
+        people: people in them.
+        size: (width, height) of the camera's pictures.
+        health: the agent's last word on itself.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.messages = self.people = 0
+        self.size = (0, 0)
+        self.health: HealthMessage | None = None
+        topics = [f"{TOPIC}/pose", f"{TOPIC}/health"]
+        self._subscriber = Subscriber(
+            "127.0.0.1", port, topics, self._take, min_retry_s=RETRY_S, max_retry_s=RETRY_S * 2
+        )
+        self._news = threading.Condition()
+        self._since_s = self._since_wall_s = 0.0
+        self._arrived_s: float | None = None
+
+    def __enter__(self) -> Self:
+        """Connect. Raises UnavailableError."""
+        self._subscriber.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Disconnect."""
+        self._subscriber.stop()
+
+    def watch(self) -> None:
+        """From now on count: only a pose whose picture is taken after this moment shows that all works again."""
+        with self._news:
+            self._since_s, self._since_wall_s = time.monotonic(), time.time()
+            self._arrived_s = None
+
+    def wait(self, timeout_s: float) -> float | None:
+        """Return the seconds from `watch` to the first such pose; None when there is none within `timeout_s`."""
+        with self._news:
+            self._news.wait_for(lambda: self._arrived_s is not None, timeout_s)
+            return None if self._arrived_s is None else self._arrived_s - self._since_s
+
+    def raise_error(self) -> None:
+        """Raise what ended the subscriber, if anything did: a bug of ours."""
+        if self._subscriber.error is not None:
+            raise self._subscriber.error
+
+    def _take(self, topic: str, payload: bytes) -> None:
+        now_s = time.monotonic()
+        if topic.endswith("/health"):
+            self.health = msgspec.json.decode(payload, type=HealthMessage)
+            return
+        message = msgspec.json.decode(payload, type=PoseMessage)
+        captured_s = datetime.fromisoformat(message.time).timestamp()
+        with self._news:
+            self.messages += 1
+            self.people += len(message.poses)
+            self.size = message.size
+            if self._arrived_s is None and captured_s > self._since_wall_s:
+                self._arrived_s = now_s
+                self._news.notify_all()

@@ -1,0 +1,110 @@
+"""What a soak leaves: every fault, every sample, and how it ended."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tools.soak.sampler import Sample
+
+__all__ = ["Fault", "Plan", "Record", "settled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done, and the bars that it is held against.
+
+    Attributes:
+        duration_s: of the whole soak.
+        faults: so many of each kind.
+        max_recovery_s: poses have to be back after so long.
+        max_stop_s: the agent has to end within so long.
+        busy: what the machine itself needs is allowed on top of both.
+    """
+
+    duration_s: float
+    faults: int
+    max_recovery_s: float = 3.0
+    max_stop_s: float = 2.0
+    busy: bool = False
+
+    @property
+    def warm_up_s(self) -> float:
+        """How long all is left in peace before the first fault, and again after the last."""
+        return min(self.duration_s / 12, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault.
+
+    Attributes:
+        kind: what was lost.
+        time_s: since the beginning of the soak.
+        recovery_s: until poses were back; None: they never were.
+        late_s: so long the machine had no time for anybody meanwhile.
+        alone_s: how long the work of the recovery took without a fault, right afterwards.
+    """
+
+    kind: str
+    time_s: float
+    recovery_s: float | None
+    late_s: float = 0.0
+    alone_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One soak.
+
+    Attributes:
+        plan: what was to be done.
+        kinds: what could be lost here.
+        faults: in order.
+        samples: in order.
+        exit_code: of the agent; None: it had to be killed.
+        stop_s: how long it took to end.
+        ended_early: it was not there any more when it was to be stopped.
+        tracebacks: in its log.
+        engine: what inferred at the end, by its own word.
+        messages: pose messages that arrived.
+        people: people in them.
+        size: (width, height) of the camera's pictures.
+        setting: camera, broker, model, in words.
+    """
+
+    plan: Plan
+    kinds: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    samples: tuple[Sample, ...]
+    exit_code: int | None
+    stop_s: float
+    ended_early: bool
+    tracebacks: int
+    engine: str
+    messages: int
+    people: int
+    size: tuple[int, int]
+    setting: str
+
+    def alone_s(self, kind: str) -> float:
+        """Return how long the work of a recovery took without a fault, at the slowest; NaN where nothing was lost."""
+        return max((fault.alone_s for fault in self.faults if fault.kind == kind), default=float("nan"))
+
+    @property
+    def before(self) -> list[Sample]:
+        """Samples of the second half of the time before the first fault."""
+        first_s = self.faults[0].time_s if self.faults else self.plan.duration_s
+        return [sample for sample in self.samples if first_s / 2 <= sample.time_s < first_s]
+
+    @property
+    def after(self) -> list[Sample]:
+        """Samples of the second half of the time after the last fault."""
+        last_s = self.faults[-1].time_s if self.faults else 0.0
+        end_s = self.samples[-1].time_s if self.samples else 0.0
+        return [sample for sample in self.samples if sample.time_s > (last_s + end_s) / 2]
+
+
+def settled(values: Iterable[int]) -> int | None:
+    """Return the most frequent value, so that one look at the wrong moment does not count; None for no values."""
+    counts = Counter(values).most_common(1)
+    return counts[0][0] if counts else None
