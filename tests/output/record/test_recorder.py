@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from builders import ORIGIN, pose
-from command import environment
+from command import PROJECT, environment
 from edge.errors import UnavailableError
 from edge.frame import Frame, Image
 from edge.output.record.encoder import CODECS
@@ -270,7 +270,7 @@ def in_a_child(path: Path, *lines: str, **options: object) -> subprocess.Popen[s
     script = [
         "import resource, signal, sys",
         "from pathlib import Path",
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})",
+        f"sys.path[:0] = {[str(Path(__file__).parent), str(PROJECT / 'tests')]!r}",
         "from test_recorder import noise, result, sink",
         f"made = sink(Path({str(path)!r}), **{options!r})",
         *lines,

@@ -13,7 +13,7 @@ from edge.poses.decode import Decoder
 from edge.poses.heads import HEADS
 from edge.poses.letterbox import fit
 from edge.tflite.notes import Affine, Notes, Source, encode_notes
-from test_heads import HEIGHT, PEOPLE, WIDTH, head_maps, whole_graph
+from head_maps import HEIGHT, PEOPLE, WIDTH, head_maps, whole_graph
 from tiny_models import heads_model
 
 SOURCE = Source(name="made_up", digest=f"sha256:{'0' * 64}")

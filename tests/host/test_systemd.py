@@ -18,7 +18,7 @@ from managers import Manager
 from tiny_models import echo_model
 from videos import numbered_image, write_pictures, write_video
 
-UNITS = Path(__file__).parent.parent / "systemd"
+UNITS = Path(__file__).parents[2] / "systemd"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from http_server import FaultyServer, file, serving
 
-INSTALL = Path(__file__).resolve().parent.parent / "systemd" / "install.sh"
+INSTALL = Path(__file__).resolve().parents[2] / "systemd" / "install.sh"
 CONTENT = b"TFL3" + bytes(range(251))
 CLOSED = "http://127.0.0.1:9"  # the port of `discard`: nobody listens
 MANIFEST = f"""

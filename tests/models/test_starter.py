@@ -16,7 +16,7 @@ from edge.models.manifest import ModelEntry, load_manifest
 from edge.poses.heads import HEADS
 from edge.tflite.notes import read_notes
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 FILE = PROJECT / "models" / "starter.tflite"
 MAX_BYTES = 1_500_000
 MIN_FOUND = 0.95
