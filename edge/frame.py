@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BufferPool", "Frame", "Image"]
+__all__ = ["NO_IMAGE", "BufferPool", "Frame", "Image"]
 
 Image = NDArray[np.uint8]
 """RGB, uint8, (H, W, 3), C-contiguous, read-only by convention once handed on."""

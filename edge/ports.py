@@ -85,6 +85,13 @@ class Engine(Protocol):
 
     spec: ModelSpec
 
+    def size_for(self, image_size: tuple[int, int]) -> ModelSpec:
+        """Fix the input size for images of `image_size` (width, height); comes before the first `run`.
+
+        A size once fixed stays.
+        """
+        ...
+
     def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Infer one input (1, H, W, 3) of `spec.input_dtype`; the outputs are valid until the next call.
 

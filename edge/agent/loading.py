@@ -17,7 +17,7 @@ from edge.models.files import ResolvedModel
 from edge.models.manifest import Manifest, ModelEntry
 from edge.models.placement import Placement, place
 from edge.models.places import Places
-from edge.ports import Engine, ModelSpec
+from edge.ports import Engine
 
 if TYPE_CHECKING:
     from edge.engine.fallback import FallbackEngine
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class LoadedEngine(Engine, Protocol):
-    """An engine that still has to be told for which camera; `size_for` comes before the first `run`.
+    """An engine as a run gets it.
 
     Attributes:
         name: how messages name the model.
@@ -40,10 +40,6 @@ class LoadedEngine(Engine, Protocol):
     @property
     def is_dynamic(self) -> bool:
         """True when the model takes an input of any size."""
-        ...
-
-    def size_for(self, image_size: tuple[int, int]) -> ModelSpec:
-        """Fix the input size for a camera of `image_size` (width, height), and return what inputs are made for."""
         ...
 
 

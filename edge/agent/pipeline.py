@@ -1,15 +1,14 @@
-"""The flow: the only place that knows in which order a frame becomes a message."""
+"""The flow: poses of a frame, tracks, smoothing, and on to the outputs."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from edge.agent.outlets import Outlet
 from edge.errors import EngineLostError
+from edge.estimator import Estimator
 from edge.mailbox import Mailbox
-from edge.ports import Engine, PoseFrame
-from edge.poses.decode import Decoder
-from edge.poses.matching import keep_unique
+from edge.ports import PoseFrame
 from edge.poses.model_input import ModelInput
 from edge.poses.smooth import Smoother
 from edge.poses.track import Tracker
@@ -22,11 +21,9 @@ class Flow:
     """What the flow's thread works with; `busy_since_s` tells a watcher that the model is at work.
 
     Attributes:
-        engine: sized by the time the first input arrives.
+        estimator: its engine is sized by the time the first input arrives.
         tracker: None leaves all ids null.
         smoother: None leaves the keypoints as the model gave them.
-        min_score: people below this score are not reported.
-        max_people: at most so many, the best ones; None for all that the model finds.
         max_frames: end after so many; None for all.
         on_result: told of every result after the outlets have it.
         lossless: an input that comes while the engine is away waits for it, instead of being dropped.
@@ -34,19 +31,16 @@ class Flow:
         dropped: inputs that came while the engine was away.
     """
 
-    engine: Engine
-    tracker: Tracker | None
-    smoother: Smoother | None
-    min_score: float
-    max_people: int | None
-    max_frames: int | None
-    on_result: Callable[[PoseFrame], None]
+    estimator: Estimator
+    tracker: Tracker | None = None
+    smoother: Smoother | None = None
+    max_frames: int | None = None
+    on_result: Callable[[PoseFrame], None] = lambda _: None
     lossless: bool = False
     stopping: bool = False
     dropped: int = 0
     busy_since_s: float | None = None
     frames: int = 0
-    _decoder: Decoder = field(default_factory=Decoder)
 
     def run(self, inputs: Mailbox[ModelInput], outlets: Sequence[Outlet]) -> None:
         """Work until the mailbox is closed or `max_frames` are through."""
@@ -77,15 +71,11 @@ class Flow:
                 self.busy_since_s = None
 
     def step(self, item: ModelInput) -> PoseFrame:
-        """Infer, decode, track and smooth one input."""
-        start_s = time.perf_counter()
-        outputs = self.engine.run(item.tensor)
-        inference_ms = (time.perf_counter() - start_s) * 1e3
-        frame = item.frame
-        poses = self._decoder.decode(self.engine.spec, outputs, item.letterbox, min_score=self.min_score)
-        poses = tuple(keep_unique(poses, frame.size)[: self.max_people])
+        """Find, track and smooth the poses of one input."""
+        frame, estimate = item.frame, self.estimator.estimate(item)
+        poses = estimate.poses
         if self.tracker is not None:
             poses = self.tracker.update(poses, frame.media_time_s, frame.size)
         if self.smoother is not None:
             poses = self.smoother.update(poses, frame.media_time_s, frame.size)
-        return PoseFrame(frame, poses, inference_ms)
+        return PoseFrame(frame, poses, estimate.inference_ms)

@@ -33,6 +33,7 @@ from edge.agent.pipeline import Flow
 from edge.config import Config
 from edge.config.source import parse_source
 from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
+from edge.estimator import Estimator
 from edge.host.systemd import Notifier, Watchdog
 from edge.mailbox import Mailbox
 from edge.models.choice import WAITS, Waits
@@ -119,12 +120,11 @@ class Run:
             vitals=vitals.latest,
             model_trouble=choice.trouble,
         )
+        self._estimator = Estimator(self._engine, min_score=config.poses.min_score, max_people=config.poses.max_people)
         self._flow = Flow(
-            engine=self._engine,
+            estimator=self._estimator,
             tracker=self._tracker,
             smoother=Smoother() if config.smooth.enabled else None,
-            min_score=config.poses.min_score,
-            max_people=config.poses.max_people,
             max_frames=options.max_frames,
             on_result=self._on_result,
             lossless=not options.paced and not self._camera.live,
@@ -251,10 +251,9 @@ class Run:
             self.stop("ended")
 
     def _size_model(self, image_size: tuple[int, int]) -> InputMaker:
-        spec = self._engine.size_for(image_size)
-        width, height = spec.input_size
+        width, height = self._engine.size_for(image_size).input_size
         log.info("camera %dx%d, model input %dx%d (width x height)", *image_size, width, height)
-        return InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
+        return self._estimator.input_maker(image_size)
 
     def _on_result(self, result: PoseFrame) -> None:
         self._health.result(result, None if self._tracker is None else self._tracker.present_ids)

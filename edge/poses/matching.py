@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge.poses.pose import SIGMAS, Pose
 
-__all__ = ["areas_px", "assign", "iou", "keep_unique", "oks"]
+__all__ = ["areas_px", "assign", "iou", "oks", "pose_nms"]
 
 Floats = NDArray[np.floating]
 
@@ -147,10 +147,10 @@ def _cheapest_chain(row: int, cost: Floats, prices: Floats, owner: NDArray[np.in
     return column, before
 
 
-def keep_unique(
+def pose_nms(
     poses: Sequence[Pose], size: tuple[int, int], *, min_oks: float = 0.7, min_score: float = 0.3
 ) -> list[Pose]:
-    """Return the poses in their order, of duplicates of one person only that with the best score.
+    """Non-maximum suppression by OKS: of poses of one person only the best; their order stays.
 
     Args:
         poses: any number of poses of one image.

@@ -12,6 +12,7 @@ from edge.agent.health import Health
 from edge.agent.outlets import Outlet
 from edge.agent.pipeline import Flow
 from edge.errors import EngineLostError
+from edge.estimator import Estimator
 from edge.mailbox import Mailbox
 from edge.payload import DropCounts, HealthMessage, Message, PeopleMessage, StatusMessage
 from edge.poses.model_input import InputMaker, ModelInput
@@ -58,10 +59,7 @@ class ComingAndGoing(ScriptedEngine):
 
 def flow(engine: ScriptedEngine, sink: ListSink, *, frames: int, lossless: bool) -> Flow:
     """Run some frames through a flow."""
-    made = Flow(
-        engine=engine, tracker=None, smoother=None, min_score=0.2, max_people=None, max_frames=None,
-        on_result=lambda _: None, lossless=lossless,
-    )  # fmt: skip
+    made = Flow(estimator=Estimator(engine), lossless=lossless)
     outlet = Outlet(sink, waits=True)
     outlet.start()
     inputs: Mailbox[ModelInput] = Mailbox(waits=True)
@@ -94,10 +92,7 @@ def test_without_a_pace_a_frame_waits_until_the_engine_is_back() -> None:
 
 def test_whoever_stops_does_not_wait_for_an_engine_that_stays_away() -> None:
     engine = ComingAndGoing(range(1_000_000_000))
-    made = Flow(
-        engine=engine, tracker=None, smoother=None, min_score=0.2, max_people=None, max_frames=None,
-        on_result=lambda _: None, lossless=True,
-    )  # fmt: skip
+    made = Flow(estimator=Estimator(engine), lossless=True)
     inputs: Mailbox[ModelInput] = Mailbox()
     thread = threading.Thread(target=made.run, args=(inputs, []))
     thread.start()

@@ -3,6 +3,7 @@ import threading
 from builders import ListSink, ScriptedEngine, frame
 from edge.agent.outlets import Outlet
 from edge.agent.pipeline import Flow
+from edge.estimator import Estimator
 from edge.mailbox import Mailbox
 from edge.ports import PoseFrame
 from edge.poses.model_input import InputMaker, ModelInput
@@ -23,17 +24,12 @@ def inputs_of(count: int) -> Mailbox[ModelInput]:
     return box
 
 
-def flow(*, tracker: Tracker | None = None, max_frames: int | None = None) -> tuple[Flow, list[PoseFrame]]:
+def flow(
+    *, tracker: Tracker | None = None, max_frames: int | None = None, max_people: int = 3
+) -> tuple[Flow, list[PoseFrame]]:
     seen: list[PoseFrame] = []
-    made = Flow(
-        engine=ScriptedEngine(),
-        tracker=tracker,
-        smoother=None,
-        min_score=0.2,
-        max_people=3,
-        max_frames=max_frames,
-        on_result=seen.append,
-    )
+    estimator = Estimator(ScriptedEngine(), max_people=max_people)
+    made = Flow(estimator=estimator, tracker=tracker, max_frames=max_frames, on_result=seen.append)
     return made, seen
 
 
@@ -57,8 +53,7 @@ def test_the_flow_ends_after_max_frames() -> None:
 
 
 def test_duplicates_are_removed_before_people_are_limited_also_without_a_tracker() -> None:
-    made, seen = flow()
-    made.max_people = 2
+    made, seen = flow(max_people=2)
     made.run(inputs_of(6), [])
     assert [len(result.poses) for result in seen] == [1, 1, 2, 2, 2, 2]
     assert {pose.id for result in seen for pose in result.poses} == {None}

@@ -7,7 +7,7 @@ from data import model, needs_models
 from edge.agent.pipeline import Flow
 from edge.camera.scene import SceneCamera
 from edge.engine.litert import LiteRtEngine
-from edge.poses.model_input import InputMaker
+from edge.estimator import Estimator
 from edge.poses.smooth import Smoother
 from edge.poses.track import Tracker
 from edge.scene.scene import Scene
@@ -20,17 +20,9 @@ def ids_beside_people(camera: SceneCamera, until_s: float) -> list[dict[int, int
     """Run the flow at the default input size; for each frame, the track id that each true person was given."""
     engine = LiteRtEngine(model("multipose_standin_f16.tflite"), name="m", threads=2)
     camera.open()
-    spec = engine.size_for(camera.size)
-    maker = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
-    flow = Flow(
-        engine=engine,
-        tracker=Tracker(),
-        smoother=Smoother(),
-        min_score=0.2,
-        max_people=None,
-        max_frames=None,
-        on_result=lambda _: None,
-    )
+    estimator = Estimator(engine)
+    maker = estimator.input_maker(camera.size)
+    flow = Flow(estimator=estimator, tracker=Tracker(), smoother=Smoother())
     seen: list[dict[int, int]] = []
     while len(seen) < until_s * 25:
         frame = camera.read()

@@ -15,7 +15,7 @@ from data import data, model, needs_data, needs_models
 from edge.camera.images import ImagesCamera
 from edge.engine.litert import LiteRtEngine
 from edge.poses.decode import Decoder
-from edge.poses.matching import keep_unique
+from edge.poses.matching import pose_nms
 from edge.poses.model_input import InputMaker
 
 SIDE_PX = 256
@@ -59,7 +59,7 @@ def package_loop(coco: Any, *, unique: bool) -> list[Detection]:
     while (frame := camera.read()) is not None:
         made = maker.make(frame)
         poses = Decoder().decode(engine.spec, engine.run(made.tensor), made.letterbox, min_score=0.0)
-        kept = keep_unique(poses, frame.size) if unique else poses
+        kept = pose_nms(poses, frame.size) if unique else poses
         image_id = names[frame.index][1]
         found += [detection(image_id, pose.keypoints[:, :2] * frame.size, pose.score) for pose in kept]
     camera.close()

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from builders import pose
-from edge.poses.matching import areas_px, assign, iou, keep_unique, oks
+from edge.poses.matching import areas_px, assign, iou, oks, pose_nms
 from edge.poses.pose import SIGMAS, Pose
 
 HD = (1280, 720)
@@ -176,7 +176,7 @@ def test_a_crowd_of_twenty_is_assigned() -> None:
 def test_of_duplicates_the_best_stays() -> None:
     first, second = pose(score=0.5), moved(pose(score=0.8), x=0.003)
     other = pose(x=0.7, score=0.3)
-    kept = keep_unique([first, other, second], HD)
+    kept = pose_nms([first, other, second], HD)
     assert [one.score for one in kept] == [0.3, 0.8]
 
 
@@ -184,15 +184,15 @@ def test_a_chain_of_duplicates_leaves_one_for_each_person() -> None:
     """The middle one is like both, the outer ones are not like each other: the best of each stays."""
     middle, left, right = pose(score=0.5), moved(pose(score=0.9), x=-0.018), moved(pose(score=0.8), x=0.018)
     assert one_oks(middle, left) > 0.7 > one_oks(left, right)
-    assert [one.score for one in keep_unique([middle, left, right], HD)] == [0.9, 0.8]
+    assert [one.score for one in pose_nms([middle, left, right], HD)] == [0.9, 0.8]
 
 
 def test_a_child_in_front_of_an_adult_stays() -> None:
     adult = pose(x=0.3, y=0.1, width=0.18, height=0.8, score=0.9)
     child = pose(x=0.36, y=0.45, width=0.08, height=0.35, score=0.4)
-    assert len(keep_unique([adult, child], HD)) == 2
+    assert len(pose_nms([adult, child], HD)) == 2
 
 
 def test_one_or_no_pose_has_no_duplicates() -> None:
-    assert keep_unique([], HD) == []
-    assert len(keep_unique([pose(keypoint_score=0.0)], HD)) == 1
+    assert pose_nms([], HD) == []
+    assert len(pose_nms([pose(keypoint_score=0.0)], HD)) == 1

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.engine.litert import LiteRtEngine
-from edge.poses.decode import Decoder
+from edge.estimator import Estimator
+from edge.frame import NO_IMAGE, Frame
 from edge.poses.heads import HeadsDecoder
 from edge.poses.letterbox import Letterbox
-from edge.poses.model_input import encode_into
+from edge.poses.model_input import ModelInput, encode_into
 from edge.poses.pose import Pose
 from tools.convert.graph import INPUT, FrozenGraph
 from tools.convert.workstation import load_tensorflow
@@ -46,7 +47,7 @@ class FileRunner:
     def __init__(self, path: Path, size: tuple[int, int]) -> None:
         self._engine = LiteRtEngine(path, name=path.stem, threads=1, input_size=size)
         self.spec = self._engine.spec
-        self._publisher = Decoder()
+        self._estimator = Estimator(self._engine)
         self._decoder = HeadsDecoder(self.spec.heads) if self.spec.heads else None
 
     def rows(self, pixels: NDArray[np.uint8]) -> Rows:
@@ -55,8 +56,9 @@ class FileRunner:
         return np.array((self._decoder.rows(outputs) if self._decoder else outputs[0])[0])
 
     def poses(self, tensor: NDArray[np.generic], letterbox: Letterbox) -> tuple[Pose, ...]:
-        """Run the model on `encoded` pixels and decode them as the product does by default."""
-        return self._publisher.decode(self.spec, self._engine.run(tensor), letterbox)
+        """Find the poses in `encoded` pixels as the product does by default."""
+        frame = Frame(NO_IMAGE, 0, 0.0, 0.0, 0.0, image_size=letterbox.image_size)
+        return self._estimator.estimate(ModelInput(frame, tensor, letterbox)).poses
 
     def encoded(self, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:
         """Return pixels as the model's input wants them."""

@@ -15,12 +15,12 @@ import numpy as np
 from edge.download.progress import ConsoleProgress
 from edge.engine.litert import LiteRtEngine
 from edge.errors import InputError, UsageError
+from edge.estimator import Estimator
 from edge.frame import Frame
 from edge.models.fetch import Fetcher
 from edge.models.files import is_path, places, resolve, resolve_file
 from edge.models.mirror import known_models
-from edge.poses.decode import Decoder
-from edge.poses.model_input import InputMaker, ModelInput
+from edge.poses.model_input import ModelInput
 from tools.command_line import parse_size, show_progress
 from tools.evaluate.annotations import Annotations
 from tools.evaluate.prediction import read_image
@@ -83,17 +83,15 @@ class Racer:
     """A model with its inputs made, ready to run on one picture after the other."""
 
     def __init__(self, candidate: Candidate, threads: int, frames: Sequence[Frame]) -> None:
-        self._engine = candidate.engine(threads)
-        self._decoder = Decoder()
-        spec = self._engine.spec
-        maker = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
+        self._estimator = Estimator(candidate.engine(threads))
+        maker = self._estimator.input_maker(frames[0].size)
         self._inputs: list[ModelInput] = [maker.make(frame) for frame in frames]
 
     def run_ms(self, number: int) -> float:
         """Run on one of the pictures, from pixels to poses."""
         item = self._inputs[number % len(self._inputs)]
         start_s = time.perf_counter()
-        self._decoder.decode(self._engine.spec, self._engine.run(item.tensor), item.letterbox)
+        self._estimator.estimate(item)
         return (time.perf_counter() - start_s) * 1e3
 
 

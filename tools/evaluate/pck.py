@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 
 from edge.agent.loading import LoadedEngine
 from edge.camera.scene import TruePerson
-from edge.frame import Frame
-from edge.poses.decode import Decoder
-from edge.poses.matching import areas_px, assign, keep_unique, oks
-from edge.poses.model_input import InputMaker
+from edge.estimator import Estimator
+from edge.poses.matching import areas_px, assign, oks
 from edge.poses.pose import Pose
 from edge.scene.scene import Scene
 from tools.evaluate.annotations import AnnotatedImage, Annotations
@@ -72,17 +70,15 @@ def pck_on_scene(
         see `pck`, and `frames`, `size` (HxW of the input).
     """
     scene = Scene(seed=seed)
-    spec = engine.size_for(scene.size)
-    maker, decoder = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes), Decoder()
+    estimator = Estimator(engine, min_score=min_score, max_people=max_people)
     seen: list[tuple[Sequence[TruePerson], Sequence[Pose]]] = []
     for done in range(frames):
         image, people = scene.draw(done * STEP)
-        made = maker.make(Frame(image, done, 0.0, 0.0, 0.0))
-        poses = decoder.decode(spec, engine.run(made.tensor), made.letterbox, min_score=min_score)
-        seen.append((people, keep_unique(poses, scene.size)[:max_people]))
+        seen.append((people, estimator.poses(image)))
         if on_progress:
             on_progress(done + 1, frames)
-    return {"frames": frames, "size": f"{spec.input_size[1]}x{spec.input_size[0]}", **pck(seen, scene.size)}
+    width, height = engine.size_for(scene.size).input_size
+    return {"frames": frames, "size": f"{height}x{width}", **pck(seen, scene.size)}
 
 
 def pck(seen: Sequence[tuple[Sequence[TruePerson], Sequence[Pose]]], size: tuple[int, int]) -> dict[str, Any]:

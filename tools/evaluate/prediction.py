@@ -7,12 +7,10 @@ from pathlib import Path
 
 from edge.camera.images import ImagesCamera
 from edge.errors import InputError
+from edge.estimator import Estimator
 from edge.frame import Frame
 from edge.ports import Engine
-from edge.poses.decode import Decoder
 from edge.poses.letterbox import fit
-from edge.poses.matching import keep_unique
-from edge.poses.model_input import InputMaker
 from edge.poses.pose import Pose
 from tools.evaluate.annotations import AnnotatedImage, Annotations
 from tools.evaluate.coco import Detection, detections_of
@@ -73,8 +71,8 @@ def predict(
     Raises:
         InputError: an image has another shape than its annotations.
     """
-    maker = InputMaker(engine.spec.input_size, engine.spec.input_dtype, engine.spec.input_codes)
-    decoder = Decoder()
+    estimator = Estimator(engine, min_score=min_score, max_people=max_people)
+    maker = estimator.input_maker(engine.spec.input_size)
     poses: list[tuple[Pose, ...]] = []
     times_ms: list[float] = []
     unreadable: list[str] = []
@@ -87,8 +85,7 @@ def predict(
             _require_shape(frame, image, folder)
             made = maker.make(frame)
             start_s = time.perf_counter()
-            found = decoder.decode(engine.spec, engine.run(made.tensor), made.letterbox, min_score=min_score)
-            poses.append(tuple(keep_unique(found, frame.size)[:max_people]))
+            poses.append(estimator.estimate(made).poses)
             times_ms.append((time.perf_counter() - start_s) * 1e3)
         if on_progress:
             on_progress(done, len(annotations.images))

@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 
 from edge.camera.scene import TruePerson
 from edge.engine.litert import LiteRtEngine
-from edge.frame import Frame, Image
-from edge.poses.decode import Decoder
+from edge.estimator import Estimator
+from edge.frame import Image
 from edge.poses.drawing import draw_poses
 from edge.poses.matching import assign, oks
-from edge.poses.model_input import InputMaker
 from edge.poses.pose import Pose
 from edge.scene.scene import Scene
 from tools.command_line import Parser, default_model, parse_size, run, show_progress
@@ -98,14 +97,12 @@ def score(
     """
     scene = Scene(seed=seed)
     engine = LiteRtEngine(model, name=model.stem, threads=2, input_size=size)
-    maker = InputMaker(size, engine.spec.input_dtype, engine.spec.input_codes)
+    estimator = Estimator(engine, min_score=min_score)
     sightings: list[Sighting] = []
-    decoder, published = Decoder(), 0
+    published = 0
     for done in range(frames):
         image, people = scene.draw(done * STEP)
-        made = maker.make(Frame(image, done, 0.0, 0.0, 0.0))
-        outputs = engine.run(made.tensor)
-        poses = decoder.decode(engine.spec, outputs, made.letterbox, min_score=min_score)
+        poses = estimator.poses(image)
         seen = _sightings(people, poses, scene.size)
         sightings += seen
         published += len(poses)

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from edge.agent.pipeline import Flow
 from edge.camera.scene import TruePerson
 from edge.engine.litert import LiteRtEngine
+from edge.estimator import Estimator
 from edge.frame import Frame
 from edge.poses.matching import areas_px, assign, oks
-from edge.poses.model_input import InputMaker
 from edge.poses.pose import Pose
 from edge.poses.smooth import Smoother
 from edge.poses.track import Tracker
@@ -89,17 +89,9 @@ def record(options: argparse.Namespace) -> list[Moment]:
     """Run the product's flow, tracking included, over the scene."""
     scene = Scene(size=SIZE, fps=options.fps, seed=options.seed)
     engine = LiteRtEngine(options.model, name=options.model.stem, threads=options.threads, input_size=options.size)
-    spec = engine.size_for(scene.size)
-    maker = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
-    flow = Flow(
-        engine=engine,
-        tracker=Tracker(),
-        smoother=None,
-        min_score=0.2,
-        max_people=None,
-        max_frames=None,
-        on_result=lambda _: None,
-    )
+    estimator = Estimator(engine)
+    maker = estimator.input_maker(scene.size)
+    flow = Flow(estimator=estimator, tracker=Tracker())
     moments: list[Moment] = []
     for index in range(options.frames):
         image, people = scene.draw(index)

@@ -11,8 +11,8 @@ import cv2
 from edge.agent.pipeline import Flow
 from edge.camera.scene import SceneCamera
 from edge.engine.litert import LiteRtEngine
+from edge.estimator import Estimator
 from edge.poses.drawing import draw_poses
-from edge.poses.model_input import InputMaker
 from edge.poses.smooth import Smoother
 from edge.poses.track import Tracker
 from tools.command_line import Parser, default_model, run
@@ -26,17 +26,9 @@ def main() -> None:
     engine = LiteRtEngine(options.model, name=options.model.stem, threads=2, input_size=INPUT_SIZE)
     camera = SceneCamera(size=(1280, 720), paced=False)
     camera.open()
-    spec = engine.size_for(camera.size)
-    maker = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
-    flow = Flow(
-        engine=engine,
-        tracker=Tracker(),
-        smoother=Smoother(),
-        min_score=0.2,
-        max_people=None,
-        max_frames=None,
-        on_result=lambda _: None,
-    )
+    estimator = Estimator(engine)
+    maker = estimator.input_maker(camera.size)
+    flow = Flow(estimator=estimator, tracker=Tracker(), smoother=Smoother())
     while (frame := camera.read()) is not None:
         result = flow.step(maker.make(frame))
         if frame.index == options.frame:

@@ -1,0 +1,67 @@
+"""Finds the poses in an image: letterbox, inference, decode, NMS. The one place that knows this order."""
+
+import time
+from dataclasses import dataclass
+
+from edge.frame import Frame, Image
+from edge.ports import Engine
+from edge.poses.decode import Decoder
+from edge.poses.matching import pose_nms
+from edge.poses.model_input import InputMaker, ModelInput
+from edge.poses.pose import Pose
+
+__all__ = ["Estimate", "Estimator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The poses in one image, the best score first, and what the inference alone took."""
+
+    poses: tuple[Pose, ...]
+    inference_ms: float
+
+
+class Estimator:
+    """Finds poses in images, each by itself: no tracking, no smoothing. For one thread.
+
+        estimator = Estimator(LiteRtEngine(Path("movenet.tflite"), name="movenet"))
+        for pose in estimator.poses(image): ...
+
+    Args:
+        engine: a loaded model; it may change its spec between two inputs, as after a change to its CPU twin.
+        min_score: poses below this score are left out.
+        max_people: at most this many poses, the best ones; None for all that the model finds.
+    """
+
+    def __init__(self, engine: Engine, *, min_score: float = 0.2, max_people: int | None = None) -> None:
+        self.engine = engine
+        self._min_score = min_score
+        self._max_people = max_people
+        self._decoder = Decoder()
+        self._maker: InputMaker | None = None
+
+    def poses(self, image: Image) -> tuple[Pose, ...]:
+        """Return the poses in an RGB uint8 image (H, W, 3), the best score first, normalized to the image.
+
+        The first image fixes the input size of a model that takes any.
+
+        Raises:
+            EngineLostError: nothing can infer at the moment; the next call may.
+        """
+        height, width, _ = image.shape
+        if self._maker is None:
+            self._maker = self.input_maker((width, height))
+        return self.estimate(self._maker.make(Frame(image, 0, 0.0, 0.0, 0.0))).poses
+
+    def input_maker(self, image_size: tuple[int, int]) -> InputMaker:
+        """Return what turns images of `image_size` (width, height) into inputs for `estimate`, on any thread."""
+        spec = self.engine.size_for(image_size)
+        return InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
+
+    def estimate(self, item: ModelInput) -> Estimate:
+        """Return the poses in an input that is made already. Raises EngineLostError, as `poses`."""
+        start_s = time.perf_counter()
+        outputs = self.engine.run(item.tensor)
+        inference_ms = (time.perf_counter() - start_s) * 1e3
+        poses = self._decoder.decode(self.engine.spec, outputs, item.letterbox, min_score=self._min_score)
+        return Estimate(tuple(pose_nms(poses, item.frame.size)[: self._max_people]), inference_ms)
