@@ -1,4 +1,4 @@
-"""The README's way to a device, followed line by line on a fresh machine."""
+"""The ways to a device in README.md and docs/install.md, followed line by line on a fresh machine."""
 
 import re
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from nspawn import HOST_ADDRESS
 
 pytestmark = needs_models
 
-SECTION = "Install on a Pi"
+BROKER = "broker.local"
+HOSTS = f"127.0.0.1 localhost attic\n{HOST_ADDRESS} {BROKER}\n"
 
 
-def blocks() -> list[str]:
-    """Return the commands of the section, block by block."""
-    text = (PROJECT / "README.md").read_text().split(f"\n## {SECTION}\n")[1].split("\n## ")[0]
+def blocks(text: str) -> list[str]:
+    """Return the commands of a page or section, block by block."""
     return re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
@@ -30,16 +30,33 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     running.kill()
 
 
-def test_who_follows_the_readme_gets_poses(tmp_path: Path, broker: Broker) -> None:
-    install, configure, password, second, remove = blocks()
+def test_the_block_of_the_readme_ends_with_people(tmp_path: Path, broker: Broker) -> None:
+    section = (PROJECT / "README.md").read_text().split("\n## Install on a Pi\n")[1].split("\n## ")[0]
+    (block,) = blocks(section)
+    packages, *lines, watch = block.splitlines()
+    assert packages == "sudo apt-get install -y mosquitto"  # the broker of this test is at the other end of the cable
+    assert watch == "edge-pose watch"
+    lines = [line.replace("mqtt://localhost", f"mqtt://{BROKER}") for line in lines]
+    with device(tmp_path) as machine, model_server() as mirror:
+        broker.start()
+        machine.use_mirror(mirror)
+        machine.write("/etc/hosts", HOSTS)
+        machine.run("\n".join(["set -e", "cd /srv/edge-pose", *lines]))
+        seen = f"{watch} --mqtt mqtt://{BROKER} --once"
+        eventually(lambda: re.search(r"^attic online, \d people: id \d", machine.run(seen)), WAIT_S)
+
+
+def test_the_page_on_installing_leads_to_poses(tmp_path: Path, broker: Broker) -> None:
+    install, configure, watch, password, second, remove = blocks((PROJECT / "docs/install.md").read_text())
     with device(tmp_path) as machine, model_server() as mirror, Ear(broker.start().port) as ear:
         machine.use_mirror(mirror)
-        machine.write("/etc/hosts", f"127.0.0.1 localhost attic\n{HOST_ADDRESS} hall.local\n")
-        told = machine.run(f"cd /srv/edge-pose\n{install}")
-        assert ": fetched (/var/cache/edge-pose/" in told
-        assert "service: not started" in told
+        machine.write("/etc/hosts", HOSTS)
+        said = machine.run(f"cd /srv/edge-pose\n{install}")
+        assert ": fetched (/var/cache/edge-pose/" in said
+        assert "service: not started" in said
         assert "active (running)" in machine.run(f"set -e\n{configure}")
         eventually(lambda: has(ear, topic("pose")), WAIT_S)
+        eventually(lambda: re.search(r"^attic online, \d people: id \d", machine.run(watch)), WAIT_S)
         machine.run(f"set -e\n{password}\n{second}")
         eventually(lambda: has(ear, topic("pose", "attic-yard")), WAIT_S)
         machine.run(f"cd /srv/edge-pose\n{remove}")
