@@ -1,0 +1,117 @@
+"""README, docs, the pages of models/ and the changelog: links lead somewhere, and commands, targets and files exist."""
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.commands.arguments import parser
+
+PROJECT = Path(__file__).parent.parent
+MANUAL = [PROJECT / "README.md", *sorted(PROJECT.glob("docs/*.md")), *sorted(PROJECT.glob("models/*.md"))]
+PAGES = [*MANUAL, PROJECT / "CHANGELOG.md"]
+
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"^ {4}.*\n", re.MULTILINE)
+SPAN = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+COMMAND = re.compile(r"(?:^|[|&(] *|sudo |/bin/)edge-pose +(?!\d)([^\n|;#&)]+)", re.MULTILINE)
+TARGET = re.compile(r"\bmake +([a-z][\w-]*)")
+MODULE = re.compile(r"python -m (tools(?:\.\w+)+)")
+FILE = re.compile(r"(?<![\w/.])((?:edge|tools|tests|systemd)/[\w/.@-]+\.\w+)")
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+every_manual_page = pytest.mark.parametrize("page", MANUAL, ids=lambda page: str(page.relative_to(PROJECT)))
+
+
+def prose(page: Path) -> str:
+    """Return a page without its code."""
+    return SPAN.sub("", INDENTED.sub("", FENCE.sub("", page.read_text())))
+
+
+def code(page: Path) -> str:
+    """Return the code blocks and code spans of a page, each on lines of its own."""
+    text = page.read_text()
+    rest = FENCE.sub("", text)
+    spans = [span.replace("\n", " ") for span in SPAN.findall(INDENTED.sub("", rest))]
+    blocks = [*FENCE.findall(text), *(line.strip() + "\n" for line in INDENTED.findall(rest))]
+    return "".join(blocks).replace("\\\n", " ") + "\n" + "\n".join(spans)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what `#…` may name in a page, by GitHub's rule."""
+    headings = re.findall(r"^#+ +(.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def targets_of_make() -> set[str]:
+    return set(re.findall(r"^([a-z][\w-]*):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+
+
+def command_of(words: list[str]) -> argparse.ArgumentParser:
+    """Return the parser of the deepest subcommand that `words` begin with."""
+    found = parser()
+    for word in words:
+        choices = next((action.choices for action in found._actions if isinstance(action.choices, dict)), None)
+        if choices is None or word.startswith("-"):
+            return found
+        assert word in choices, f"edge-pose {' '.join(words)}: there is no {word}"
+        found = choices[word]
+    return found
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    for text in COMMAND.findall(code(page)):
+        yield text.split()
+
+
+def test_the_readme_is_short() -> None:
+    assert len((PROJECT / "README.md").read_text().splitlines()) <= 180
+
+
+@every_page
+def test_every_link_leads_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
+    for link in LINK.findall(prose(page)):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), link
+        assert not anchor or anchor in anchors(there), link
+
+
+def test_the_readme_links_to_every_page_of_the_docs() -> None:
+    links = LINK.findall(prose(PROJECT / "README.md"))
+    assert {f"docs/{page.name}" for page in PROJECT.glob("docs/*.md")} <= {link.partition("#")[0] for link in links}
+
+
+@every_manual_page
+def test_every_command_exists_with_its_flags(page: Path) -> None:
+    for words in commands(page):
+        known = command_of(words)._option_string_actions
+        flags = [word.partition("=")[0] for word in words if word.startswith("--")]
+        assert set(flags) <= set(known), f"edge-pose {' '.join(words)}"
+
+
+def test_commands_are_found_in_the_readme() -> None:
+    assert ["watch"] in list(commands(PROJECT / "README.md"))
+
+
+@every_manual_page
+def test_every_target_of_make_exists(page: Path) -> None:
+    assert set(TARGET.findall(code(page))) <= targets_of_make()
+
+
+@every_manual_page
+def test_every_tool_and_file_exists(page: Path) -> None:
+    text = COMMENT.sub("", page.read_text())
+    modules = [PROJECT / module.replace(".", "/") for module in MODULE.findall(text)]
+    files = [PROJECT / file for file in FILE.findall(text)]
+    missing = [
+        path for path in modules if not (path / "__main__.py").is_file() and not path.with_suffix(".py").is_file()
+    ]
+    missing += [file for file in files if not file.exists()]
+    assert not missing
