@@ -64,7 +64,7 @@ def stop(service: Device) -> None:
     assert (service.show("ActiveState"), service.show("Result")) == ("inactive", "success")
     if was_active:
         from_us, to_us = (int(service.show(f"{name}TimestampMonotonic")) for name in ("ActiveExit", "InactiveEnter"))
-        print(f"stopped in {(to_us - from_us) / 1e6:.2f} s")  # noqa: T201 - the figure of the README
+        print(f"stopped in {(to_us - from_us) / 1e6:.2f} s")  # noqa: T201 - the figure of docs/benchmarks.md
 
 
 # States in which a broker is there to hear the last word

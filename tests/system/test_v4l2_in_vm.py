@@ -61,7 +61,7 @@ def test_capture_times_go_forward_and_are_those_of_the_buffers(facts: Facts) -> 
 
 def test_poses_come_again_after_each_of_twenty_replugs(facts: Facts) -> None:
     seconds = facts["cycles"]["seconds"]
-    print(f"seconds from each replug to the first message: {seconds}")  # noqa: T201 - the figure of the README
+    print(f"seconds from each replug to the first message: {seconds}")  # noqa: T201 - the figure of docs/benchmarks.md
     assert len(seconds) == 20
     assert statistics.median(seconds) < 3
 

@@ -1,4 +1,4 @@
-"""Makes the README's picture of the window: the real one, on an X server without a screen.
+"""Makes the picture of the window in docs/outputs.md: the real one, on an X server without a screen.
 
 python -m tools.repository.window_picture tools/pictures/window.jpg [--seconds S]  (needs Debian's xvfb and imagemagick)
 """
