@@ -1,7 +1,7 @@
 """The three ports. A driver fits one of them; nothing else in the package knows a vendor's library."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
@@ -9,7 +9,7 @@ from edge.frame import Frame
 from edge.poses.heads import HeadsSpec
 from edge.poses.pose import Pose
 
-__all__ = ["Camera", "Engine", "ModelSpec", "PoseFrame", "Sink"]
+__all__ = ["BlockingSink", "Camera", "Engine", "ModelSpec", "NonBlockingSink", "PoseFrame", "Sink"]
 
 
 class Camera(Protocol):
@@ -118,17 +118,15 @@ class PoseFrame:
     inference_ms: float
 
 
-class Sink(Protocol):
-    """Where results go. Each sink has a thread of its own, so `write` may block without slowing the flow.
+class _AnySink(Protocol):
+    """What all sinks have in common.
 
     Attributes:
         name: how messages name it (`mqtt`, `jsonl`).
-        lossless: True when `--no-pace` has to wait for it instead of dropping.
         wants_image: True when it looks at images; without such a sink their buffers are let go of early.
     """
 
     name: str
-    lossless: bool
     wants_image: bool
 
     def open(self) -> None:
@@ -146,3 +144,29 @@ class Sink(Protocol):
     def close(self) -> None:
         """Flush and release within a second."""
         ...
+
+
+class BlockingSink(_AnySink, Protocol):
+    """A sink whose `write` may block: it is called on a thread of its own.
+
+    Attributes:
+        lossless: True when `--no-pace` has to wait for it instead of dropping.
+    """
+
+    blocks: Literal[True]
+    lossless: bool
+
+
+class NonBlockingSink(_AnySink, Protocol):
+    """A sink with a thread of its own: `write` leaves a result for it and returns at once."""
+
+    blocks: Literal[False]
+
+    @property
+    def dropped(self) -> int:
+        """Results that were written and went nowhere."""
+        ...
+
+
+Sink = BlockingSink | NonBlockingSink
+"""Where results go."""

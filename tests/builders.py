@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +131,7 @@ class ListSink:
     wants_image = False
 
     def __init__(self, *, lossless: bool = False, gate: threading.Event | None = None) -> None:
+        self.blocks: Literal[True] = True
         self.lossless = lossless
         self.results: list[PoseFrame] = []
         self.opened = self.closed = False

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge.agent.outlets import Outlet
+from edge.agent.sink_threads import OpenSink
 from edge.errors import EngineLostError
 from edge.estimator import Estimator
 from edge.mailbox import Mailbox
@@ -25,7 +25,7 @@ class Flow:
         tracker: None leaves all ids null.
         smoother: None leaves the keypoints as the model gave them.
         max_frames: end after so many; None for all.
-        on_result: told of every result after the outlets have it.
+        on_result: told of every result after the sinks have it.
         lossless: an input that comes while the engine is away waits for it, instead of being dropped.
         stopping: set by whoever does not want to wait for an engine any more.
         dropped: inputs that came while the engine was away.
@@ -42,7 +42,7 @@ class Flow:
     busy_since_s: float | None = None
     frames: int = 0
 
-    def run(self, inputs: Mailbox[ModelInput], outlets: Sequence[Outlet]) -> None:
+    def run(self, inputs: Mailbox[ModelInput], sinks: Sequence[OpenSink]) -> None:
         """Work until the mailbox is closed or `max_frames` are through."""
         for item in inputs:
             result = self._try(item)
@@ -50,8 +50,8 @@ class Flow:
                 self.dropped += 1
                 del item
                 continue
-            for outlet in outlets:
-                outlet.offer(result)
+            for sink in sinks:
+                sink.offer(result)
             self.on_result(result)
             self.frames += 1
             del item, result  # else their buffers were held until the next frame comes

@@ -14,7 +14,6 @@ from typing import Literal
 from edge.agent.capture import CameraThread
 from edge.agent.deadlines import max_silence_s, raise_if_stuck
 from edge.agent.health import Health, StateTopic
-from edge.agent.outlets import drain, open_outlets
 from edge.agent.parts import (
     Watch,
     calm_opencv,
@@ -30,6 +29,7 @@ from edge.agent.parts import (
     make_window,
 )
 from edge.agent.pipeline import Flow
+from edge.agent.sink_threads import drain, open_sinks
 from edge.config import Config
 from edge.config.source import parse_source
 from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
@@ -105,7 +105,7 @@ class Run:
         sinks += make_recorder(config, self._origin)
         self._window = make_window(config, self._origin, on_quit=lambda: self.stop("window closed"))
         sinks += [] if self._window is None else [self._window]
-        self._outlets = open_outlets(sinks, paced=options.paced or self._camera.live)
+        self._sinks = open_sinks(sinks, paced=options.paced or self._camera.live)
         self._inputs: Mailbox[ModelInput] = Mailbox(waits=not options.paced and not self._camera.live)
         self._tracker = make_tracker(config)
         vitals = make_vitals(config)
@@ -134,7 +134,7 @@ class Run:
             self._inputs,
             self._size_model,
             self._health,
-            keep_images=any(outlet.sink.wants_image for outlet in self._outlets),
+            keep_images=any(sink.sink.wants_image for sink in self._sinks),
         )
         self._flow_thread = Thread(target=self._run_flow, name="flow", daemon=True)
         self._flow_error: BaseException | None = None
@@ -158,8 +158,8 @@ class Run:
         self._health.start()
         for watch in self._watches:
             watch.start()
-        for outlet in self._outlets:
-            outlet.start()
+        for sink in self._sinks:
+            sink.start()
         self._flow_thread.start()
         self._camera_thread.start()
         reason, is_told = "failed", True
@@ -205,7 +205,7 @@ class Run:
         raise_if_stuck(self._origin, time.monotonic(), reading_since_s=reading_s, busy_since_s=self._flow.busy_since_s)
 
     def _raise_if_mute(self) -> None:
-        failures = [outlet.failure for outlet in self._outlets]
+        failures = [sink.failure for sink in self._sinks]
         if all(isinstance(failure, UnavailableError) for failure in failures):
             raise UnavailableError("no output is left; see above")
         if all(failures):
@@ -223,19 +223,19 @@ class Run:
         self._health.end(str(failed) if isinstance(failed, EdgeError) else reason, is_told=is_told and failed is None)
         for watch in self._watches:
             watch.stop()
-        for outlet in self._outlets:
-            outlet.close()
+        for sink in self._sinks:
+            sink.close()
         self._camera_thread.join(LAST_JOIN_S)
         if not self._flow_thread.is_alive():
             self._engine.close()
 
     def _drain(self, reason: str) -> None:
         """Let the outputs finish; a file that was read to its end waits for a slow reader, until it is stopped."""
-        for outlet in self._outlets:
-            while reason == "ended" and outlet.waits and self._over.empty() and not outlet.drain(TICK_S):
+        for sink in self._sinks:
+            while reason == "ended" and sink.waits and self._over.empty() and not sink.drain(TICK_S):
                 pass
         # While the flow hung nothing came, so the outputs have had their time.
-        drain(self._outlets, LAST_JOIN_S if self._flow_thread.is_alive() else DRAIN_S)
+        drain(self._sinks, LAST_JOIN_S if self._flow_thread.is_alive() else DRAIN_S)
 
     def _raise_errors(self) -> None:
         for error in (self._camera_thread.error, self._flow_error):
@@ -244,7 +244,7 @@ class Run:
 
     def _run_flow(self) -> None:
         try:
-            self._flow.run(self._inputs, self._outlets)
+            self._flow.run(self._inputs, self._sinks)
         except Exception as error:  # noqa: BLE001 - raised again by the main thread
             self._flow_error = error
         finally:
@@ -269,7 +269,5 @@ class Run:
                 sink.set_state(topic, message)
 
     def _drops(self) -> DropCounts:
-        lost = {outlet.sink.name: outlet.dropped for outlet in self._outlets}
-        if self._mqtt is not None:
-            lost["mqtt"] = lost.get("mqtt", 0) + self._mqtt.dropped
+        lost = {sink.sink.name: sink.dropped for sink in self._sinks}
         return DropCounts(camera=self._inputs.dropped + self._camera_thread.skipped + self._flow.dropped, outputs=lost)

@@ -51,7 +51,7 @@ class MqttSink:
     """
 
     name = "mqtt"
-    lossless = False
+    blocks: Literal[False] = False
     wants_image = False
 
     def __init__(

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from edge.errors import UnavailableError
 from edge.payload import Origin, encode, pose_message
@@ -65,6 +66,7 @@ class JsonlFileSink:
     """
 
     name = "jsonl"
+    blocks: Literal[True] = True
     lossless = True
     wants_image = False
 
@@ -183,6 +185,7 @@ class JsonlStdoutSink:
     """
 
     name = "jsonl"
+    blocks: Literal[True] = True
     lossless = True
     wants_image = False
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from brokers import eventually
 from builders import ORIGIN, ListSink, ScriptedEngine, frame, pose, result
 from edge.agent.health import Health
-from edge.agent.outlets import Outlet
 from edge.agent.pipeline import Flow
+from edge.agent.sink_threads import SinkThread
 from edge.errors import EngineLostError
 from edge.estimator import Estimator
 from edge.mailbox import Mailbox
@@ -60,7 +60,7 @@ class ComingAndGoing(ScriptedEngine):
 def flow(engine: ScriptedEngine, sink: ListSink, *, frames: int, lossless: bool) -> Flow:
     """Run some frames through a flow."""
     made = Flow(estimator=Estimator(engine), lossless=lossless)
-    outlet = Outlet(sink, waits=True)
+    outlet = SinkThread(sink, waits=True)
     outlet.start()
     inputs: Mailbox[ModelInput] = Mailbox(waits=True)
     maker = InputMaker((64, 32), "uint8", None)

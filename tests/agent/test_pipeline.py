@@ -1,8 +1,8 @@
 import threading
 
 from builders import ListSink, ScriptedEngine, frame
-from edge.agent.outlets import Outlet
 from edge.agent.pipeline import Flow
+from edge.agent.sink_threads import SinkThread
 from edge.estimator import Estimator
 from edge.mailbox import Mailbox
 from edge.ports import PoseFrame
@@ -35,7 +35,7 @@ def flow(
 
 def test_every_input_becomes_one_result_for_every_outlet() -> None:
     sinks = [ListSink(lossless=True), ListSink(lossless=True)]
-    outlets = [Outlet(sink, waits=True) for sink in sinks]
+    outlets = [SinkThread(sink, waits=True) for sink in sinks]
     for outlet in outlets:
         outlet.start()
     made, seen = flow()
@@ -61,7 +61,7 @@ def test_duplicates_are_removed_before_people_are_limited_also_without_a_tracker
 
 def test_a_stalled_sink_does_not_slow_the_flow() -> None:
     gate = threading.Event()
-    outlet = Outlet(ListSink(gate=gate), waits=False)
+    outlet = SinkThread(ListSink(gate=gate), waits=False)
     outlet.start()
     made, seen = flow(tracker=Tracker())
     made.run(inputs_of(30), [outlet])

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -54,6 +55,7 @@ class RecorderSink:
     """
 
     name = "record"
+    blocks: Literal[True] = True
     lossless = True
 
     def __init__(

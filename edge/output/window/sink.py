@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Literal, Protocol
 
 from edge.errors import UnavailableError
 from edge.frame import Image
@@ -74,7 +74,7 @@ class WindowSink:
     """
 
     name = "display"
-    lossless = False
+    blocks: Literal[False] = False
 
     def __init__(
         self,
@@ -93,8 +93,7 @@ class WindowSink:
         self._folder = folder
         self._open_s = open_s
         self._panel = Panel(origin, private=private)
-        # `write` waits until the result before was taken: so whoever writes sees that the window hangs.
-        self._inbox: Mailbox[PoseFrame] = Mailbox(waits=True)
+        self._inbox: Mailbox[PoseFrame] = Mailbox()
         self._status: StatusMessage | None = None
         self._result: PoseFrame | None = None
         self._view: View | None = None
@@ -119,8 +118,13 @@ class WindowSink:
             text = f"display: the window cannot be opened: {type(problem).__name__}: {problem}"
             raise UnavailableError(text) from problem
 
+    @property
+    def dropped(self) -> int:
+        """Results that a newer one replaced before they were shown."""
+        return self._inbox.dropped
+
     def write(self, result: PoseFrame) -> None:
-        """Hand over a result. Raises UnavailableError once the screen is gone."""
+        """Leave a result for the window; never blocks. Raises UnavailableError once the screen is gone."""
         if not self._inbox.put(result) and self._failure is not None:
             raise self._failure
 

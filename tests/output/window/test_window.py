@@ -16,7 +16,7 @@ import pytest
 from brokers import eventually
 from builders import ORIGIN
 from command import environment, run, start
-from edge.agent.outlets import Outlet
+from edge.agent.sink_threads import DirectSink
 from edge.errors import UnavailableError
 from edge.output.window.sink import WindowSink
 from edge.ports import PoseFrame
@@ -83,17 +83,13 @@ def test_a_screen_that_hangs_costs_results_of_the_window_only(tmp_path: Path, ca
     opened = sink(tmp_path, lambda: screen)
     opened.open()
     eventually(lambda: screen.views)  # here it hangs
-    opened.write(seen())  # waits inside for the window
-    outlet = Outlet(opened, waits=False)
-    outlet.start()
-    for index in range(1, 50):
-        outlet.offer(seen(index))
-    assert not outlet.drain(0.05)
-    outlet.close()
-    assert outlet.dropped > 40
-    assert "output display hangs; it is left behind" in caplog.text
+    output = DirectSink(opened)
+    for index in range(50):
+        output.offer(seen(index))
+    assert output.dropped == 49  # the newest waits for the window
+    output.close()
+    assert "display: the window hangs; it is left behind" in caplog.text
     gate.set()
-    opened.close()
 
 
 def test_a_window_that_hangs_at_the_end_is_left_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -127,14 +123,13 @@ def test_a_display_server_that_goes_away_is_told_once_and_without_a_traceback(
 ) -> None:
     opened = sink(tmp_path, lambda: screen)
     opened.open()
-    outlet = Outlet(opened, waits=False)
-    outlet.start()
+    output = DirectSink(opened)
     assert screen.lost is not None
     screen.lost()
-    outlet.offer(seen())
-    assert outlet.drain(2)
-    outlet.close()
-    assert outlet.failed
+    for index in range(3):
+        output.offer(seen(index))
+    output.close()
+    assert isinstance(output.failure, UnavailableError)
     told = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.getMessage() for record in told] == [
         "display: the display server is gone; the run goes on without it"
@@ -149,12 +144,10 @@ def test_a_mistake_of_ours_in_the_window_costs_the_window_only(
     opened = sink(tmp_path, lambda: screen)
     opened.open()
     eventually(lambda: screen.closed)
-    outlet = Outlet(opened, waits=False)
-    outlet.start()
-    outlet.offer(seen())
-    assert outlet.drain(2)
-    outlet.close()
-    assert outlet.failed
+    output = DirectSink(opened)
+    output.offer(seen())
+    output.close()
+    assert isinstance(output.failure, ZeroDivisionError)
     assert "oops" in caplog.text
 
 
