@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from edge.backoff import Backoff
 from edge.errors import CameraLostError
 from edge.mailbox import Mailbox
 from edge.ports import Camera
@@ -58,7 +59,7 @@ class CameraThread:
         self._prepare = prepare
         self._watcher = watcher
         self._keep_images = keep_images
-        self._first_retry_s, self._last_retry_s = retry_s
+        self._backoff = Backoff(min_s=retry_s[0], max_s=retry_s[1], growth=2, draw=None)
         self._maker: InputMaker | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
@@ -92,16 +93,16 @@ class CameraThread:
             self._camera.close()
 
     def _read_until_end(self) -> None:
-        retry_s = self._first_retry_s
         while not self._stopping.is_set():
             try:
                 self._open()
                 while self._read_one():
-                    retry_s = self._first_retry_s
+                    self._backoff.reset()
             except CameraLostError as error:
+                retry_s = self._backoff.next_s()
                 self._lost(str(error), retry_s)
-                is_back = self._wait_until_back(retry_s)
-                retry_s = self._first_retry_s if is_back else min(retry_s * 2, self._last_retry_s)
+                if self._wait_until_back(retry_s):
+                    self._backoff.reset()
             else:
                 return
 

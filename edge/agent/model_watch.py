@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge.backoff import Backoff
 from edge.config.input_size import parse_size
 from edge.config.schema import ModelConfig
 from edge.errors import EdgeError, UnavailableError
@@ -70,10 +71,10 @@ class ModelWatch:
 
     def work(self) -> None:
         """Try until the default is here, until it cannot be used, or until `stop`."""
-        growing_s = self._waits.first_s
-        pause_s = self._pause_s(self._reason, growing_s)
+        backoff = Backoff(min_s=self._waits.first_s, max_s=self._waits.max_s, growth=2, draw=None)
+        pause_s = self._pause_s(self._reason, backoff.next_s())
         while not self._wait(pause_s):
-            growing_s = min(2 * growing_s, self._waits.max_s)
+            growing_s = backoff.next_s()
             try:
                 with _hushed():
                     choice = self._bring()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+from edge.backoff import Backoff
 from edge.errors import UnavailableError
 from edge.mqtt.errors import (
     FilesError,
@@ -21,7 +22,6 @@ from edge.mqtt.errors import (
 from edge.mqtt.link import Link
 from edge.mqtt.outbox import Outbox
 from edge.mqtt.reporter import News
-from edge.mqtt.retry import Backoff
 from edge.mqtt.session import Session
 from edge.mqtt.settings import MqttSettings, Version
 from edge.mqtt.tls import FreshContext

@@ -7,10 +7,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 
+from edge.backoff import Backoff
 from edge.errors import UnavailableError
 from edge.mqtt.errors import HungUpError, LinkError, OldProtocolError
 from edge.mqtt.link import Link
-from edge.mqtt.retry import Backoff
 from edge.mqtt.settings import MqttSettings, Version
 
 __all__ = ["Subscriber"]

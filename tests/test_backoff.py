@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.mqtt.retry import Backoff
+from edge.backoff import Backoff
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
@@ -37,3 +37,10 @@ def test_a_reset_starts_again_at_the_shortest() -> None:
     assert backoff.longest_s() == 30
     backoff.reset()
     assert backoff.next_s() == 1
+
+
+def test_without_jitter_the_waits_are_a_geometric_series_up_to_the_longest() -> None:
+    backoff = Backoff(min_s=0.5, max_s=30, growth=2, draw=None)
+    assert [backoff.next_s() for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    backoff.reset()
+    assert backoff.next_s() == 0.5

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: longer each time, with jitter, so that a fleet does not return as one."""
+"""Exponential back-off: how long to wait before the next attempt."""
 
 import random
 from collections.abc import Callable
@@ -7,13 +7,15 @@ __all__ = ["Backoff"]
 
 
 class Backoff:
-    """Waits that grow from `min_s` to `max_s`; each is drawn from the upper half of its range.
+    """Waits that grow from `min_s` to `max_s`, until `reset`.
 
     Args:
         min_s: shortest wait in seconds.
         max_s: longest wait in seconds.
         growth: of the range from one wait to the next; 1.5 adds at most about half of an outage to it.
-        draw: random numbers 0 .. 1.
+        draw: random numbers 0 .. 1 for the jitter, which keeps the devices of a fleet from returning all at once:
+            each wait is drawn from the upper half of its range. None for no jitter: the waits are then `min_s`,
+            `growth` times that, and so on.
     """
 
     def __init__(
@@ -22,9 +24,9 @@ class Backoff:
         min_s: float = 1.0,
         max_s: float = 60.0,
         growth: float = 1.5,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] | None = random.random,
     ) -> None:
-        self._min_s = min_s
+        self._first_s = min_s if draw is None else 2 * min_s
         self._max_s = max_s
         self._growth = growth
         self._draw = draw
@@ -33,8 +35,8 @@ class Backoff:
     def next_s(self) -> float:
         """Return the next wait in seconds, `min_s` .. `max_s`."""
         # Kept as a value that stops growing: a power of a counter would overflow after a night of failures.
-        self._top_s = min(self._max_s, max(2 * self._min_s, self._growth * self._top_s))
-        return self._top_s * (1 + self._draw()) / 2
+        self._top_s = min(self._max_s, max(self._first_s, self._growth * self._top_s))
+        return self._top_s if self._draw is None else self._top_s * (1 + self._draw()) / 2
 
     def longest_s(self) -> float:
         """Return a wait from the longest range, and stay there until `reset`."""
