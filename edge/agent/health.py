@@ -1,4 +1,4 @@
-"""The run's own truth about itself: status, who is there, and figures, as messages whenever they change."""
+"""Publishes status, people and health of a run."""
 
 import logging
 import threading
@@ -36,38 +36,34 @@ StateTopic = Literal["people", "status", "health"]
 class Health:
     """Watches camera and flow, and publishes `status`, `people` and `health`. Called from any thread.
 
+    Nothing is published before `start`; the state of the engine is kept until then.
+
     Args:
-        origin: what the messages of this run have in common.
         publish: takes a state message for a topic; must not block.
-        drops: tells the drop counters.
+        drops: returns the drop counters.
         interval_s: between two `health` messages.
-        max_silence_s: a camera that delivers nothing for longer is reported, whatever its driver says; None for
-            sources that may take their time.
-        accelerator: what the engine runs on.
-        vitals: tells what the machine said last; must not block (`VitalsWatch.latest`).
-        model_trouble: why the model of this run is not the one that was wanted; empty where it is.
+        max_silence_s: a camera without a frame for longer is reported, even where its driver reports nothing; None
+            for sources that may pause.
+        vitals: returns the machine's latest figures; must not block (`VitalsWatch.latest`).
     """
 
     def __init__(
         self,
-        origin: Origin,
         publish: Callable[[StateTopic, Message], None],
         drops: Callable[[], DropCounts],
         *,
         interval_s: float,
         max_silence_s: float | None = None,
-        accelerator: Literal["cpu", "edgetpu"] = "cpu",
         vitals: Callable[[], Vitals] = Vitals,
-        model_trouble: str = "",
     ) -> None:
-        self._origin = origin
+        self._origin: Origin | None = None
         self._publish = publish
         self._drops = drops
         self._interval_s = interval_s
         self._max_silence_s = max_silence_s
-        self._accelerator = accelerator
+        self._accelerator: Literal["cpu", "edgetpu"] = "cpu"
         self._vitals = vitals
-        self._model_trouble = f"model: {model_trouble}" if model_trouble else ""
+        self._model_problem = ""
         self._lock = threading.Lock()
         self._started_s = time.monotonic()
         self._latency_ms = Rolling(300)
@@ -75,58 +71,71 @@ class Health:
         self._frames = 0
         self._last_frame_s: float | None = None
         self._lost_reason: str | None = None
-        self._told_reason = ""  # until a frame comes: a camera may open again and again, and give nothing
-        self._engine_trouble = ""
+        self._logged_reason = ""  # until a frame comes: a camera may open again and again, and give nothing
+        self._engine_problem = ""
         self._engine_away = False
         self._state: tuple[State, str] | None = None
         self._since_s = time.time()
         self._ids: list[int] | None = None
         self._count: int | None = None
-        self._people_told = False
-        self._told_s = self._started_s
-        self._told_frames = 0
+        self._people_published = False
+        self._last_published_s = self._started_s
+        self._last_published_frames = 0
         self._ended = False
 
-    def start(self) -> None:
-        """Tell the first status: degraded, starting."""
+    def start(self, origin: Origin, model_problem: str = "") -> None:
+        """Publish the first status: degraded, starting.
+
+        Args:
+            origin: what the messages of this run have in common.
+            model_problem: why the run has another model than the default; empty where it has the right one.
+        """
         with self._lock:
+            self._origin = origin
+            self._model_problem = f"model: {model_problem}" if model_problem else ""
             self._set_state("degraded", STARTING)
             self._set_people(None, None)
+            self._publish_engine_state()
 
     def camera_up(self) -> None:
         """The camera is open; it counts as online with its first frame."""
         with self._lock:
             self._lost_reason = None
             self._last_frame_s = time.monotonic()  # its silence counts from here
-            self._tell_engine()
+            self._publish_engine_state()
 
     def camera_lost(self, reason: str) -> None:
         """The camera is away until `camera_up`."""
         with self._lock:
-            if reason != self._told_reason:
+            if reason != self._logged_reason:
                 log.warning("camera: %s; it will be tried again", reason)
-            self._lost_reason = self._told_reason = reason
+            self._lost_reason = self._logged_reason = reason
             self._set_state("degraded", f"camera: {reason}")
             self._set_people(None, None)
 
     @property
     def is_camera_away(self) -> bool:
-        """The camera is known to be away, so that nobody can expect frames."""
+        """Whether the camera is known to be away, so that no frames can be expected."""
         with self._lock:
             return self._lost_reason is not None
 
-    def engine_state(self, accelerator: Literal["cpu", "edgetpu"] | None, trouble: str) -> None:
-        """The engine changed: what it runs on, None while nothing can infer; what is wrong, "" when nothing is."""
+    def engine_state(self, accelerator: Literal["cpu", "edgetpu"] | None, problem: str) -> None:
+        """Take a change of the engine.
+
+        Args:
+            accelerator: what it runs on; None while nothing can infer.
+            problem: what is wrong; empty when nothing is.
+        """
         with self._lock:
-            self._engine_away, self._engine_trouble = accelerator is None, trouble
+            self._engine_away, self._engine_problem = accelerator is None, problem
             self._accelerator = accelerator or self._accelerator
             self._last_frame_s = time.monotonic()  # the camera was not to blame
-            self._tell_engine()
+            self._publish_engine_state()
 
-    def _tell_engine(self) -> None:
-        """Nobody knows who is there while nothing infers; anything less shows with the next result."""
-        if self._engine_away and self._lost_reason is None and not self._ended:
-            self._set_state("degraded", f"engine: {self._engine_trouble}")
+    def _publish_engine_state(self) -> None:
+        """Publish that nothing infers, so that the people are unknown; any other change shows with the next result."""
+        if self._engine_away and self._lost_reason is None and self._origin is not None and not self._ended:
+            self._set_state("degraded", f"engine: {self._engine_problem}")
             self._set_people(None, None)
 
     def result(self, result: PoseFrame, ids: tuple[int, ...] | None) -> None:
@@ -140,16 +149,16 @@ class Health:
             self._latency_ms.add((now_s - result.frame.time_s) * 1e3)
             self._inference_ms.add(result.inference_ms)
             if self._lost_reason is None:
-                if self._told_reason:
+                if self._logged_reason:
                     log.warning("camera: back")
-                    self._told_reason = ""
-                trouble = f"engine: {self._engine_trouble}" if self._engine_trouble else self._model_trouble
-                self._set_state("degraded" if trouble else "online", trouble)
+                    self._logged_reason = ""
+                problem = f"engine: {self._engine_problem}" if self._engine_problem else self._model_problem
+                self._set_state("degraded" if problem else "online", problem)
                 count = len(result.poses) if ids is None else len(ids)
                 self._set_people(count, [] if ids is None else sorted(ids))
 
     def tick(self) -> None:
-        """Look after what happens without a frame; to be called a few times a second."""
+        """Publish what is due without a frame. Call it a few times a second."""
         now_s = time.monotonic()
         with self._lock:
             if self._ended:
@@ -157,45 +166,48 @@ class Health:
             if self._is_silent(now_s):
                 self._set_state("degraded", f"camera: no frame for {self._max_silence_s:.1f} s")
                 self._set_people(None, None)
-            if now_s - self._told_s >= self._interval_s:
-                self._tell_health(now_s)
+            if now_s - self._last_published_s >= self._interval_s:
+                self._publish_health(now_s)
 
     def _is_silent(self, now_s: float) -> bool:
         silent_s = now_s - (self._last_frame_s or self._started_s)
         known_away = self._lost_reason is not None or self._engine_away
         return self._max_silence_s is not None and not known_away and silent_s > self._max_silence_s
 
-    def end(self, reason: str, *, is_told: bool = True) -> None:
-        """The run ends: the last status and people messages; `is_told` False leaves the log to whoever raises."""
+    def end(self, reason: str, *, should_log: bool = True) -> None:
+        """Publish the last status and people. `should_log` False where the caller raises the reason."""
         with self._lock:
             self._ended = True
             self._set_people(None, None)
-            self._set_state("offline", reason, is_told=is_told)
+            self._set_state("offline", reason, should_log=should_log)
 
-    def _set_state(self, state: State, reason: str, *, is_told: bool = True) -> None:
+    def _set_state(self, state: State, reason: str, *, should_log: bool = True) -> None:
         if self._state == (state, reason):
             return
         is_new = self._state is None or self._state[0] != state
         if is_new:
             self._since_s = time.time()
-        # What else is wrong in the same state, camera and engine tell by lines of their own.
+        # Camera and engine log by themselves what else is wrong within the same state.
         if is_new or self._state == ("degraded", STARTING):
-            log.info("status: %s%s", state, f" ({reason})" if reason and is_told else "")
+            log.info("status: %s%s", state, f" ({reason})" if reason and should_log else "")
         self._state = (state, reason)
+        assert self._origin is not None
         message = status_message(state, reason, self._origin, time.time(), self._since_s)
         self._publish("status", message)
 
     def _set_people(self, count: int | None, ids: list[int] | None) -> None:
-        if self._people_told and (count, ids) == (self._count, self._ids):
+        if self._people_published and (count, ids) == (self._count, self._ids):
             return
-        self._count, self._ids, self._people_told = count, ids, True
+        self._count, self._ids, self._people_published = count, ids, True
+        assert self._origin is not None
         message = people_message(count, ids or [], self._origin, time.time())
         self._publish("people", message)
 
-    def _tell_health(self, now_s: float) -> None:
-        seconds = now_s - self._told_s
-        fps = (self._frames - self._told_frames) / seconds
-        self._told_s, self._told_frames = now_s, self._frames
+    def _publish_health(self, now_s: float) -> None:
+        assert self._origin is not None
+        seconds = now_s - self._last_published_s
+        fps = (self._frames - self._last_published_frames) / seconds
+        self._last_published_s, self._last_published_frames = now_s, self._frames
         vitals = self._vitals()
         throttling = vitals.throttling
         message = HealthMessage(

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from edge.config import Config
 from edge.config.input_size import parse_size
-from edge.errors import EdgeError, ModelError, UnavailableError
-from edge.models.choice import Choice, asked_for, find_named, is_named, stand_in
+from edge.errors import EdgeError
 from edge.models.files import ResolvedModel
 from edge.models.manifest import Manifest, ModelEntry
 from edge.models.placement import Placement, place
 from edge.models.places import Places
+from edge.models.selection import Choice, find_named, find_requested
 from edge.ports import Engine
 
 if TYPE_CHECKING:
     from edge.engine.fallback import FallbackEngine
     from edge.engine.litert import LiteRtEngine
 
-__all__ = ["LoadedEngine", "is_dynamic", "load_best", "load_engine"]
+__all__ = ["LoadedEngine", "is_dynamic", "load_engine"]
 
 log = logging.getLogger(__name__)
 
@@ -43,29 +43,6 @@ class LoadedEngine(Engine, Protocol):
         ...
 
 
-def load_best(
-    config: Config, watcher: Callable[[Literal["cpu", "edgetpu"] | None, str], None], choice: Choice
-) -> tuple[LoadedEngine, Choice]:
-    """Load what `choose_model` chose, or the starter where that was the default and cannot be used on this machine.
-
-    Returns:
-        The engine, and the choice that was loaded.
-
-    Raises:
-        EdgeError: the model, or the starter either, cannot be loaded; the config has a mistake.
-    """
-    try:
-        return load_engine(config, watcher, choice), choice
-    except (ModelError, UnavailableError) as error:
-        if choice.trouble or is_named(config.model):
-            raise
-        instead = stand_in(error, config.model, why="cannot be used")
-        try:
-            return load_engine(config, watcher, instead), instead
-        except EdgeError:
-            raise error from None  # it is not the model
-
-
 def load_engine(
     config: Config,
     watcher: Callable[[Literal["cpu", "edgetpu"] | None, str], None] = lambda *_: None,
@@ -76,9 +53,9 @@ def load_engine(
     Args:
         config: of the run.
         watcher: told when an engine that can be lost is lost and back (see `edge.engine.fallback.EngineWatcher`).
-        choice: what `choose_model` returned for it; None: the model of the config, and no other.
+        choice: which model (see `edge.models.selection.select`); None: the model of the config, and no other.
     """
-    choice = choice or asked_for(config.model)
+    choice = choice or find_requested(config.model)
     model, manifest, where = choice.model, choice.manifest, choice.where
     placement = _place(model, config, manifest)
     wanted = config.model.delegate == "edgetpu"
@@ -90,7 +67,7 @@ def load_engine(
         return on_tpu
     assert cpu is not None
     # A model that nobody chose keeps its own size.
-    on_cpu = _on_cpu(cpu, config, None if choice.trouble else parse_size(config.model.size))
+    on_cpu = _on_cpu(cpu, config, None if choice.fallback_reason else parse_size(config.model.size))
     log.info("model %s from %s", cpu.name, cpu.path)  # an error is one line, and comes alone
     return on_cpu
 

@@ -16,10 +16,10 @@ from edge.backoff import Backoff
 from edge.config.input_size import parse_size
 from edge.config.schema import ModelConfig
 from edge.errors import EdgeError, UnavailableError
-from edge.models.choice import WAITS, Choice, Waits, asked_for, may_pass
 from edge.models.fetch import Fetcher
 from edge.models.manifest import ModelEntry
 from edge.models.places import Places
+from edge.models.selection import RETRY_POLICY, Choice, RetryPolicy, find_requested, is_transient
 
 __all__ = ["ModelWatch"]
 
@@ -38,7 +38,7 @@ class ModelWatch:
         on_here: called once, on the watch's thread, when the default is here.
         reason: why it could not be had at the start; where no network mends that, it is seldom tried for.
         environ: names mirror and cache.
-        waits: when to try.
+        policy: when to try.
         wait: lets so many seconds pass; True when the watch was stopped meanwhile. None: real time.
     """
 
@@ -49,13 +49,13 @@ class ModelWatch:
         *,
         reason: UnavailableError,
         environ: Mapping[str, str] = os.environ,
-        waits: Waits = WAITS,
+        policy: RetryPolicy = RETRY_POLICY,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._config = config
         self._on_here = on_here
         self._environ = environ
-        self._waits = waits
+        self._policy = policy
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
         self._reason = reason
@@ -71,7 +71,7 @@ class ModelWatch:
 
     def work(self) -> None:
         """Try until the default is here, until it cannot be used, or until `stop`."""
-        backoff = Backoff(min_s=self._waits.first_s, max_s=self._waits.max_s, growth=2, draw=None)
+        backoff = Backoff(min_s=self._policy.first_s, max_s=self._policy.max_s, growth=2, draw=None)
         pause_s = self._pause_s(self._reason, backoff.next_s())
         while not self._wait(pause_s):
             growing_s = backoff.next_s()
@@ -88,13 +88,13 @@ class ModelWatch:
 
     def _pause_s(self, error: Exception, growing_s: float) -> float:
         """Return how long to wait after a failure."""
-        may_help = isinstance(error, UnavailableError) and may_pass(error, self._environ)
-        return growing_s if may_help else self._waits.hopeless_s
+        may_help = isinstance(error, UnavailableError) and is_transient(error, self._environ)
+        return growing_s if may_help else self._policy.hopeless_s
 
     def _bring(self) -> Choice:
         """Bring the default, then find it as the next start will, without fetching. Raises EdgeError."""
-        asked_for(self._config, self._environ, fetch=_fetch_silently)
-        return asked_for(self._config, self._environ, fetch=None)
+        find_requested(self._config, self._environ, fetch=_fetch_silently)
+        return find_requested(self._config, self._environ, fetch=None)
 
     def _is_usable(self, choice: Choice) -> bool:
         """Return whether the default loads, else say what is wrong: a run on the starter is better than none."""

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edge.agent.loading import is_dynamic, load_best
 from edge.agent.vitals import VitalsWatch, read_vitals, written_paths
 from edge.config import Config
 from edge.config.broker_address import parse_broker
@@ -21,8 +20,8 @@ from edge.config.input_size import parse_size
 from edge.config.source import Source
 from edge.errors import UnavailableError
 from edge.host.machine import clock_synced
-from edge.models.choice import Choice, Waits, choose_model
 from edge.models.places import cache_folder
+from edge.models.selection import Choice, RetryPolicy
 from edge.payload import Origin
 from edge.ports import Camera, Sink
 from edge.poses.track import Tracker
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Watch",
     "calm_opencv",
-    "choose_model",
-    "is_dynamic",
-    "load_best",
     "make_camera",
     "make_jsonl",
     "make_model_watch",
@@ -226,14 +222,14 @@ def make_vitals(config: Config) -> VitalsWatch:
 
 
 def make_model_watch(
-    source: Source, config: Config, choice: Choice, on_here: Callable[[], None], waits: Waits
+    source: Source, config: Config, choice: Choice, on_here: Callable[[], None], policy: RetryPolicy
 ) -> list[Watch]:
     """Return what tries for the default while a service runs on the starter, if one does.
 
     A source that ends is not cut short for it: after a restart a file would begin anew.
     """
-    if choice.awaited is None or source.kind in ("video", "images"):
+    if choice.retry_error is None or source.kind in ("video", "images"):
         return []
     from edge.agent.model_watch import ModelWatch
 
-    return [ModelWatch(config.model, on_here, reason=choice.awaited, waits=waits)]
+    return [ModelWatch(config.model, on_here, reason=choice.retry_error, policy=policy)]

@@ -1,6 +1,6 @@
-"""The composition root: builds a run from its config, starts it in order, stops it in reverse.
+"""One run: built from its config, started in order, stopped in reverse. The composition root.
 
-What the pieces are made of is in `parts`.
+The single pieces are made in `parts`.
 """
 
 import logging
@@ -9,16 +9,14 @@ import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Literal
 
 from edge.agent.capture import CameraThread
 from edge.agent.deadlines import max_silence_s, raise_if_stuck
 from edge.agent.health import Health, StateTopic
+from edge.agent.loading import load_engine
 from edge.agent.parts import (
     Watch,
     calm_opencv,
-    choose_model,
-    load_best,
     make_camera,
     make_jsonl,
     make_model_watch,
@@ -36,7 +34,7 @@ from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
 from edge.estimator import Estimator
 from edge.host.systemd import Notifier, Watchdog
 from edge.mailbox import Mailbox
-from edge.models.choice import WAITS, Waits
+from edge.models.selection import RETRY_POLICY, RetryPolicy, select
 from edge.payload import DropCounts, Message, Origin, StatusMessage
 from edge.ports import PoseFrame, Sink
 from edge.poses.model_input import InputMaker, ModelInput
@@ -48,16 +46,16 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.25
 FLOW_JOIN_S, DRAIN_S, LAST_JOIN_S = 0.4, 0.3, 0.1
-"""What a stop may wait for the flow, the outputs and the camera; with the second that MQTT may take, less than two."""
+"""How long a stop waits for the flow, the outputs and the camera: with MQTT's second, less than 2 s in all."""
 RUN_ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What only the command line says about a run.
+    """Options of a run that only the command line has.
 
     Attributes:
-        max_frames: end after so many; None for all.
+        max_frames: end after this many frames; None for all.
         paced: False for every frame of a file exactly once.
         loop: begin a file again at its end.
     """
@@ -72,14 +70,14 @@ class Run:
 
     Args:
         config: what to do.
-        options: what only the command line says.
-        waits: when a service tries for a default model that cannot be had.
+        options: what only the command line has.
+        policy: when a service tries for a default model that cannot be had.
 
     Raises:
         EdgeError: at construction, when something it cannot do without is missing or wrong.
     """
 
-    def __init__(self, config: Config, options: RunOptions, *, waits: Waits = WAITS) -> None:
+    def __init__(self, config: Config, options: RunOptions, *, policy: RetryPolicy = RETRY_POLICY) -> None:
         output = config.output
         if not (config.mqtt.url or output.jsonl or output.record or output.display):
             raise ConfigError(
@@ -90,36 +88,45 @@ class Run:
         self._watchdog = Watchdog(self._notifier)
         source = parse_source(config.camera.source)
         calm_opencv()
-        choice = choose_model(config.model, waits=waits)
-        self._engine, choice = load_best(config, self._on_engine, choice)
         self._camera = make_camera(source, config, paced=options.paced, loop=options.loop)
+        vitals = make_vitals(config)
+        # Before all that reports to it: an engine may be lost while it is loaded.
+        self._health = Health(
+            self._publish_state,
+            self._drops,
+            interval_s=config.health.interval_s,
+            max_silence_s=max_silence_s(config.camera.fps) if self._camera.live else None,
+            vitals=vitals.latest,
+        )
+        self._engine, self._choice = select(
+            config.model, lambda choice: load_engine(config, self._health.engine_state, choice), policy=policy
+        )
         self._origin = Origin(
             device=config.device.name,
             run="".join(secrets.choice(RUN_ID_LETTERS) for _ in range(6)),
             camera=config.camera.name or source.name,
             model=self._engine.name,
         )
+        self._watches: list[Watch] = [vitals]
+        self._watches += make_model_watch(source, config, self._choice, self._restart, policy)
+        self._build_sinks(config, paced=options.paced or self._camera.live)
+        self._build_flow(config, options)
+
+    def _build_sinks(self, config: Config, *, paced: bool) -> None:
+        """Open the outputs. Raises UnavailableError when none of them can work."""
         self._mqtt = make_mqtt(config, self._origin)
+        self._window = make_window(config, self._origin, on_quit=lambda: self.stop("window closed"))
         sinks: list[Sink] = [] if self._mqtt is None else [self._mqtt]
         sinks += make_jsonl(config, self._origin, on_closed=lambda: self.stop("stdout closed"))
         sinks += make_recorder(config, self._origin)
-        self._window = make_window(config, self._origin, on_quit=lambda: self.stop("window closed"))
         sinks += [] if self._window is None else [self._window]
-        self._sinks = open_sinks(sinks, paced=options.paced or self._camera.live)
-        self._inputs: Mailbox[ModelInput] = Mailbox(waits=not options.paced and not self._camera.live)
+        self._sinks = open_sinks(sinks, paced=paced)
+
+    def _build_flow(self, config: Config, options: RunOptions) -> None:
+        """Build the two threads between camera and outputs; they start with `run`."""
+        lossless = not options.paced and not self._camera.live
+        self._inputs: Mailbox[ModelInput] = Mailbox(waits=lossless)
         self._tracker = make_tracker(config)
-        vitals = make_vitals(config)
-        self._watches: list[Watch] = [vitals]
-        self._watches += make_model_watch(source, config, choice, self._restart, waits)
-        self._health = Health(
-            self._origin,
-            self._publish_state,
-            self._drops,
-            interval_s=config.health.interval_s,
-            max_silence_s=max_silence_s(config.camera.fps) if self._camera.live else None,
-            vitals=vitals.latest,
-            model_trouble=choice.trouble,
-        )
         self._estimator = Estimator(self._engine, min_score=config.poses.min_score, max_people=config.poses.max_people)
         self._flow = Flow(
             estimator=self._estimator,
@@ -127,7 +134,7 @@ class Run:
             smoother=Smoother() if config.smooth.enabled else None,
             max_frames=options.max_frames,
             on_result=self._on_result,
-            lossless=not options.paced and not self._camera.live,
+            lossless=lossless,
         )
         self._camera_thread = CameraThread(
             self._camera,
@@ -154,22 +161,22 @@ class Run:
             StuckError: a thread hangs in a driver.
             RestartError: a service that runs on the starter has got the default.
         """
-        self._notifier.ready()  # whatever may be missing from here on is waited for
-        self._health.start()
+        self._notifier.ready()  # a part that is missing from here on is waited for
+        self._health.start(self._origin, self._choice.fallback_reason)
         for watch in self._watches:
             watch.start()
         for sink in self._sinks:
             sink.start()
         self._flow_thread.start()
         self._camera_thread.start()
-        reason, is_told = "failed", True
+        reason, should_log = "failed", True
         try:
             reason = self._wait()
         except EdgeError as error:
-            reason, is_told = str(error), False  # whoever gets the error tells it
+            reason, should_log = str(error), False  # the command line prints it
             raise
         finally:
-            self._tear_down(reason, is_told=is_told)
+            self._tear_down(reason, should_log=should_log)
         self._raise_errors()
 
     def _wait(self) -> str:
@@ -177,12 +184,12 @@ class Run:
             try:
                 end = self._over.get(timeout=TICK_S)
             except Empty:
-                self._look_around()
+                self._check()
             else:
                 return self._end(end)
 
     def _end(self, end: str | RestartError) -> str:
-        """Return why the run is to end; whoever stops it at the moment of a restart does not want one."""
+        """Return why the run ends; a stop that comes together with a restart wins."""
         if isinstance(end, str):
             return end
         try:
@@ -190,11 +197,11 @@ class Run:
         except Empty:
             raise end from None
 
-    def _look_around(self) -> None:
+    def _check(self) -> None:
         self._health.tick()
         self._feed_watchdog()
         self._raise_if_stuck()
-        self._raise_if_mute()
+        self._raise_if_no_output()
 
     def _feed_watchdog(self) -> None:
         done = self._flow.frames + self._flow.dropped
@@ -204,15 +211,15 @@ class Run:
         reading_s = self._camera_thread.reading_since_s if self._camera.live else None
         raise_if_stuck(self._origin, time.monotonic(), reading_since_s=reading_s, busy_since_s=self._flow.busy_since_s)
 
-    def _raise_if_mute(self) -> None:
+    def _raise_if_no_output(self) -> None:
         failures = [sink.failure for sink in self._sinks]
         if all(isinstance(failure, UnavailableError) for failure in failures):
             raise UnavailableError("no output is left; see above")
         if all(failures):
             raise EdgeError("every output has failed; see above")
 
-    def _tear_down(self, reason: str, *, is_told: bool) -> None:
-        """Stop in reverse order; whoever hangs is left behind, the others still end cleanly."""
+    def _tear_down(self, reason: str, *, should_log: bool) -> None:
+        """Stop in reverse order; a thread that hangs is left behind, the others still end cleanly."""
         self._notifier.stopping()
         failed = self._camera_thread.error or self._flow_error
         self._camera_thread.stop()
@@ -220,7 +227,8 @@ class Run:
         self._engine.retire()
         self._flow_thread.join(FLOW_JOIN_S)
         self._drain(reason)
-        self._health.end(str(failed) if isinstance(failed, EdgeError) else reason, is_told=is_told and failed is None)
+        last_reason = str(failed) if isinstance(failed, EdgeError) else reason
+        self._health.end(last_reason, should_log=should_log and failed is None)
         for watch in self._watches:
             watch.stop()
         for sink in self._sinks:
@@ -230,7 +238,7 @@ class Run:
             self._engine.close()
 
     def _drain(self, reason: str) -> None:
-        """Let the outputs finish; a file that was read to its end waits for a slow reader, until it is stopped."""
+        """Let the outputs finish; at the end of a file a slow reader is waited for, until the run is stopped."""
         for sink in self._sinks:
             while reason == "ended" and sink.waits and self._over.empty() and not sink.drain(TICK_S):
                 pass
@@ -257,9 +265,6 @@ class Run:
 
     def _on_result(self, result: PoseFrame) -> None:
         self._health.result(result, None if self._tracker is None else self._tracker.present_ids)
-
-    def _on_engine(self, accelerator: Literal["cpu", "edgetpu"] | None, trouble: str) -> None:
-        self._health.engine_state(accelerator, trouble)
 
     def _publish_state(self, topic: StateTopic, message: Message) -> None:
         if isinstance(message, StatusMessage):

@@ -28,10 +28,8 @@ class Told:
         self.states: list[tuple[str, str]] = []
         self.counts: list[int | None] = []
         self.engines: list[str] = []
-        self.health = Health(
-            ORIGIN, self, lambda: DropCounts(camera=0, outputs={}), interval_s=interval_s, max_silence_s=0.0
-        )
-        self.health.start()
+        self.health = Health(self, lambda: DropCounts(camera=0, outputs={}), interval_s=interval_s, max_silence_s=0.0)
+        self.health.start(ORIGIN)
 
     def __call__(self, _: str, message: Message) -> None:
         if isinstance(message, StatusMessage):
@@ -147,3 +145,17 @@ def test_an_engine_that_is_lost_at_the_end_does_not_speak_after_it() -> None:
     told.health.end("stopped")
     told.health.engine_state(None, AWAY)
     assert told.states[-1] == ("offline", "stopped")
+
+
+def test_an_engine_that_is_lost_while_it_is_loaded_is_reported_once_the_run_starts() -> None:
+    states: list[tuple[str, str]] = []
+
+    def publish(_: str, message: Message) -> None:
+        if isinstance(message, StatusMessage):
+            states.append((message.state, message.reason))
+
+    health = Health(publish, lambda: DropCounts(camera=0, outputs={}), interval_s=10)
+    health.engine_state(None, "Edge TPU lost")
+    assert states == []
+    health.start(ORIGIN)
+    assert states == [("degraded", "starting"), ("degraded", "engine: Edge TPU lost")]

@@ -31,8 +31,8 @@ class Told:
 
 def started(interval_s: float = 10.0) -> tuple[Health, Told]:
     told = Told()
-    health = Health(ORIGIN, told, lambda: DropCounts(camera=4, outputs={"mqtt": 1}), interval_s=interval_s)
-    health.start()
+    health = Health(told, lambda: DropCounts(camera=4, outputs={"mqtt": 1}), interval_s=interval_s)
+    health.start(ORIGIN)
     return health, told
 
 
@@ -82,8 +82,8 @@ def test_a_reason_that_changes_is_told_and_a_state_that_stays_keeps_its_since() 
 
 def test_a_live_camera_that_says_nothing_is_reported_until_a_frame_comes() -> None:
     told = Told()
-    health = Health(ORIGIN, told, lambda: DropCounts(camera=0, outputs={}), interval_s=10, max_silence_s=0.0)
-    health.start()
+    health = Health(told, lambda: DropCounts(camera=0, outputs={}), interval_s=10, max_silence_s=0.0)
+    health.start(ORIGIN)
     health.result(result(pose()), (1,))
     health.tick()
     assert told.states()[-1] == ("degraded", "camera: no frame for 0.0 s")
@@ -125,7 +125,8 @@ def test_health_says_what_the_schema_promises() -> None:
 
 def told_with(vitals: Vitals) -> dict[str, Any]:
     told = Told()
-    health = Health(ORIGIN, told, lambda: DropCounts(camera=0, outputs={}), interval_s=0.0, vitals=lambda: vitals)
+    health = Health(told, lambda: DropCounts(camera=0, outputs={}), interval_s=0.0, vitals=lambda: vitals)
+    health.start(ORIGIN)
     health.tick()
     body: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told.messages[-1][1]))
     jsonschema.validate(body, schemas()["health"])
@@ -190,8 +191,8 @@ def test_a_model_that_stands_in_for_another_is_degraded_with_its_name_while_all_
     caplog.set_level("INFO")
     told = Told()
     trouble = "starter in place of the default, which could not be had"
-    health = Health(ORIGIN, told, lambda: DropCounts(camera=0, outputs={}), interval_s=10, model_trouble=trouble)
-    health.start()
+    health = Health(told, lambda: DropCounts(camera=0, outputs={}), interval_s=10)
+    health.start(ORIGIN, trouble)
     health.camera_up()
     health.result(result(pose()), (1,))
     health.camera_lost("unplugged")

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,16 @@ from edge.config.schema import ModelConfig
 from edge.config.source import Source, SourceKind
 from edge.download.http import TransferError
 from edge.errors import UnavailableError
-from edge.models.choice import Waits, choose_model
+from edge.models.selection import Choice, RetryPolicy, select
 from http_server import FaultyServer, file, serving, stall, status
 from tiny_models import echo_model
 
 NO_FILE = TransferError("http://127.0.0.1:9/models.toml: connection refused", "later")
+
+
+def chosen(config: ModelConfig, environ: Mapping[str, str], **options: Any) -> Choice:
+    """The model that a run takes where every model loads."""
+    return select(config, lambda _: None, environ, **options)[1]
 
 
 @pytest.fixture
@@ -83,9 +89,9 @@ def watch(
     reason: UnavailableError = NO_FILE,
 ) -> tuple[ModelWatch, list[str]]:
     here: list[str] = []
-    waits = Waits(first_s=60, max_s=900, hopeless_s=86400)
+    policy = RetryPolicy(first_s=60, max_s=900, hopeless_s=86400)
     config = config or ModelConfig()
-    made = ModelWatch(config, lambda: here.append("here"), reason=reason, environ=environ, waits=waits, wait=wait)
+    made = ModelWatch(config, lambda: here.append("here"), reason=reason, environ=environ, policy=policy, wait=wait)
     return made, here
 
 
@@ -117,7 +123,7 @@ def test_a_default_that_can_be_had_at_last_is_fetched_and_told_once(
     assert pauses.lengths_s == [60]
     assert told(caplog) == []
     server.on("/models.toml", status(503))
-    choice = choose_model(ModelConfig(), online)
+    choice = chosen(ModelConfig(), online)
     assert (choice.model.name, choice.model.source) == ("own", "cache")
 
 
@@ -242,7 +248,7 @@ def test_what_fetching_tells_is_not_told_again_with_every_try(
     made.work()
     (line,) = told(caplog)
     assert line.endswith("or give a file: --model FILE.tflite")
-    choose_model(ModelConfig(), environ)  # who fetches otherwise tells it as ever
+    chosen(ModelConfig(), environ)  # who fetches otherwise tells it as ever
     assert "own.tflite: is not the file of model 'own' (wrong digest): not used" in caplog.text
 
 
@@ -279,8 +285,8 @@ def test_it_is_not_loaded_where_it_is_not_needed() -> None:
 
 @pytest.mark.parametrize(("kind", "count"), [("scene", 1), ("v4l2", 1), ("video", 0), ("images", 0)])
 def test_a_file_is_not_cut_short_for_the_default(offline: dict[str, str], kind: SourceKind, count: int) -> None:
-    waits = Waits(start_s=0)
-    choice = choose_model(ModelConfig(), offline | {"NOTIFY_SOCKET": "@made-up"}, waits=waits)
-    assert choice.awaited is not None
-    watches = make_model_watch(Source(kind, "hall", "hall"), load(None, {}), choice, lambda: None, waits)
+    policy = RetryPolicy(start_s=0)
+    choice = chosen(ModelConfig(), offline | {"NOTIFY_SOCKET": "@made-up"}, policy=policy)
+    assert choice.retry_error is not None
+    watches = make_model_watch(Source(kind, "hall", "hall"), load(None, {}), choice, lambda: None, policy)
     assert len(watches) == count

@@ -23,7 +23,7 @@ STAND_IN = "model: starter in place of the default, which could not be had"
 IMPATIENT_RUN = """
 import sys
 from edge.agent.run import Run, RunOptions
-from edge.models.choice import Waits
+from edge.models.selection import RetryPolicy
 from edge.config import load
 from edge.errors import EdgeError
 from edge.host.logs import say, set_up
@@ -33,7 +33,7 @@ set_up()
 signals = Signals()
 url = sys.argv[1]
 config = load(None, {"camera.source": "scene", "mqtt.url": url, "device.name": "hall"})
-run = Run(config, RunOptions(), waits=Waits(start_s=0, first_s=0.2, max_s=0.2))
+run = Run(config, RunOptions(), policy=RetryPolicy(start_s=0, first_s=0.2, max_s=0.2))
 signals.hand_over(run.stop)
 try:
     run.run()

@@ -10,9 +10,9 @@ import pytest
 from command import NO_MIRROR, Outcome, run, use_tool
 from edge.engine.litert import LiteRtEngine
 from edge.errors import EdgeError
-from edge.models.choice import NOWHERE, STARTER
 from edge.models.files import resolve
 from edge.models.manifest import ModelEntry, load_manifest
+from edge.models.selection import PACKAGE_ONLY, STARTER
 from edge.poses.heads import HEADS
 from edge.tflite.notes import read_notes
 
@@ -39,7 +39,7 @@ def test_it_has_the_digest_of_the_manifest(entry: ModelEntry) -> None:
 
 
 def test_it_is_the_file_of_the_package(entry: ModelEntry) -> None:
-    path = resolve(STARTER, load_manifest(), NOWHERE).path
+    path = resolve(STARTER, load_manifest(), PACKAGE_ONLY).path
     assert path.read_bytes() == FILE.read_bytes()
     assert path.name == entry.file
 

@@ -17,13 +17,14 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from edge.agent.parts import choose_model, is_dynamic
+from edge.agent.loading import is_dynamic
 from edge.camera.files import PICTURE_SUFFIXES
 from edge.commands.demo.tally import Tally
 from edge.commands.terminal.braille import draw_people
 from edge.config import load
 from edge.errors import EdgeError, UnavailableError
 from edge.models.files import is_path
+from edge.models.selection import select
 from edge.payload import PersonPose
 from edge.poses.pose import Pose
 
@@ -104,12 +105,13 @@ class Demo:
     def _command(self) -> Sequence[str]:
         """Return how the agent is started, all but its broker; the model is found, or fetched, by now."""
         by_path = self._model is not None and is_path(self._model)
-        choice = choose_model(load(None, {"model.file" if by_path else "model.name": self._model}).model)
-        # What stands in for the default is told once, here, where somebody sees it.
-        name = choice.model.name if choice.trouble else self._model
+        config = load(None, {"model.file" if by_path else "model.name": self._model})
+        takes_any_size, choice = select(config.model, lambda choice: is_dynamic(choice.model))
+        # A starter in place of the default is reported once, here, and not again by the agent.
+        name = choice.model.name if choice.fallback_reason else self._model
         model = () if name is None else ("--model", name)
         # The hall is wide and its people are small: at the default size more of them would be missed.
-        size = ("--set", f"model.size={MODEL_SIZE}") if is_dynamic(choice.model) else ()
+        size = ("--set", f"model.size={MODEL_SIZE}") if takes_any_size else ()
         scene = ("run", "--camera", "scene", "--set", f"device.name={DEVICE}")
         return (sys.executable, "-c", AGENT, *scene, *size, *model)
 

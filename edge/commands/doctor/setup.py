@@ -9,10 +9,10 @@ from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
 from edge.commands.doctor.host import Host
 from edge.config import Config, load
 from edge.errors import ConfigError, EdgeError, InputError, UnavailableError
-from edge.models.choice import NOWHERE, STARTER
 from edge.models.files import model_row, resolve_file
 from edge.models.manifest import load_manifest
 from edge.models.places import MIRROR_VARIABLE, Places, places
+from edge.models.selection import PACKAGE_ONLY, STARTER
 
 __all__ = ["SYSTEM_CACHE", "SYSTEM_CONFIG", "Setup", "check_model", "check_setup", "read_setup", "where_models_are"]
 
@@ -104,7 +104,7 @@ def check_model(host: Host, setup: Setup) -> Finding:
         if file:
             return ok("model", str(resolve_file(Path(file)).path), file)
         if _is_bundled(name):  # no mirror has a say in it
-            return _check_named(host, setup, name, NOWHERE)
+            return _check_named(host, setup, name, PACKAGE_ONLY)
         away = _check_mirror(host, setup)
         if name:
             return away or _check_named(host, setup, name, where_models_are(host, setup))
@@ -123,7 +123,7 @@ def _check_default(host: Host, setup: Setup, away: Finding | None) -> Finding:
         found = problem("model", str(error), "edge-pose models list")
     if found.state != "problem" or setup.config.model.delegate == "edgetpu":
         return found
-    starter = model_row(STARTER, load_manifest(), NOWHERE)
+    starter = model_row(STARTER, load_manifest(), PACKAGE_ONLY)
     if starter.state != "ok":
         return found
     text = f"{found.found}: {how} '{STARTER}', which finds fewer people"

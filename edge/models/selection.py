@@ -1,0 +1,240 @@
+"""Which model a run loads: the requested one, else, in place of a default, the starter from the package.
+
+This is the only place that knows the order and the rule. A model that the config names is never replaced. The default
+is only the best that there is: where it cannot be had, or does not load, people found by a small model are better than
+none, as long as that is reported. A service on the starter goes on trying for the default (`edge.agent.model_watch`).
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from edge.config.schema import ModelConfig
+from edge.errors import EdgeError, ModelError, UnavailableError
+from edge.models.files import ResolvedModel, resolve, resolve_file
+from edge.models.manifest import Manifest, ModelEntry, load_manifest
+from edge.models.places import MIRROR_VARIABLE, Places, is_folder, places
+
+# What downloads stands inside the functions: with a model on this machine it is never loaded.
+# ruff: noqa: PLC0415
+
+__all__ = [
+    "PACKAGE_ONLY",
+    "RETRY_POLICY",
+    "STARTER",
+    "Choice",
+    "Fetch",
+    "RetryPolicy",
+    "find_named",
+    "find_requested",
+    "is_transient",
+    "select",
+]
+
+STARTER = "starter"
+PACKAGE_ONLY = Places(None, Path("/nonexistent"))
+"""Only what came with the program."""
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Fetch = Callable[[ModelEntry, Places], Path]
+"""Brings the file of a model into the cache, verified, and returns it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When a service tries for the default: before it starts on the starter, and while it runs on it.
+
+    Attributes:
+        start_s: time for the network to come up before the start: WiFi takes longer than a boot.
+        start_pause_s: between two tries before the start.
+        first_s: from the start on the starter to the next try; doubled for each one after it.
+        max_s: the longest pause between two tries.
+        hopeless_s: instead, after a failure that no network mends: each such try may fetch a whole wrong file.
+    """
+
+    start_s: float = 20.0
+    start_pause_s: float = 1.0
+    first_s: float = 60.0
+    max_s: float = 15 * 60.0
+    hopeless_s: float = 6 * 3600.0
+
+
+RETRY_POLICY = RetryPolicy()
+"""What a service uses; tests wait less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model that a run may load.
+
+    Attributes:
+        model: its file.
+        manifest: the models known by name; empty where the model was given by its path.
+        where: where others of the manifest come from.
+        fallback_reason: why it replaces the default; empty for a model that was requested.
+        retry_error: why the default could not be had, where a service should go on trying for it.
+    """
+
+    model: ResolvedModel
+    manifest: Manifest
+    where: Places
+    fallback_reason: str = ""
+    retry_error: UnavailableError | None = None
+
+
+def fetch_with_progress(entry: ModelEntry, where: Places) -> Path:
+    """Fetch a model, with progress on stderr. Raises UnavailableError."""
+    from edge.download.progress import ConsoleProgress
+    from edge.models.fetch import Fetcher
+
+    return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)
+
+
+def select(
+    config: ModelConfig,
+    load: Callable[[Choice], T],
+    environ: Mapping[str, str] = os.environ,
+    *,
+    policy: RetryPolicy = RETRY_POLICY,
+    bundled: Places = PACKAGE_ONLY,
+) -> tuple[T, Choice]:
+    """Find and load the model of a run, fetching it if need be.
+
+    Args:
+        config: of the run.
+        load: loads a model. Raises ModelError or UnavailableError for one that cannot be used on this machine.
+        environ: names mirror and cache, and a service by `NOTIFY_SOCKET`.
+        policy: how long a service tries to reach the default.
+        bundled: whose package has the starter.
+
+    Returns:
+        What `load` returned, and the choice that it loaded.
+
+    Raises:
+        EdgeError: a named model cannot be had or loaded; nor can the starter; a manifest has mistakes.
+    """
+    is_service = bool(environ.get("NOTIFY_SOCKET"))
+    try:
+        requested = _find_in_time(config, environ, policy if is_service else None)
+    except UnavailableError as error:
+        if _is_final(config):
+            raise
+        starter = _starter(error, config, bundled, retry_error=error if is_service else None)
+        return load(starter), starter
+    try:
+        return load(requested), requested
+    except (ModelError, UnavailableError) as error:
+        if _is_final(config):
+            raise
+        starter = _starter(error, config, bundled, is_found=True)
+        try:
+            return load(starter), starter
+        except EdgeError:
+            raise error from None  # it is not the model
+
+
+def find_requested(
+    config: ModelConfig, environ: Mapping[str, str] = os.environ, *, fetch: Fetch | None = fetch_with_progress
+) -> Choice:
+    """Find and verify the model of a config, and no other.
+
+    Args:
+        config: of the run.
+        environ: names mirror and cache.
+        fetch: what brings it where it is not on this machine; None: nothing is fetched.
+
+    Raises:
+        EdgeError: it cannot be had or read, or a manifest has mistakes.
+    """
+    if config.file:
+        return Choice(resolve_file(Path(config.file)), Manifest("", {}), PACKAGE_ONLY)
+    if config.name:
+        own = load_manifest()
+        if config.name in own.entries and own.entries[config.name].bundled:  # no mirror has a say in it
+            return Choice(resolve(config.name, own, PACKAGE_ONLY), own, PACKAGE_ONLY)
+    where = places(environ)
+    manifest = _manifest(where)
+    return Choice(find_named(config.name, manifest, where, fetch=fetch), manifest, where)
+
+
+def find_named(
+    name: str, manifest: Manifest, where: Places, *, fetch: Fetch | None = fetch_with_progress
+) -> ResolvedModel:
+    """Find a model by name, "" being the default, and verify it; fetch it if need be. Raises EdgeError."""
+    return resolve(name, manifest, where, fetch=None if fetch is None else lambda entry: fetch(entry, where))
+
+
+def is_transient(error: UnavailableError, environ: Mapping[str, str]) -> bool:
+    """Return whether another try for a model may help: a network that comes up, a mirror that is mounted."""
+    from edge.download.http import TransferError
+
+    if isinstance(error, TransferError):
+        return error.hope != "none"
+    mirror = environ.get(MIRROR_VARIABLE, "")
+    return bool(mirror) and "://" not in mirror and not is_folder(Path(mirror))
+
+
+def _is_final(config: ModelConfig) -> bool:
+    """Return whether a run takes the requested model or none."""
+    return bool(config.file or config.name or config.delegate == "edgetpu")
+
+
+def _find_in_time(config: ModelConfig, environ: Mapping[str, str], policy: RetryPolicy | None) -> Choice:
+    """Find the requested model; with a policy, try for a default again while no network or mirror is there yet."""
+    if policy is None or _is_final(config):
+        return find_requested(config, environ)
+    until_s = time.monotonic() + policy.start_s
+    is_logged = False
+    while True:
+        try:
+            return find_requested(config, environ)
+        except UnavailableError as error:
+            if time.monotonic() >= until_s or not is_transient(error, environ):
+                raise
+        if not is_logged:
+            log.info("no network for the model yet, or no mirror: trying for %g s", policy.start_s)
+            is_logged = True
+        time.sleep(policy.start_pause_s)
+
+
+def _starter(
+    error: EdgeError,
+    config: ModelConfig,
+    bundled: Places,
+    *,
+    retry_error: UnavailableError | None = None,
+    is_found: bool = False,
+) -> Choice:
+    """Return the starter, and log what it replaces.
+
+    Raises:
+        UnavailableError: the starter is damaged; its text holds both reasons.
+    """
+    manifest = load_manifest()
+    try:
+        model = resolve(STARTER, manifest, bundled)
+    except UnavailableError as damage:
+        raise UnavailableError(f"{error}; {damage}") from error
+    size = "" if config.size == "auto" else f" at its own size (not model.size {config.size})"
+    next_step = (
+        "the service goes on trying for the default" if retry_error else "the next start tries for the default again"
+    )
+    text = "'%s' from the package is used%s, which finds fewer people; %s: %s"
+    log.warning(text, STARTER, size, next_step, error)
+    problem = "cannot be used" if is_found else "could not be had"
+    return Choice(model, manifest, bundled, f"{STARTER} in place of the default, which {problem}", retry_error)
+
+
+def _manifest(where: Places) -> Manifest:
+    if not where.mirror_url:
+        return load_manifest(where.mirror)
+    from edge.models.mirror import known_models
+
+    return known_models(where)
