@@ -12,7 +12,7 @@ from edge.poses.model_input import rotate_into
 from edge.scene.scene import Scene
 from edge.scene.truth import TruePerson, turned
 
-__all__ = ["SceneCamera", "TruePerson"]
+__all__ = ["SceneCamera"]
 
 
 class SceneCamera:
@@ -26,7 +26,6 @@ class SceneCamera:
         seed: another seed is another day.
         paced: False for every frame once, in order.
         rotate: clockwise degrees by which the drawn image is turned: 0, 90, 180 or 270.
-        scene: what to draw instead of the hall; its `size` and `fps` count then.
     """
 
     name = "scene"
@@ -40,9 +39,8 @@ class SceneCamera:
         seed: int = 0,
         paced: bool = True,
         rotate: int = 0,
-        scene: Scene | None = None,
     ) -> None:
-        self._scene = scene or Scene(size=size, fps=fps, seed=seed)
+        self._scene = Scene(size=size, fps=fps, seed=seed)
         self._rotate = rotate
         self._pacer = Pacer(paced=paced)
         self._images = BufferPool()

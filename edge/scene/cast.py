@@ -7,13 +7,13 @@ from typing import Protocol
 
 from edge.scene.figure import Tubes, tailor
 from edge.scene.skeleton import Stance
-from edge.scene.walks import LANES_M, ROUND_S, ROUNDS, Visit, crossing_visit, hall_visit, visit_at
+from edge.scene.walks import LANES_M, ROUND_S, ROUNDS, Visit, hall_visit, visit_at
 from edge.scene.wardrobe import Look, dress
 
 WARM_UP_S = (ROUNDS + 1) * ROUND_S - 3.0
 """The scene begins with everybody at their place; three seconds later a round begins."""
 
-__all__ = ["Actor", "Cast", "Crossing", "Hall"]
+__all__ = ["Actor", "Cast", "Hall"]
 
 Actor = tuple[int, Look, Tubes, Stance]
 """Id, looks, clothes, what they do."""
@@ -57,18 +57,3 @@ class Hall:
     def _invite(self, lane: int, number: int) -> _Visitor:
         look = dress((self._seed, lane, number))
         return _Visitor(look, tailor(look), hall_visit(self._seed, lane, number, self._spread))
-
-
-class Crossing:
-    """Two people who walk past each other, stop, and walk back, for ever: a crossing every 6.5 s."""
-
-    def __init__(self, seed: int, spread: float) -> None:
-        looks = [dress((seed, 100 + who, 0)) for who in (0, 1)]
-        self._people = [_Visitor(look, tailor(look), crossing_visit(who, spread)) for who, look in enumerate(looks)]
-
-    def at(self, time_s: float) -> list[Actor]:
-        """Return both people at a time (s, not negative)."""
-        return [
-            (who + 1, person.look, person.tubes, person.visit.stance(time_s % person.visit.duration_s))
-            for who, person in enumerate(self._people)
-        ]

@@ -5,7 +5,7 @@ import numpy as np
 
 from edge.frame import Image
 from edge.scene.backdrop import NOISE_ROWS, paint_backdrop, sensor_noise
-from edge.scene.cast import Cast, Crossing, Hall
+from edge.scene.cast import Cast, Hall
 from edge.scene.figure import Figure, paint_figure, place_figure
 from edge.scene.shadow import paint_shadow
 from edge.scene.skeleton import joints
@@ -48,14 +48,6 @@ class Scene:
         self._cast = cast or Hall(seed, self._view.spread)
         self._backdrop = paint_backdrop(self._view, seed) if backdrop is None else backdrop
         self._noise = sensor_noise(size, seed)
-
-    @classmethod
-    def crossing(cls, *, size: tuple[int, int] = (1280, 720), fps: float = 25.0, seed: int = 0) -> "Scene":
-        """Return a world of exactly two people, ids 1 and 2, who start apart, cross and have parted after 6 s.
-
-        They turn then and cross again, every 6.5 s; both stay in the image all the time.
-        """
-        return cls(size=size, fps=fps, seed=seed, cast=Crossing(seed, View(size).spread))
 
     def draw(self, index: int, out: Image | None = None) -> tuple[Image, tuple[TruePerson, ...]]:
         """Draw frame `index` (0, 1, ...) into `out`, RGB uint8 (height, width, 3), and say what is true of it."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.scene.skeleton import STRIDE_M, Points, Stance
 
-__all__ = ["LANES_M", "Visit", "crossing_visit", "hall_visit", "visit_at"]
+__all__ = ["LANES_M", "Visit", "hall_visit", "visit_at"]
 
 ROUND_S = 10.0
 """In each round people stand in another place."""
@@ -25,12 +25,9 @@ ROUNDS = 8
 CHANGES = (3, 1, 5, 7, 0, 4)
 """In which round of ROUNDS a lane changes its visitor; near people are at the image's edge then."""
 
-CROSSING_S, CROSSING_REST_S = 5.0, 1.5
-"""The crossing world: walking time from one side to the other, then the pause before the way back."""
-
 _STEP_S = 0.05
 _SLOWEST, _FASTEST = 0.7, 1.5  # m/s
-_SWAY_S = 6.5  # half a round of the crossing world, which so repeats without a jump
+_SWAY_S = 6.5  # period of the idle movement
 _OUTSIDE_M = 0.75  # this far beyond the edge of the image no arm or foot can be seen
 _TURN_S = 0.9
 _ENTER_S = 2.6  # a visitor comes in so long after the round's start, when the one before has left
@@ -155,19 +152,6 @@ def _at_rest(rng: np.random.Generator, near: bool) -> tuple[float, int]:
     """Return how somebody stands: turn from the camera, and gesture."""
     turned_away = math.pi if rng.random() < 0.08 else 0.0
     return rng.normal(0, 0.35) + turned_away, int(rng.integers(len(_GESTURES))) if near else 0
-
-
-def crossing_visit(who: int, spread: float) -> Visit:
-    """Plan one round of the crossing world: over, a short stop, and back; it can be repeated without a jump."""
-    z_m, side = ((4.6, -1.0), (5.8, 1.0))[who]
-    x_m = min(3.0, 0.62 * spread * z_m)
-    route = _Route([(0.0, side * x_m, z_m, 0.0)], [(0.0, 0)])
-    route.rest(CROSSING_REST_S / 2, 0.0, 0)
-    route.walk(-side * x_m, z_m, CROSSING_S)
-    route.rest(_SWAY_S + CROSSING_REST_S / 2, 0.0, 0)
-    route.walk(side * x_m, z_m, CROSSING_S)
-    route.rest(2 * _SWAY_S, 0.0, 0)
-    return _sample(route, (0.2, 1 / _SWAY_S))
 
 
 def _sample(route: _Route, gaze: tuple[float, float]) -> Visit:

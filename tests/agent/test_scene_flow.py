@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from crossing import crossing_camera
 from data import model, needs_models
 from edge.agent.pipeline import Flow
 from edge.camera.scene import SceneCamera
@@ -10,7 +11,6 @@ from edge.engine.litert import LiteRtEngine
 from edge.estimator import Estimator
 from edge.poses.smooth import Smoother
 from edge.poses.track import Tracker
-from edge.scene.scene import Scene
 
 pytestmark = needs_models
 TRUNK = [5, 6, 11, 12]
@@ -42,7 +42,7 @@ def ids_beside_people(camera: SceneCamera, until_s: float) -> list[dict[int, int
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_two_people_who_cross_keep_their_ids(seed: int) -> None:
-    seen = ids_beside_people(SceneCamera(paced=False, scene=Scene.crossing(seed=seed)), 6.4)
+    seen = ids_beside_people(crossing_camera(seed), 6.4)
     before = next(found for found in seen if len(found) == 2)
     after = [found for found in seen[-25:] if len(found) == 2]
     assert after

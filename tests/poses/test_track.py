@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import pose
+from crossing import crossing_scene
 from edge.poses.pose import Pose
 from edge.poses.track import Tracker
 from edge.scene.scene import Scene
@@ -328,7 +329,7 @@ def ids_by_person(scene: Scene, tracker: Tracker, fps: float, duration_s: float)
 @pytest.mark.parametrize("metric", ["oks", "iou"])
 @pytest.mark.parametrize("fps", [6, 25])
 def test_people_who_cross_on_the_scene_keep_their_ids(metric: Metric, fps: int) -> None:
-    had = ids_by_person(Scene.crossing(fps=fps), Tracker(metric=metric), fps, duration_s=13.0)
+    had = ids_by_person(crossing_scene(fps=fps), Tracker(metric=metric), fps, duration_s=13.0)
     assert len(had) == 2
     assert sorted(set(numbers) for numbers in had.values()) == [{1}, {2}]
 

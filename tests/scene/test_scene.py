@@ -8,12 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 from command import use_tool
+from crossing import crossing_scene
 from data import model, needs_models
-from edge.camera.scene import SceneCamera, TruePerson
+from edge.camera.scene import SceneCamera
 from edge.frame import Image
 from edge.poses.pose import LEFT, RIGHT
 from edge.scene.cast import Actor
 from edge.scene.scene import Scene
+from edge.scene.truth import TruePerson
 
 SIZE = (320, 180)
 SHOULDERS, HIPS, KNEES, ANKLES = (5, 6), (11, 12), (13, 14), (15, 16)
@@ -133,7 +135,7 @@ def test_who_looks_away_shows_no_nose_and_has_the_left_side_at_smaller_x(scene: 
 
 
 def test_who_is_behind_somebody_has_hidden_keypoints_and_who_is_in_front_has_none() -> None:
-    scene = Scene.crossing(size=SIZE)
+    scene = crossing_scene(size=SIZE)
     near, far = min((scene.truth(index) for index in range(150)), key=lambda two: two[1].visible_fraction)
     assert near.visible_fraction == 1
     assert far.visible_fraction < 0.6
@@ -158,7 +160,7 @@ def test_keypoints_outside_the_image_are_marked_as_not_there(scene: Scene) -> No
 
 @pytest.mark.parametrize("size", [(320, 180), (180, 320), (64, 48)])
 def test_two_people_cross_and_part_within_six_seconds(size: tuple[int, int]) -> None:
-    scene = Scene.crossing(size=size, fps=20)
+    scene = crossing_scene(size=size, fps=20)
     start, end = scene.truth(0), scene.truth(120)
     assert [person.id for person in start] == [person.id for person in end] == [1, 2]
     assert start[0].box_xyxy[2] < start[1].box_xyxy[0]
@@ -167,7 +169,7 @@ def test_two_people_cross_and_part_within_six_seconds(size: tuple[int, int]) -> 
 
 
 def test_the_crossing_world_goes_on_for_ever_without_a_jump() -> None:
-    scene = Scene.crossing(size=SIZE, fps=20)
+    scene = crossing_scene(size=SIZE, fps=20)
     moments = [scene.truth(index) for index in range(20 * 40)]
     for people in moments:
         assert [person.id for person in people] == [1, 2]
@@ -179,12 +181,8 @@ def test_the_crossing_world_goes_on_for_ever_without_a_jump() -> None:
 
 def drawn(image: Image, index: int, rotate: int) -> NDArray[np.bool_]:
     """Return where an image differs much from that of the empty hall: (H, W)."""
-    empty = SceneCamera(size=SIZE, seed=4, paced=False, rotate=rotate, scene=Scene(size=SIZE, seed=4, cast=Nobody()))
-    empty.open()
-    for _ in range(index + 1):
-        frame = empty.read()
-    assert frame is not None
-    return np.asarray(np.abs(image.astype(int) - frame.image).max(2) > 60)
+    empty, _ = Scene(size=SIZE, seed=4, cast=Nobody()).draw(index)
+    return np.asarray(np.abs(image.astype(int) - np.rot90(empty, -rotate // 90)).max(2) > 60)
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])

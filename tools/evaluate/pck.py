@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.agent.loading import LoadedEngine
-from edge.camera.scene import TruePerson
 from edge.estimator import Estimator
 from edge.poses.matching import areas_px, assign, oks
 from edge.poses.pose import Pose
 from edge.scene.scene import Scene
+from edge.scene.truth import TruePerson
 from tools.evaluate.annotations import AnnotatedImage, Annotations
 from tools.evaluate.prediction import Prediction
 

@@ -22,7 +22,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.camera.scene import TruePerson
 from edge.engine.litert import LiteRtEngine
 from edge.estimator import Estimator
 from edge.frame import Image
@@ -30,6 +29,7 @@ from edge.poses.drawing import draw_poses
 from edge.poses.matching import assign, oks
 from edge.poses.pose import Pose
 from edge.scene.scene import Scene
+from edge.scene.truth import TruePerson
 from tools.command_line import Parser, default_model, parse_size, run, show_progress
 
 MIN_HEIGHT = 0.2

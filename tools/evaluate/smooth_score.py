@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.agent.pipeline import Flow
-from edge.camera.scene import TruePerson
 from edge.engine.litert import LiteRtEngine
 from edge.estimator import Estimator
 from edge.frame import Frame
@@ -34,6 +33,7 @@ from edge.poses.pose import Pose
 from edge.poses.smooth import Smoother
 from edge.poses.track import Tracker
 from edge.scene.scene import Scene
+from edge.scene.truth import TruePerson
 from tools.command_line import Parser, default_model, parse_size, run, show_progress
 
 MIN_HEIGHT = 0.2
