@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.config.schema import OutputConfig
+from edge.host.files import free_disk_bytes
 from edge.host.machine import (
     available_memory_bytes,
     cpu_temperature_c,
-    free_disk_bytes,
     unit_memory_bytes,
     unit_memory_max_bytes,
 )

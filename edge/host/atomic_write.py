@@ -6,19 +6,23 @@ from pathlib import Path
 
 from edge.errors import UnavailableError
 
-__all__ = ["install", "target_of", "write_whole"]
+__all__ = ["install", "sync", "target_of", "write_whole"]
 
 
 def install(candidate: Path, final: Path) -> None:
     """Give a finished file, in the same folder, its name; one that has it is replaced. Raises OSError."""
-    with candidate.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(candidate)
     candidate.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+    sync(final.parent)
+
+
+def sync(path: Path) -> None:
+    """Write a file or folder through to the disk (fsync). Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def target_of(path: Path) -> Path:

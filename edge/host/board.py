@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edge.host.machine import cpu_temperature_c, throttled
+from edge.host.files import read_text
+from edge.host.machine import cpu_temperature_c, throttled, total_memory_bytes
 
 __all__ = ["describe_machine", "heat"]
 
 BOARD = Path("/proc/device-tree/model")
 CPU_INFO = Path("/proc/cpuinfo")
-MEMORY = Path("/proc/meminfo")
 ARM_PARTS = {"0xd03": "Cortex-A53", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76"}
 """Main ID register, as Linux shows it, of the cores in a Raspberry Pi 3, 4 and 5 (Arm's reference manuals)."""
 
@@ -23,11 +23,12 @@ def describe_machine() -> dict[str, Any]:
 
     The load is the mean of the last minute: how many programs want a core. To be asked before anything is measured.
     """
+    memory = total_memory_bytes()
     return {
-        "board": _read(BOARD).rstrip("\0\n") or None,
-        "cpu": _cpu(_read(CPU_INFO)),
+        "board": read_text(BOARD) or None,
+        "cpu": _cpu(read_text(CPU_INFO)),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_mb": _memory_mb(_read(MEMORY)),
+        "memory_mb": None if memory is None else memory // 2**20,
         "load": round(os.getloadavg()[0], 2),
         "os": _os(),
         "python": "{}.{}.{}".format(*sys.version_info),
@@ -47,21 +48,9 @@ def _cpu(info: str) -> str:
     return ARM_PARTS.get(match[1], f"ARM part {match[1]}") if match else platform.machine()
 
 
-def _memory_mb(info: str) -> int | None:
-    match = re.search(r"^MemTotal:\s+(\d+) kB", info, re.MULTILINE)
-    return int(match[1]) // 1024 if match else None
-
-
 def _os() -> str:
     try:
         name = platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         name = platform.system()
     return f"{name}, {platform.machine()}"
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

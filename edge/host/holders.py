@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.host.files import read_text
+
 __all__ = ["Holder", "holders"]
 
 
@@ -54,7 +56,4 @@ def _target(link: Path) -> str:
 
 
 def _command(process: Path) -> str:
-    try:
-        return (process / "comm").read_text(errors="replace").strip() or "?"
-    except OSError:
-        return "?"
+    return read_text(process / "comm") or "?"

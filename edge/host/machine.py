@@ -8,14 +8,13 @@ import os
 import re
 from pathlib import Path
 
+from edge.host.files import read_text
 from edge.host.power import THROTTLED_NOW, firmware_flags
 
 __all__ = [
     "available_memory_bytes",
     "clock_synced",
     "cpu_temperature_c",
-    "free_disk_bytes",
-    "read_text",
     "rss_bytes",
     "throttled",
     "timesyncd_synced",
@@ -95,27 +94,6 @@ def unit_memory_max_bytes(root: Path = ROOT) -> int | None:
     """Return what that group may use at most: the tightest limit on the way up; None for no limit."""
     limits = [_bytes(folder / "memory.max") for folder in _own_groups(root)]
     return min((limit for limit in limits if limit is not None), default=None)
-
-
-def free_disk_bytes(path: Path) -> int | None:
-    """Return how much can still be written where `path` is or will be. May wait for a file system that hangs."""
-    for folder in (path, *path.parents):
-        try:
-            found = os.statvfs(folder)
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return None
-        return found.f_bavail * found.f_frsize
-    return None
-
-
-def read_text(path: Path) -> str:
-    """Return what a file says, without space at its ends; empty where it is missing or cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip(" \t\r\n\0")
-    except OSError:
-        return ""
 
 
 def _memory(root: Path, key: str) -> int | None:

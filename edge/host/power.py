@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from edge.host.files import read_text
+
 __all__ = ["THROTTLED_NOW", "Throttling", "firmware_flags", "parse_vcgencmd", "read_throttling", "vcgencmd_flags"]
 
 THROTTLED_NOW = 0xF
@@ -90,7 +92,7 @@ def read_throttling(root: Path, ask_firmware: Callable[[], int | None] = lambda:
 
 def firmware_flags(root: Path) -> int | None:
     """Return the firmware's bits as Linux shows them, None where it does not."""
-    return _flags(_read(root / THROTTLED))
+    return _flags(read_text(root / THROTTLED))
 
 
 def vcgencmd_flags(path: str | None = None) -> int | None:
@@ -128,8 +130,8 @@ def _flags(text: str) -> int | None:
 def _voltage_alarm(root: Path) -> bool | None:
     """Return the alarm of the kernel's sensor for the supply: too little in the last two seconds."""
     for sensor in sorted(_folders(root / HWMON)):
-        if _read(sensor / "name") == VOLTAGE_SENSOR:
-            alarm = _read(sensor / "in0_lcrit_alarm")
+        if read_text(sensor / "name") == VOLTAGE_SENSOR:
+            alarm = read_text(sensor / "in0_lcrit_alarm")
             return {"0": False, "1": True}.get(alarm)
     return None
 
@@ -139,10 +141,3 @@ def _folders(path: Path) -> list[Path]:
         return list(path.iterdir())
     except OSError:
         return []
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from edge.host.files import free_disk_bytes
 from edge.host.machine import (
     available_memory_bytes,
     cpu_temperature_c,
-    free_disk_bytes,
     rss_bytes,
     throttled,
     timesyncd_synced,

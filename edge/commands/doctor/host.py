@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.commands.doctor.video_node import VideoNode, ask_node
+from edge.host.files import free_disk_bytes, read_text
 from edge.host.holders import Holder, holders
-from edge.host.machine import clock_synced, free_disk_bytes, read_text
+from edge.host.machine import clock_synced
 from edge.host.power import vcgencmd_flags
 
 __all__ = ["Host", "PythonFacts", "Ran", "User", "run_command", "this_host"]

@@ -6,7 +6,7 @@ from typing import Any
 from edge.commands.doctor.child import ask
 from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
 from edge.commands.doctor.host import Host
-from edge.host.machine import read_text
+from edge.host.files import read_text
 
 __all__ = ["check_opencv", "check_picamera2", "check_runtime", "is_numpy_mismatch", "pip"]
 

@@ -8,10 +8,11 @@ from typing import Literal
 import numpy as np
 
 from edge.frame import Frame, Image
+from edge.host.files import free_bytes
 from edge.output.framerate import DEFAULT_FPS, FrameRate
 from edge.output.overlay import Overlay
 from edge.output.record.encoder import Segment
-from edge.output.record.segments import MIN_FREE_BYTES, Segments, free_bytes
+from edge.output.record.segments import MIN_FREE_BYTES, Segments
 from edge.payload import Origin
 from edge.ports import PoseFrame
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -12,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import UnavailableError
+from edge.host.atomic_write import sync
+from edge.host.files import free_bytes
 from edge.output.record.encoder import CODECS, Segment, can_read, can_write, working
 
-__all__ = ["MIN_FREE_BYTES", "Segments", "free_bytes"]
+__all__ = ["MIN_FREE_BYTES", "Segments"]
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +23,6 @@ MIN_FREE_BYTES = 64 * 2**20
 """What a recording leaves on the disk: an index still has to be written, and the system lives there too."""
 SHARE = 4
 """No segment takes more than this part of `max_bytes`: else the one being written could exceed it alone."""
-
-
-def free_bytes(folder: Path) -> int:
-    """Return what an ordinary user may still write to the disk of `folder`. Raises OSError."""
-    return shutil.disk_usage(folder).free
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +174,5 @@ def _identity(folder: Path) -> tuple[int, int]:
 def _sync(path: Path) -> None:
     """A finished file has to outlive a power cut; slow cards take seconds for this."""
     with suppress(OSError):
-        for item in (path, path.parent):
-            descriptor = os.open(item, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        sync(path)
+        sync(path.parent)
