@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edge.camera.files import PICTURE_SUFFIXES, require_file
-from edge.camera.opencv import ImageReader
+from edge.camera.opencv import ImageReader, rotated_size
 from edge.camera.pacing import Pacer
 from edge.errors import InputError
 from edge.frame import Frame, Image
@@ -63,7 +63,7 @@ class ImagesCamera:
         """(width, height) of the first picture; others may differ."""
         assert self._ahead is not None
         height, width = self._ahead[1].shape[:2]
-        return (height, width) if self._rotate in (90, 270) else (width, height)
+        return rotated_size((width, height), self._rotate)
 
     def read(self) -> Frame | None:
         """Wait for the next picture; None after the last."""

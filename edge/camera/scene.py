@@ -6,6 +6,7 @@ Frame i is a pure function of (seed, i, size, fps): whoever knows these can draw
 
 import numpy as np
 
+from edge.camera.opencv import rotated_size
 from edge.camera.pacing import Pacer
 from edge.frame import BufferPool, Frame, Image
 from edge.poses.model_input import rotate_into
@@ -56,8 +57,7 @@ class SceneCamera:
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the frames, after rotation."""
-        width, height = self._scene.size
-        return (height, width) if self._rotate in (90, 270) else (width, height)
+        return rotated_size(self._scene.size, self._rotate)
 
     def read(self) -> Frame | None:
         """Wait for the next frame, leaving out those whose time has passed; None once it is interrupted."""

@@ -1,10 +1,10 @@
-"""Notices a picture that stands still: of a frozen camera, or of an OpenCV that repeats the last one.
+"""Detects a still picture: a frozen camera, or an OpenCV that repeats the last one.
 
 A real camera has noise in it, so no two pictures are the same.
 
 OpenCV before 4.12 goes on giving the last picture when a video changes its size. Raspberry Pi OS Bookworm is bound to
-such a version, because its picamera2 is built for NumPy 1. Nothing in OpenCV's interface tells, but a capture opened
-again behaves otherwise: it crops the new size or fails, and a stream that is opened again begins with it.
+such a version, because its picamera2 is built for NumPy 1. OpenCV reports no error then, but a capture opened again
+behaves otherwise: it crops the new size or fails, and a stream that is opened again begins with it.
 """
 
 import cv2
@@ -12,46 +12,54 @@ import numpy as np
 
 from edge.frame import Image
 
-__all__ = ["STICKS", "StillWatch", "is_same_picture"]
+__all__ = ["MAX_STILL_S", "STICKS", "StillWatch", "is_same_picture"]
 
+MAX_STILL_S = 5.0
+"""One picture for this long counts as a frozen camera."""
 STICKS = tuple(int(part) for part in cv2.__version__.split(".")[:2]) < (4, 12)
+"""Whether this OpenCV repeats the last picture after a change of size."""
 ROW_STEP = 16
+"""Every 16th row is compared first: pictures that differ nearly always do so there."""
 
 
 def is_same_picture(a: Image, b: Image | None) -> bool:
-    """Return whether two pictures (H, W, 3) are the same to the last bit."""
+    """Return whether two pictures (H, W, 3) are equal to the last bit."""
     if b is None or a.shape != b.shape:
         return False
     return np.array_equal(a[::ROW_STEP], b[::ROW_STEP]) and np.array_equal(a, b)
 
 
 class StillWatch:
-    """Looks at every picture of a camera; holds on to the last one.
+    """Reports a camera that shows one picture for too long; keeps the last picture.
 
     Args:
-        max_still_s: one picture for so long means that the camera is frozen.
+        max_still_s: one picture for this long means that the camera is frozen.
+        once: report a picture once only, for sources that may show a still one, such as a test card.
     """
 
-    def __init__(self, max_still_s: float) -> None:
+    def __init__(self, max_still_s: float = MAX_STILL_S, *, once: bool = False) -> None:
         self._max_still_s = max_still_s
+        self._once = once
         self._last: Image | None = None
         self._since_s: float | None = None
-        self._frozen: Image | None = None  # the picture that it was stuck at
+        self._frozen: Image | None = None  # the picture that was reported
 
     def start(self) -> None:
-        """Begin anew after a reopen, which by itself is no sign of life: the picture it was stuck at stays known."""
+        """Restart the time after a reopen, which is no sign of life: the reported picture is remembered."""
         self._last, self._since_s = None, None
 
-    def look(self, image: Image, now_s: float) -> str:
-        """Return what is wrong, or nothing.
+    def check(self, image: Image, now_s: float) -> str:
+        """Return the problem with the camera, or an empty string.
 
         Args:
-            image: (H, W, 3), not written again by anybody.
+            image: (H, W, 3), not to be written again.
             now_s: the monotonic clock.
         """
         if is_same_picture(image, self._frozen):
-            return "still shows the same picture"
-        last, self._last, self._frozen = self._last, image, None
+            return "" if self._once else "still shows the same picture"
+        last, self._last = self._last, image
+        if not self._once:
+            self._frozen = None
         if not is_same_picture(image, last):
             self._since_s = None
         elif self._since_s is None:

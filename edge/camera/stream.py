@@ -1,4 +1,4 @@
-"""Camera `stream`: rtsp and http sources, through OpenCV's FFmpeg, over TCP and with deadlines."""
+"""Camera `stream`: rtsp and http sources over TCP, with timeouts, by OpenCV's FFmpeg."""
 
 import os
 import time
@@ -6,8 +6,8 @@ import time
 import cv2
 import numpy as np
 
-from edge.camera.opencv import DECODER_OPTIONS, ImageReader
-from edge.camera.still import STICKS, is_same_picture
+from edge.camera.opencv import DECODER_OPTIONS, ImageReader, frame_size
+from edge.camera.still import MAX_STILL_S, STICKS, StillWatch
 from edge.errors import CameraLostError
 from edge.frame import Frame, Image
 
@@ -15,21 +15,20 @@ __all__ = ["StreamCamera"]
 
 OPEN_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 10.0
-MAX_STILL_S = 5.0
 FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
 class StreamCamera:
-    """Reads a live stream; when it breaks off, it is for the caller to open it again.
+    """Reads a live stream; after a loss the caller opens it again.
 
     Args:
         url: rtsp://, rtsps://, http:// or https://, credentials included.
-        name: how messages name it: without credentials.
+        name: its name in messages, without credentials.
         rotate: clockwise degrees: 0, 90, 180 or 270.
-        open_timeout_s: give up opening after so long.
-        read_timeout_s: call the stream lost when nothing comes for so long.
-        max_still_s: where OpenCV may get stuck, open a stream again that shows one picture for so long.
-        may_stick: whether it may, see `still`.
+        open_timeout_s: how long to wait for a connection.
+        read_timeout_s: how long to wait for a picture before the stream counts as lost.
+        max_still_s: a stream that shows one picture for this long is opened again, where OpenCV may stick.
+        may_stick: whether it may, see `edge.camera.still`.
     """
 
     live = True
@@ -49,20 +48,19 @@ class StreamCamera:
         self._url = url
         self._open_timeout_s = open_timeout_s
         self._read_timeout_s = read_timeout_s
-        self._max_still_s = max_still_s
-        self._may_stick = may_stick
+        # Once: a stream may show a test card, and a new connection shows whether OpenCV was stuck.
+        self._still = StillWatch(max_still_s, once=True) if may_stick else None
         self._reader = ImageReader(rotate)
         self._rotate = rotate
         self._capture: cv2.VideoCapture | None = None
         self._bgr: Image | None = None  # the picture last retrieved
         self._spare: Image | None = None  # the one before, to be written next
-        self._still_since_s: float | None = None
-        self._known_still: Image | None = None  # a picture that stayed the same even after a reopen
         self._index = 0
 
     def open(self) -> None:
-        """Connect. Raises CameraLostError when nobody answers in time or it is no video."""
-        # FFmpeg takes this option only so; UDP loses packets, and a lost packet smears the picture for seconds.
+        """Connect. Raises CameraLostError: no answer in time, or no video."""
+        # FFmpeg takes this option only from the environment. UDP loses packets, and a lost packet smears the
+        # picture for seconds.
         os.environ.setdefault(FFMPEG_OPTIONS, "rtsp_transport;tcp")
         options = [
             *DECODER_OPTIONS,
@@ -74,17 +72,21 @@ class StreamCamera:
             raise CameraLostError(f"{self.name} cannot be opened")
         if min(self.size) <= 0:
             raise CameraLostError(f"{self.name} sends no picture")
+        if self._still is not None:
+            self._still.start()
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) as the stream tells."""
+        """(width, height) as the stream reports, after rotation."""
         assert self._capture is not None
-        width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-        height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        return (height, width) if self._rotate in (90, 270) else (width, height)
+        return frame_size(self._capture, self._rotate)
 
     def read(self) -> Frame:
-        """Wait for the next picture. Raises CameraLostError when the stream ends or stalls."""
+        """Wait for the next picture.
+
+        Raises:
+            CameraLostError: the stream ended, stalled or is stuck at one picture.
+        """
         assert self._capture is not None
         if not self._capture.grab():
             raise CameraLostError(f"{self.name} ended or sent nothing for {self._read_timeout_s:g} s")
@@ -93,29 +95,20 @@ class StreamCamera:
         if not ok:
             raise CameraLostError(f"{self.name} sent a picture that cannot be decoded")
         self._spare, self._bgr = self._bgr, np.asarray(bgr, np.uint8)  # no copy: it is uint8, whatever the stubs say
-        if self._may_stick:
-            self._raise_if_stuck(self._bgr, time_s)
+        image = self._reader.upright_rgb(self._bgr)
+        if self._still is not None and (problem := self._still.check(image, time_s)):
+            raise CameraLostError(f"{self.name} {problem}")
         index, self._index = self._index, self._index + 1
-        return Frame(self._reader.upright_rgb(self._bgr), index, time_s, wall_time_s, time_s)
-
-    def _raise_if_stuck(self, bgr: Image, time_s: float) -> None:
-        """Have a stream opened again that shows one picture for long; not twice for the same picture."""
-        if not is_same_picture(bgr, self._spare):
-            self._still_since_s = None
-        elif self._still_since_s is None:
-            self._still_since_s = time_s
-        elif time_s - self._still_since_s > self._max_still_s and not is_same_picture(bgr, self._known_still):
-            self._known_still, self._still_since_s = bgr.copy(), None
-            raise CameraLostError(f"{self.name} shows one picture for {self._max_still_s:g} s")
+        return Frame(image, index, time_s, wall_time_s, time_s)
 
     def interrupt(self) -> None:
-        """A read ends by itself: with the next picture, or at its deadline."""
+        """Do nothing: a read ends with the next picture or at its timeout."""
 
     def is_back(self) -> bool:
-        """Only opening it tells."""
+        """Return False: only opening a stream shows whether it is back."""
         return False
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         if self._capture is not None:
             self._capture.release()

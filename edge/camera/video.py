@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from edge.camera.files import require_file
-from edge.camera.opencv import DECODER_OPTIONS, ImageReader
+from edge.camera.opencv import DECODER_OPTIONS, ImageReader, frame_size
 from edge.camera.pacing import Pacer
 from edge.camera.still import STICKS, is_same_picture
 from edge.errors import InputError
@@ -65,9 +65,7 @@ class VideoCamera:
     def size(self) -> tuple[int, int]:
         """(width, height) as the container tells; single frames may differ."""
         assert self._capture is not None
-        width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-        height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        return (height, width) if self._rotate in (90, 270) else (width, height)
+        return frame_size(self._capture, self._rotate)
 
     def read(self) -> Frame | None:
         """Wait for the next due frame, skipping those whose time has passed; None at the end.

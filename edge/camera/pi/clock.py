@@ -1,26 +1,21 @@
-"""libcamera's clock and ours: when a picture was taken."""
+"""libcamera's clock, CLOCK_BOOTTIME, and its conversion to the monotonic clock."""
 
 import time
 
-__all__ = ["boot_clock", "capture_time_s"]
-
-MAX_AGE_S = 10.0
-"""A picture that claims to be older was stamped by another clock."""
+__all__ = ["boot_clock", "to_monotonic_s"]
 
 
 def boot_clock() -> float:
-    """Return CLOCK_BOOTTIME in seconds: the monotonic clock and the time asleep."""
+    """Return CLOCK_BOOTTIME in seconds: the monotonic clock plus the time asleep."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def capture_time_s(sensor_s: float | None, last_s: float, now_s: float, boot_s: float) -> float:
-    """Return when a picture was taken, on the monotonic clock.
+def to_monotonic_s(sensor_s: float | None, now_s: float, boot_s: float) -> float | None:
+    """Convert a SensorTimestamp to the monotonic clock; None without one.
 
     Args:
-        sensor_s: SensorTimestamp in seconds, of CLOCK_BOOTTIME, which unlike ours runs on while asleep.
-        last_s: capture time of the picture before.
+        sensor_s: in seconds of CLOCK_BOOTTIME, which also counts the time asleep.
         now_s: the monotonic clock.
         boot_s: CLOCK_BOOTTIME at the same instant.
     """
-    taken_s = now_s if sensor_s is None else sensor_s - (boot_s - now_s)
-    return taken_s if max(last_s, now_s - MAX_AGE_S) < taken_s <= now_s else now_s
+    return None if sensor_s is None else sensor_s - (boot_s - now_s)

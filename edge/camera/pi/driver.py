@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from edge.camera.pi.clock import boot_clock, capture_time_s
+from edge.camera.capture_time import capture_time_s
+from edge.camera.pi.clock import boot_clock, to_monotonic_s
 from edge.camera.pi.controls import ControlValue, fit_controls
 from edge.camera.pi.stream import Library, Stream, Turner, Wish, negotiate
-from edge.camera.still import StillWatch
+from edge.camera.still import MAX_STILL_S, StillWatch
 from edge.errors import CameraLostError
 from edge.frame import BufferPool, Frame, Image
 
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 
 DEFAULT_SIZE, DEFAULT_FPS = (1280, 720), 30.0
 READ_TIMEOUT_S = 5.0
-MAX_STILL_S = 5.0
 
 
 class PiCamera:
@@ -121,9 +121,9 @@ class PiCamera:
         self._index += 0 if self._sequence is None else max(sequence - self._sequence - 1, 0)
         self._sequence = sequence
         index, self._index = self._index, self._index + 1
-        if why := self._still.look(image, now_s):
-            raise CameraLostError(f"{self._label} {why}")
-        self._time_s = capture_time_s(sensor_s, self._time_s, now_s, boot_s)
+        if problem := self._still.check(image, now_s):
+            raise CameraLostError(f"{self._label} {problem}")
+        self._time_s = capture_time_s(to_monotonic_s(sensor_s, now_s, boot_s), self._time_s, now_s)
         assert self._turner is not None
         upright = self._turner.turn(image)
         size = self.size if upright.shape[1::-1] != self.size else None

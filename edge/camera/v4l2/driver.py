@@ -13,37 +13,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.camera.opencv import ImageReader
-from edge.camera.still import StillWatch
+from edge.camera.capture_time import capture_time_s
+from edge.camera.opencv import ImageReader, frame_size
+from edge.camera.still import MAX_STILL_S, StillWatch
 from edge.camera.v4l2.open import BUFFERS, SELECT_TIMEOUT_S, Capture, Node, NodeState, Opener, open_node, state_of
 from edge.errors import CameraLostError
 from edge.frame import Frame, Image
 
-__all__ = ["DEFAULT_FPS", "DEFAULT_SIZE", "V4l2Camera", "capture_time_s", "is_flat"]
+__all__ = ["DEFAULT_FPS", "DEFAULT_SIZE", "V4l2Camera", "is_flat"]
 
 log = logging.getLogger(__name__)
 
 DEFAULT_SIZE, DEFAULT_FPS = (640, 360), 30.0
 """The model looks at 256 pixels. Most cameras give this size raw, at 30 fps, over USB 2: nothing is to be decoded."""
-MAX_STILL_S = 5.0
 MAX_BROKEN_S = 5.0
 MAX_FLAT_S = 1.0
 """So long after the start pictures of one colour are left out: many cameras begin with some black or green ones."""
-MAX_AGE_S = 10.0
-"""A buffer older than this was stamped by another clock."""
 WAITED_S = 0.001
 """A grab that took longer waited for its picture, which so is the newest."""
-
-
-def capture_time_s(buffer_s: float, last_s: float, now_s: float) -> float:
-    """Return when a picture was taken, on the monotonic clock: what its buffer says, if that can be.
-
-    Args:
-        buffer_s: the buffer's time; most drivers stamp with CLOCK_MONOTONIC, some with the wall clock, some with 0.
-        last_s: capture time of the picture before.
-        now_s: the time at which the buffer was there.
-    """
-    return buffer_s if max(last_s, now_s - MAX_AGE_S) < buffer_s <= now_s else now_s
 
 
 def is_flat(image: Image) -> bool:
@@ -115,9 +102,7 @@ class V4l2Camera:
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) as negotiated, after rotation."""
-        width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-        height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        return (height, width) if self._rotate in (90, 270) else (width, height)
+        return frame_size(self._capture, self._rotate)
 
     def read(self) -> Frame | None:
         """Wait for the next picture, leaving out broken ones; None once it is interrupted.
@@ -133,8 +118,8 @@ class V4l2Camera:
             if self._retrieve(now_s):
                 assert self._bgr is not None
                 image = self._reader.upright_rgb(self._bgr)
-                if why := self._still.look(image, now_s):
-                    raise CameraLostError(f"{self._path} {why}")
+                if problem := self._still.check(image, now_s):
+                    raise CameraLostError(f"{self._path} {problem}")
                 return Frame(image, index, self._time_s, wall_s - (now_s - self._time_s), self._time_s)
             if now_s - good_s > MAX_BROKEN_S:
                 raise CameraLostError(f"{self._path} sends pictures that cannot be decoded")

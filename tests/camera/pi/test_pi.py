@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.camera.pi.clock import capture_time_s
 from edge.camera.pi.driver import PiCamera
 from edge.camera.pi.stream import Wish, small_size
 from edge.errors import CameraLostError
@@ -210,20 +209,10 @@ def test_the_capture_time_is_the_sensors_on_our_clock() -> None:
     assert frame.time_s == frame.media_time_s == pytest.approx(499.96)
 
 
-@pytest.mark.parametrize(
-    ("sensor_s", "last_s", "want_s"),
-    [
-        (8499.9, 499.0, 499.9),
-        (None, 499.0, 500.0),
-        (8500.1, 499.0, 500.0),  # from the future
-        (8480.0, 0.0, 500.0),  # of another clock
-        (8499.0, 499.5, 500.0),  # before the one before
-    ],
-)
-def test_a_sensor_time_that_cannot_be_gives_way_to_the_time_of_arrival(
-    sensor_s: float | None, last_s: float, want_s: float
-) -> None:
-    assert capture_time_s(sensor_s, last_s, now_s=500.0, boot_s=8500.0) == pytest.approx(want_s)
+def test_without_a_sensor_time_a_picture_was_taken_on_arrival() -> None:
+    clock, boot = (lambda: 500.0), (lambda: 8500.0)
+    with opened(Rig(sensor_ns=lambda _: None), clock=clock, boot=boot) as camera:
+        assert read(camera).time_s == 500.0
 
 
 def test_a_half_turn_is_the_sensors_and_a_quarter_turn_ours() -> None:

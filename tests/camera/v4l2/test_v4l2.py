@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.camera.v4l2.driver import V4l2Camera, capture_time_s, is_flat
+from edge.camera.v4l2.driver import V4l2Camera, is_flat
 from edge.errors import CameraLostError
 from edge.frame import Image
 from fake_v4l2 import START_S, Opener, QueueCapture, SetClock, numbered_bgr
@@ -32,15 +32,6 @@ def read_on(found: V4l2Camera) -> None:
 
 def flat(index: int) -> Image | None:
     return np.full((64, 96, 3), (0, 135, 0), np.uint8) if index < 3 else numbered_bgr(index)
-
-
-def test_a_picture_was_taken_when_its_buffer_says() -> None:
-    assert capture_time_s(99.95, 99.91, 100.0) == 99.95
-
-
-@pytest.mark.parametrize("buffer_s", [0.0, 1_769_860_800.0, 100.001, 89.9, 99.91, 99.5])
-def test_a_buffer_that_another_clock_stamped_was_taken_now(buffer_s: float) -> None:
-    assert capture_time_s(buffer_s, 99.91, 100.0) == 100.0
 
 
 def test_capture_time_is_the_buffers_and_wall_time_the_same_instant() -> None:
