@@ -3,9 +3,9 @@
 from edge.camera.scene import SceneCamera
 from edge.scene import walks
 from edge.scene.cast import Actor
-from edge.scene.figure import tailor
+from edge.scene.person import tailor
+from edge.scene.pinhole import Pinhole
 from edge.scene.scene import Scene
-from edge.scene.view import View
 from edge.scene.wardrobe import dress
 
 WALK_S, REST_S = 5.0, 1.5
@@ -34,7 +34,7 @@ def crossing_scene(*, size: tuple[int, int] = (1280, 720), fps: float = 25.0, se
 
     They turn then and cross again, every 6.5 s; both stay in the image all the time.
     """
-    return Scene(size=size, fps=fps, seed=seed, cast=Crossing(seed, View(size).spread))
+    return Scene(size=size, fps=fps, seed=seed, cast=Crossing(seed, Pinhole(size).spread))
 
 
 def crossing_camera(seed: int) -> SceneCamera:

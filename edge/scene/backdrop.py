@@ -5,10 +5,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.frame import Image
-from edge.scene.view import View
+from edge.scene.pinhole import Pinhole
 from edge.scene.wardrobe import Colour
 
-__all__ = ["NOISE", "paint_backdrop", "sensor_noise"]
+__all__ = ["NOISE_ROWS", "paint_backdrop", "sensor_noise"]
 
 NOISE = 24
 """Sensor noise added to every frame is 0..NOISE, a deviation of a sixth of it; the backdrop is half of it darker."""
@@ -38,7 +38,7 @@ _BOXES = (
 """A chest, a sofa, a shelf, a pot: left, right, low, high, distance, depth in metres; colour."""
 
 
-def paint_backdrop(view: View, seed: int) -> Image:
+def paint_backdrop(view: Pinhole, seed: int) -> Image:
     """Return the empty hall as an RGB image of the view's size; the seed is in the floor's tiles."""
     width, height = view.size
     image = np.empty((height, width, 3), np.uint8)
@@ -70,7 +70,7 @@ def _vignette(width: int, height: int) -> NDArray[np.float32]:
     return np.asarray(1.0 - 0.08 * (x * x + y * y), np.float32)[..., None]
 
 
-def _paint_wall(image: Image, view: View) -> None:
+def _paint_wall(image: Image, view: Pinhole) -> None:
     height, width = image.shape[:2]
     down = np.linspace((206, 200, 188), (176, 170, 160), height)[:, None]
     image[:] = down * np.linspace(1.02, 0.90, width)[:, None]
@@ -81,7 +81,7 @@ def _paint_wall(image: Image, view: View) -> None:
         _front(image, view, (left, right, low, high, _WALL_M), colour)
 
 
-def _paint_floor(image: Image, view: View, rng: np.random.Generator) -> None:
+def _paint_floor(image: Image, view: Pinhole, rng: np.random.Generator) -> None:
     near_m = 0.8 * view.focal_px * view.camera_up_m / (view.size[1] - view.principal_px[1])
     columns = int(1.3 * view.spread * _WALL_M / _TILE_M) + 1
     side = columns * _TILE_M
@@ -94,7 +94,7 @@ def _paint_floor(image: Image, view: View, rng: np.random.Generator) -> None:
             _flat(image, view, (left, left + _TILE_M - 0.02, near, far), 0, (tone, tone * 0.94, tone * 0.85))
 
 
-def _paint_furniture(image: Image, view: View) -> None:
+def _paint_furniture(image: Image, view: Pinhole) -> None:
     for left, right, low, high, near, deep, colour in _BOXES:
         top = (colour[0] * 1.15, colour[1] * 1.15, colour[2] * 1.15)
         _flat(image, view, (left, right, near, near + deep), high, top)
@@ -111,18 +111,18 @@ def _paint_furniture(image: Image, view: View) -> None:
         )
 
 
-def _front(image: Image, view: View, place: tuple[float, float, float, float, float], colour: Colour) -> None:
+def _front(image: Image, view: Pinhole, place: tuple[float, float, float, float, float], colour: Colour) -> None:
     """Draw an upright rectangle: left, right, low, high, distance."""
     left, right, low, high, z_m = place
     _quad(image, view, [(left, low, z_m), (right, low, z_m), (right, high, z_m), (left, high, z_m)], colour)
 
 
-def _flat(image: Image, view: View, place: tuple[float, float, float, float], up_m: float, colour: Colour) -> None:
+def _flat(image: Image, view: Pinhole, place: tuple[float, float, float, float], up_m: float, colour: Colour) -> None:
     """Draw a level rectangle: left, right, near, far."""
     left, right, near, far = place
     _quad(image, view, [(left, up_m, far), (right, up_m, far), (right, up_m, near), (left, up_m, near)], colour)
 
 
-def _quad(image: Image, view: View, corners: list[Point], colour: Colour) -> None:
+def _quad(image: Image, view: Pinhole, corners: list[Point], colour: Colour) -> None:
     points = np.rint(view.xy_px(*corners) * 16).astype(np.int32)
     cv2.fillConvexPoly(image, points, colour, cv2.LINE_AA, 4)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from edge.scene.figure import Tubes, tailor
+from edge.scene.person import Tubes, tailor
 from edge.scene.skeleton import Stance
 from edge.scene.walks import LANES_M, ROUND_S, ROUNDS, Visit, hall_visit, visit_at
 from edge.scene.wardrobe import Look, dress

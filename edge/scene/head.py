@@ -49,7 +49,7 @@ def head_radius_px(height_px: float) -> float:
     return height_px * _HIGH
 
 
-class _View:
+class _HeadPose:
     """The head's place and turn in the image."""
 
     def __init__(self, xy_px: Points, z_m: Points, px: float) -> None:
@@ -81,8 +81,8 @@ class _View:
 def paint_head(image: Image, look: Look, xy_px: Points, z_m: Points, px_per_m: float) -> None:
     """Draw the head at joint 19, turned as its ears (joints 3 and 4) say."""
     body_px = look.build.height_m * px_per_m
-    view = _View(xy_px, z_m, px_per_m)
-    half = math.hypot(_WIDE * view.cos, _DEEP * view.sin)
+    pose = _HeadPose(xy_px, z_m, px_per_m)
+    half = math.hypot(_WIDE * pose.cos, _DEEP * pose.sin)
     hair = look.skin if look.hair_style == "bald" else look.hair
     # From shade to light: left, up, half-width, half-height, tone.
     for left, up, wide, high, gain in (
@@ -90,41 +90,41 @@ def paint_head(image: Image, look: Look, xy_px: Points, z_m: Points, px_per_m: f
         (0.1, 0.010, 0.8, 0.86, 1.0),
         (0.25, 0.028, 0.45, 0.42, 1.25),
     ):
-        centre = view.centre - (left * half * body_px, up * body_px)
+        centre = pose.centre - (left * half * body_px, up * body_px)
         _ellipse(image, centre, (wide * half * body_px, high * _HIGH * body_px), _tone(hair, gain))
     if look.hair_style == "bun":
-        bun, _ = view.project(np.array([(0.0, 0.030, -0.068)]), body_px)
+        bun, _ = pose.project(np.array([(0.0, 0.030, -0.068)]), body_px)
         _ellipse(image, bun[0], (0.026 * body_px, 0.026 * body_px), _tone(hair, 0.9))
-    _face(image, look, view, body_px)
+    _face(image, look, pose, body_px)
 
 
-def _face(image: Image, look: Look, view: _View, body_px: float) -> None:
+def _face(image: Image, look: Look, pose: _HeadPose, body_px: float) -> None:
     """Draw what is to be seen of the skin, ears and features; of a small face only the skin."""
     skin = look.skin
-    if view.cos < -0.35:
+    if pose.cos < -0.35:
         return
-    _fill(image, view.wrap(_FACE, body_px), _tone(skin, 0.84))
-    _fill(image, view.wrap(_LIT, body_px), skin)
+    _fill(image, pose.wrap(_FACE, body_px), _tone(skin, 0.84))
+    _fill(image, pose.wrap(_LIT, body_px), skin)
     if body_px < _DETAIL_BODY_PX:
         return
     for sided in (np.array([1.0, 1.0, 1.0]), np.array([-1.0, 1.0, 1.0])):
-        ear, near = view.project(_EAR * sided, body_px)
-        if near.mean() > -0.006 and (look.hair_style != "long" or view.cos > 0.2):
+        ear, near = pose.project(_EAR * sided, body_px)
+        if near.mean() > -0.006 and (look.hair_style != "long" or pose.cos > 0.2):
             _fill(image, ear, _tone(skin, 0.78))
-        _feature(image, view, _SOCKET * sided, body_px, _tone(skin, 0.80))
-        _feature(image, view, _EYE_WHITE * sided, body_px, (228, 224, 218))
-        _feature(image, view, _IRIS * sided, body_px, (44, 34, 30))
-        _feature(image, view, _BROW * sided, body_px, _tone(look.hair, 0.7))
-    _feature(image, view, _MOUTH, body_px, _tone((skin[0], skin[1] * 0.62, skin[2] * 0.62), 0.82))
-    nose, near = view.project(_NOSE, body_px)
+        _feature(image, pose, _SOCKET * sided, body_px, _tone(skin, 0.80))
+        _feature(image, pose, _EYE_WHITE * sided, body_px, (228, 224, 218))
+        _feature(image, pose, _IRIS * sided, body_px, (44, 34, 30))
+        _feature(image, pose, _BROW * sided, body_px, _tone(look.hair, 0.7))
+    _feature(image, pose, _MOUTH, body_px, _tone((skin[0], skin[1] * 0.62, skin[2] * 0.62), 0.82))
+    nose, near = pose.project(_NOSE, body_px)
     if near[2] > 0:
-        _fill(image, nose, _tone(skin, 0.92 if view.cos > 0.4 else 1.0))
-        _fill(image, view.project(_NOSE_SHADE, body_px)[0], _tone(skin, 0.62))
+        _fill(image, nose, _tone(skin, 0.92 if pose.cos > 0.4 else 1.0))
+        _fill(image, pose.project(_NOSE_SHADE, body_px)[0], _tone(skin, 0.62))
 
 
-def _feature(image: Image, view: _View, directions: Points, body_px: float, colour: Colour) -> None:
+def _feature(image: Image, pose: _HeadPose, directions: Points, body_px: float, colour: Colour) -> None:
     """Draw a feature of the face where its middle faces the camera."""
-    corners, near = view.project(directions * _AXES, body_px)
+    corners, near = pose.project(directions * _AXES, body_px)
     if near.mean() > 0.008:
         _fill(image, corners, colour)
 
@@ -134,11 +134,11 @@ def paint_long_hair(image: Image, look: Look, xy_px: Points, z_m: Points, px_per
     if look.hair_style != "long":
         return
     body_px = look.build.height_m * px_per_m
-    view = _View(xy_px, z_m, px_per_m)
-    half = math.hypot(_WIDE * view.cos, _DEEP * view.sin)
+    pose = _HeadPose(xy_px, z_m, px_per_m)
+    half = math.hypot(_WIDE * pose.cos, _DEEP * pose.sin)
     for reach, gain in ((1.0, 0.7), (0.72, 0.9)):
-        outline = _LONG_HAIR * (half * reach, _HIGH) - (0.3 * _DEEP * view.sin + 0.08 * half * (1 - reach), 0)
-        _fill(image, outline * body_px + view.centre, _tone(look.hair, gain))
+        outline = _LONG_HAIR * (half * reach, _HIGH) - (0.3 * _DEEP * pose.sin + 0.08 * half * (1 - reach), 0)
+        _fill(image, outline * body_px + pose.centre, _tone(look.hair, gain))
 
 
 def _ellipse(image: Image, centre: Points, half_axes: tuple[float, float], colour: Colour) -> None:

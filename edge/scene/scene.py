@@ -6,11 +6,11 @@ import numpy as np
 from edge.frame import Image
 from edge.scene.backdrop import NOISE_ROWS, paint_backdrop, sensor_noise
 from edge.scene.cast import Cast, Hall
-from edge.scene.figure import Figure, paint_figure, place_figure
+from edge.scene.person import Person, paint_person, place_person
+from edge.scene.pinhole import Pinhole
 from edge.scene.shadow import paint_shadow
 from edge.scene.skeleton import joints
 from edge.scene.truth import TruePerson, true_people
-from edge.scene.view import View
 
 __all__ = ["Scene"]
 
@@ -44,7 +44,7 @@ class Scene:
     ) -> None:
         self.size = size
         self.fps = fps
-        self._view = View(size)
+        self._view = Pinhole(size)
         self._cast = cast or Hall(seed, self._view.spread)
         self._backdrop = paint_backdrop(self._view, seed) if backdrop is None else backdrop
         self._noise = sensor_noise(size, seed)
@@ -52,34 +52,34 @@ class Scene:
     def draw(self, index: int, out: Image | None = None) -> tuple[Image, tuple[TruePerson, ...]]:
         """Draw frame `index` (0, 1, ...) into `out`, RGB uint8 (height, width, 3), and say what is true of it."""
         image = np.empty_like(self._backdrop) if out is None else out
-        figures = self._figures(index)
-        self._paint(image, figures, index)
-        return image, true_people(figures, self.size)
+        people = self._people(index)
+        self._paint(image, people, index)
+        return image, true_people(people, self.size)
 
     def paint(self, index: int, out: Image) -> None:
         """Draw frame `index` into `out`."""
-        self._paint(out, self._figures(index), index)
+        self._paint(out, self._people(index), index)
 
     def truth(self, index: int) -> tuple[TruePerson, ...]:
         """Say what is true of frame `index` without drawing it."""
-        return true_people(self._figures(index), self.size)
+        return true_people(self._people(index), self.size)
 
-    def _figures(self, index: int) -> list[tuple[int, Figure]]:
+    def _people(self, index: int) -> list[tuple[int, Person]]:
         """Return the people of a frame with their ids, the farthest first."""
         view = self._view
         placed = [
-            (person_id, place_figure(look, tubes, joints(look.build, stance), view))
+            (person_id, place_person(look, tubes, joints(look.build, stance), view))
             for person_id, look, tubes, stance in self._cast.at(index / self.fps)
         ]
         return sorted(placed, key=lambda person: -float(person[1].z_m[17]))
 
-    def _paint(self, image: Image, figures: list[tuple[int, Figure]], index: int) -> None:
+    def _paint(self, image: Image, people: list[tuple[int, Person]], index: int) -> None:
         np.copyto(image, self._backdrop)
-        for _, figure in figures:
-            paint_shadow(image, figure.xy_px, figure.px_per_m)
-        for _, figure in figures:
-            paint_figure(image, figure)
-            _soften(image, figure.box_px)
+        for _, person in people:
+            paint_shadow(image, person.xy_px, person.px_per_m)
+        for _, person in people:
+            paint_person(image, person)
+            _soften(image, person.box_px)
         row = index * NOISE_STEP % NOISE_ROWS
         cv2.add(image, self._noise[row : row + len(image)], dst=image)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["JOINTS", "STRIDE_M", "Build", "Stance", "joints"]
+__all__ = ["STRIDE_M", "Build", "Stance", "joints"]
 
 Points = NDArray[np.float64]
 

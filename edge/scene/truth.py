@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.scene.figure import Figure
+from edge.scene.person import Person
 from edge.scene.skeleton import Points
 
 __all__ = ["TruePerson", "true_people", "turned"]
@@ -39,31 +39,31 @@ class TruePerson:
         return self.visible_fraction >= MIN_VISIBLE
 
 
-def true_people(figures: Sequence[tuple[int, Figure]], size: tuple[int, int]) -> tuple[TruePerson, ...]:
-    """Return the truth about placed people (id, figure), by id; who is outside the image is left out."""
-    if not figures:
+def true_people(people: Sequence[tuple[int, Person]], size: tuple[int, int]) -> tuple[TruePerson, ...]:
+    """Return the truth about placed people (id, person), by id; who is outside the image is left out."""
+    if not people:
         return ()
-    by_others, by_self = _hidden([figure for _, figure in figures])
-    people = []
-    for (person_id, figure), other, own in zip(figures, by_others, by_self, strict=True):
-        box = np.clip(np.array(figure.box_px) / (size * 2), 0, 1)
+    by_others, by_self = _hidden([person for _, person in people])
+    found = []
+    for (person_id, person), other, own in zip(people, by_others, by_self, strict=True):
+        box = np.clip(np.array(person.box_px) / (size * 2), 0, 1)
         if box[2] <= box[0] or box[3] <= box[1]:
             continue
-        xy = figure.xy_px[:17] / size
+        xy = person.xy_px[:17] / size
         inside = ((xy >= 0) & (xy < 1)).all(1)
         keypoints = np.column_stack([xy, np.where(inside, np.where(other | own, 1, 2), 0)])
         seen = float((inside & ~other).mean())
-        people.append(TruePerson(person_id, keypoints.astype(np.float32), box.astype(np.float32), seen))
-    return tuple(sorted(people, key=lambda person: person.id))
+        found.append(TruePerson(person_id, keypoints.astype(np.float32), box.astype(np.float32), seen))
+    return tuple(sorted(found, key=lambda person: person.id))
 
 
-def _hidden(figures: Sequence[Figure]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _hidden(people: Sequence[Person]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which keypoints another person, and which the own body hides: (P, 17) each."""
-    points = np.concatenate([figure.xy_px[:17] for figure in figures])[:, None]  # (P * 17, 1, 2)
-    z_m = np.concatenate([figure.z_m[:17] for figure in figures])[:, None]
-    capsules = np.concatenate([figure.capsules for figure in figures])  # (C, 7)
-    owners = np.repeat(np.arange(len(figures)), [len(figure.capsules) for figure in figures])
-    own = np.repeat(np.arange(len(figures)), 17)[:, None] == owners
+    points = np.concatenate([person.xy_px[:17] for person in people])[:, None]  # (P * 17, 1, 2)
+    z_m = np.concatenate([person.z_m[:17] for person in people])[:, None]
+    capsules = np.concatenate([person.capsules for person in people])  # (C, 7)
+    owners = np.repeat(np.arange(len(people)), [len(person.capsules) for person in people])
+    own = np.repeat(np.arange(len(people)), 17)[:, None] == owners
     start, along = capsules[:, :2], capsules[:, 2:4] - capsules[:, :2]
     squared = np.maximum((along**2).sum(1), 1e-9)
     part = np.clip(((points - start) * along).sum(2) / squared, 0, 1)  # (P * 17, C)
@@ -72,8 +72,8 @@ def _hidden(figures: Sequence[Figure]) -> tuple[NDArray[np.bool_], NDArray[np.bo
     covers &= capsules[:, 5] + part * (capsules[:, 6] - capsules[:, 5]) < z_m - np.where(own, _BODY_M, 0)
     by_others = (covers & ~own).any(1).reshape(-1, 17)
     by_self = (covers & own).any(1).reshape(-1, 17)
-    for figure, hidden in zip(figures, by_self, strict=True):
-        hidden[:5] |= _turned_away(figure.z_m)
+    for person, hidden in zip(people, by_self, strict=True):
+        hidden[:5] |= _turned_away(person.z_m)
     return by_others, by_self
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from edge.camera.v4l2.device import Mode
 
-__all__ = ["COMPRESSED", "RAW", "choose"]
+__all__ = ["choose"]
 
 RAW = ("YUYV", "UYVY", "NV12", "NV21", "YU12", "YV12", "RGB3", "BGR3", "GREY")
 """Formats that only need a conversion of colours, the usual one first."""

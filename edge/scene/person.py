@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from edge.frame import Image
 from edge.scene.head import head_radius_px, paint_head, paint_long_hair
+from edge.scene.pinhole import Pinhole
 from edge.scene.skeleton import Points
-from edge.scene.view import View
 from edge.scene.wardrobe import Colour, Look
 
-__all__ = ["SHIFT", "Figure", "Tubes", "paint_figure", "place_figure", "tailor"]
+__all__ = ["Person", "Tubes", "paint_person", "place_person", "tailor"]
 
 SHIFT = 3
 """Fractional bits of polygon corners."""
@@ -74,7 +74,7 @@ class Tubes:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Person:
     """A person placed in the image.
 
     Attributes:
@@ -152,7 +152,7 @@ def _tones(colour: Colour) -> tuple[Colour, ...]:
     return tuple((min(250, gain * red), min(250, gain * green), min(250, gain * blue)) for gain in _TONES)
 
 
-def place_figure(look: Look, tubes: Tubes, joints: Points, view: View) -> Figure:
+def place_person(look: Look, tubes: Tubes, joints: Points, view: Pinhole) -> Person:
     """Project a body (26, 3) into the image and outline its tubes."""
     room = np.concatenate([joints, joints[13:15].mean(0, keepdims=True)])  # (27, 3)
     z_m = room[:, 2]
@@ -187,43 +187,43 @@ def place_figure(look: Look, tubes: Tubes, joints: Points, view: View) -> Figure
     high = np.maximum(outlines[:, 0].max((0, 1)), xy_px[19] + head_px)
     corners = np.rint(outlines * (1 << SHIFT)).astype(np.int32)
     box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-    return Figure(look, tubes, corners, xy_px, z_m, px_per_m, capsules, yaw, box)
+    return Person(look, tubes, corners, xy_px, z_m, px_per_m, capsules, yaw, box)
 
 
-def paint_figure(image: Image, figure: Figure) -> None:
+def paint_person(image: Image, person: Person) -> None:
     """Draw a placed person into an RGB image."""
-    z_m, look, px_per_m = figure.z_m, figure.look, float(figure.px_per_m[19])
+    z_m, look, px_per_m = person.z_m, person.look, float(person.px_per_m[19])
     behind = [z_m[[7 + at, 9 + at, 9 + at]].mean() > z_m[[17, 18]].mean() + 0.07 for at in (0, 1)]
     legs = (0, 1) if z_m[13] + z_m[15] > z_m[14] + z_m[16] else (1, 0)
     arms = (0, 1) if z_m[7] + z_m[9] > z_m[8] + z_m[10] else (1, 0)
     for at in arms:
         if behind[at]:
-            _paint_arm(image, figure, at)
+            _paint_arm(image, person, at)
     for at in legs:
-        _paint(image, figure, figure.tubes.groups[f"leg{at}"])
-    facing = math.cos(figure.yaw_rad) > 0
+        _paint(image, person, person.tubes.groups[f"leg{at}"])
+    facing = math.cos(person.yaw_rad) > 0
     if facing:
-        paint_long_hair(image, look, figure.xy_px, figure.z_m, px_per_m)
+        paint_long_hair(image, look, person.xy_px, person.z_m, px_per_m)
     for group in ("hips", "torso", "neck") if facing else ("neck", "hips", "torso"):
-        _paint(image, figure, figure.tubes.groups[group])
-    paint_head(image, look, figure.xy_px, figure.z_m, px_per_m)
+        _paint(image, person, person.tubes.groups[group])
+    paint_head(image, look, person.xy_px, person.z_m, px_per_m)
     if not facing:
-        paint_long_hair(image, look, figure.xy_px, figure.z_m, px_per_m)
+        paint_long_hair(image, look, person.xy_px, person.z_m, px_per_m)
     for at in arms:
         if not behind[at]:
-            _paint_arm(image, figure, at)
+            _paint_arm(image, person, at)
 
 
-def _paint_arm(image: Image, figure: Figure, at: int) -> None:
+def _paint_arm(image: Image, person: Person, at: int) -> None:
     """Draw an arm; a forearm that points away from the camera is behind the upper arm."""
-    upper, lower = figure.tubes.groups[f"arm{at}"], figure.tubes.groups[f"hand{at}"]
-    away = figure.z_m[9 + at] > figure.z_m[7 + at] + 0.05
-    _paint(image, figure, lower + upper if away else upper + lower)
+    upper, lower = person.tubes.groups[f"arm{at}"], person.tubes.groups[f"hand{at}"]
+    away = person.z_m[9 + at] > person.z_m[7 + at] + 0.05
+    _paint(image, person, lower + upper if away else upper + lower)
 
 
-def _paint(image: Image, figure: Figure, tubes: tuple[int, ...]) -> None:
+def _paint(image: Image, person: Person, tubes: tuple[int, ...]) -> None:
     # Of somebody small every other step of the shading is enough.
-    step = 1 if figure.px_per_m[17] > _DETAIL_PX_PER_M else 2
+    step = 1 if person.px_per_m[17] > _DETAIL_PX_PER_M else 2
     for tube in tubes:
-        for outline, colour in zip(figure.outlines[tube, ::step], figure.tubes.colours[tube][::step], strict=True):
+        for outline, colour in zip(person.outlines[tube, ::step], person.tubes.colours[tube][::step], strict=True):
             cv2.fillConvexPoly(image, outline, colour, cv2.LINE_8, SHIFT)

@@ -6,10 +6,10 @@ The room: x right, y up from the floor, z away from the camera, in metres; the c
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["View"]
+__all__ = ["Pinhole"]
 
 
-class View:
+class Pinhole:
     """The pinhole camera of the scene: level, 2 m up, its sensor shifted down so that floor fills the image.
 
     Attributes:
