@@ -1,7 +1,7 @@
-"""Camera `scene`: synthetic people with known keypoints, drawn by our own code, for ever.
+"""Camera `scene`: an endless synthetic hall with known keypoints.
 
-Frame i is a pure function of (seed, i, size, fps): whoever knows these can draw it again and knows the truth about it
-(of the pixels, another version of OpenCV may round some differently).
+Frame i is a pure function of (seed, i, size, fps), and so is its ground truth; another version of OpenCV may round
+some pixels differently.
 """
 
 import numpy as np
@@ -17,14 +17,14 @@ __all__ = ["SceneCamera"]
 
 
 class SceneCamera:
-    """The scene as a camera: by its own clock, or every frame once, as fast as it is read.
+    """Plays the scene in real time, or every frame once as fast as it is read.
 
-    A late reader gets the newest frame that is due, as from a camera: the index jumps. Opened again, it counts on.
+    A late reader gets the newest due frame, as from a camera: the index jumps. A reopen continues the count.
 
     Args:
         size: (width, height) of the images before rotation.
         fps: frames per second.
-        seed: another seed is another day.
+        seed: of people, walks and noise.
         paced: False for every frame once, in order.
         rotate: clockwise degrees by which the drawn image is turned: 0, 90, 180 or 270.
     """
@@ -50,7 +50,7 @@ class SceneCamera:
         self._first_index = 0  # since it was opened
 
     def open(self) -> None:
-        """Let the scene's time begin, or go on."""
+        """Start the scene's time, or continue it."""
         self._first_index = self._next_index
         self._pacer.start()
 
@@ -60,13 +60,16 @@ class SceneCamera:
         return rotated_size(self._scene.size, self._rotate)
 
     def read(self) -> Frame | None:
-        """Wait for the next frame, leaving out those whose time has passed; None once it is interrupted."""
+        """Wait for the next due frame; None after an interrupt.
+
+        Frames whose time has passed are skipped.
+        """
         while not self._pacer.stopped and self._pacer.is_late(self._position_s(self._next_index + 1)):
             self._next_index += 1
         if self._pacer.stopped:
             return None
         index = self._next_index
-        image = self._draw(index)  # before its time has come: a camera's picture is there at its capture time
+        image = self._draw(index)  # in advance: a camera's picture exists at its capture time
         if not self._pacer.wait(self._position_s(index)):
             return None
         self._next_index = index + 1
@@ -77,14 +80,14 @@ class SceneCamera:
         self._pacer.stop()
 
     def is_back(self) -> bool:
-        """The scene is never away."""
+        """Return False: the scene is never away."""
         return False
 
     def close(self) -> None:
-        """Nothing is held open between two frames."""
+        """Do nothing: no resource is held open."""
 
     def truth(self, index: int) -> tuple[TruePerson, ...]:
-        """Say what is true of the frame with this index, in coordinates of the delivered image."""
+        """Return the ground truth of frame `index`, in coordinates of the delivered image."""
         return tuple(turned(person, self._rotate) for person in self._scene.truth(index))
 
     def _position_s(self, index: int) -> float:

@@ -1,1 +1,1 @@
-"""The synthetic hall: people, their walks, how they look, and the truth about them. Pure."""
+"""The synthetic hall: people, their walks, their looks, the ground truth. Pure."""

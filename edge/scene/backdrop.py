@@ -1,4 +1,4 @@
-"""The empty hall behind the synthetic people, drawn once: floor, wall, windows, furniture; and the sensor's noise."""
+"""Draws the empty hall and the sensor's noise, once per scene."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ __all__ = ["NOISE_ROWS", "paint_backdrop", "sensor_noise"]
 NOISE = 24
 """Sensor noise added to every frame is 0..NOISE, a deviation of a sixth of it; the backdrop is half of it darker."""
 NOISE_ROWS = 64
-"""The noise is taller than the image by so much: a slice from another row is another noise."""
+"""The noise is taller than the image by this: a slice from another row is another noise."""
 
 _GRAIN_PX = 1.3
 _WALL_M, _CEILING_M, _TILE_M = 17.0, 3.6, 0.9
@@ -39,7 +39,10 @@ _BOXES = (
 
 
 def paint_backdrop(view: Pinhole, seed: int) -> Image:
-    """Return the empty hall as an RGB image of the view's size; the seed is in the floor's tiles."""
+    """Return the empty hall as an RGB image of the camera's size.
+
+    The seed decides the tones of the floor's tiles.
+    """
     width, height = view.size
     image = np.empty((height, width, 3), np.uint8)
     _paint_wall(image, view)
@@ -52,7 +55,7 @@ def paint_backdrop(view: Pinhole, seed: int) -> Image:
 
 
 def sensor_noise(size: tuple[int, int], seed: int) -> Image:
-    """Return noise 0..NOISE for images of `size`: uint8 (height + NOISE_ROWS, width, 3).
+    """Return noise 0..NOISE for images of `size`, uint8 (height + NOISE_ROWS, width, 3).
 
     It has the grain of a small sensor indoors: neighbouring pixels share it, because their colours are interpolated.
     """
@@ -65,7 +68,7 @@ def sensor_noise(size: tuple[int, int], seed: int) -> Image:
 
 
 def _vignette(width: int, height: int) -> NDArray[np.float32]:
-    """Return how much light the lens lets through, (height, width, 1)."""
+    """Return the lens's vignetting, a gain per pixel (height, width, 1)."""
     x, y = np.linspace(-1, 1, width)[None], np.linspace(-1, 1, height)[:, None]
     return np.asarray(1.0 - 0.08 * (x * x + y * y), np.float32)[..., None]
 

@@ -1,4 +1,4 @@
-"""The worlds of the scene: which people are there at a time, how they look and what they do."""
+"""Which people are in the hall at a time, and what they do."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from edge.scene.walks import LANES_M, ROUND_S, ROUNDS, Visit, hall_visit, visit_
 from edge.scene.wardrobe import Look, dress
 
 WARM_UP_S = (ROUNDS + 1) * ROUND_S - 3.0
-"""The scene begins with everybody at their place; three seconds later a round begins."""
+"""The scene starts with all people at their places; three seconds later a round begins."""
 
 __all__ = ["Actor", "Cast", "Hall"]
 
 Actor = tuple[int, Look, Tubes, Stance]
-"""Id, looks, clothes, what they do."""
+"""Id, look, clothes, what the body does."""
 
 
 class Cast(Protocol):
-    """Who is there."""
+    """The people of a scene over time."""
 
     def at(self, time_s: float) -> list[Actor]:
-        """Return the people `time_s` after the start; the same ones for the same time, whenever it is asked."""
+        """Return the people `time_s` after the start; a pure function of the time."""
         ...
 
 
@@ -35,12 +35,17 @@ class _Visitor:
 
 
 class Hall:
-    """Six lanes of visitors (see `walks`). `spread` is half the image's width per metre of distance."""
+    """Six lanes of visitors (see `walks`).
+
+    Args:
+        seed: of walks and looks.
+        spread: half the image's width per metre of distance.
+    """
 
     def __init__(self, seed: int, spread: float) -> None:
         self._seed = seed
         self._spread = spread
-        # The visitors of now, and some others for those who ask about another time.
+        # Room for the current visitors and for those of another time.
         self._visitor: Callable[[int, int], _Visitor] = lru_cache(maxsize=4 * len(LANES_M))(self._invite)
 
     def at(self, time_s: float) -> list[Actor]:

@@ -1,4 +1,4 @@
-"""Drawing the head of a synthetic person: an ellipsoid with hair, a face that turns with it, ears."""
+"""Draws a synthetic person's head: an ellipsoid with hair, face and ears."""
 
 import math
 
@@ -18,13 +18,13 @@ _DETAIL_BODY_PX = 160
 
 
 def _directions(*degrees: tuple[float, float]) -> Points:
-    """Turn (to the person's left, up) angles into unit vectors: (K, [left, up, forward])."""
+    """Return unit vectors (K, [left, up, forward]) of angles (left, up) in degrees."""
     left, up = np.radians(np.array(degrees, float)).T
     return np.stack([np.cos(up) * np.sin(left), np.sin(up), np.cos(up) * np.cos(left)], 1)
 
 
 def _mirrored(*degrees: tuple[float, float]) -> Points:
-    """Close an outline that is given for the person's left, from top to bottom."""
+    """Close an outline given for the person's left side, from top to bottom."""
     return _directions(*degrees, *[(-left, up) for left, up in reversed(degrees)])
 
 
@@ -45,12 +45,12 @@ _AXES = np.array([_WIDE, _HIGH, _DEEP])
 
 
 def head_radius_px(height_px: float) -> float:
-    """Return the mean radius of the head of a person of that height."""
+    """Return the mean head radius of a person `height_px` tall."""
     return height_px * _HIGH
 
 
 class _HeadPose:
-    """The head's place and turn in the image."""
+    """The head's position and yaw in the image."""
 
     def __init__(self, xy_px: Points, z_m: Points, px: float) -> None:
         # The ears give the turn: the left one is to the right when the person faces the camera.
@@ -60,13 +60,20 @@ class _HeadPose:
         self.centre = xy_px[19]
 
     def project(self, points: Points, body_px: float) -> tuple[Points, NDArray[np.float64]]:
-        """Return (K, 2) pixels and how far towards the camera, of points in body heights."""
+        """Return pixels (K, 2) and nearness (K,) of points in body heights.
+
+        Nearness is positive towards the camera, in body heights.
+        """
         x = points[:, 0] * self.cos + points[:, 2] * self.sin
         near = points[:, 2] * self.cos - points[:, 0] * self.sin
         return np.stack([x, -points[:, 1]], 1) * body_px + self.centre, near
 
     def wrap(self, directions: Points, body_px: float) -> Points | None:
-        """Project an outline on the head; what is on the far side is pulled to the head's edge."""
+        """Project an outline on the head; its far side is pulled to the head's edge.
+
+        Returns:
+            (K, 2) pixels, None when all of it is on the far side.
+        """
         points = directions * _AXES
         x = points[:, 0] * self.cos + points[:, 2] * self.sin
         near = points[:, 2] * self.cos - points[:, 0] * self.sin
@@ -79,7 +86,7 @@ class _HeadPose:
 
 
 def paint_head(image: Image, look: Look, xy_px: Points, z_m: Points, px_per_m: float) -> None:
-    """Draw the head at joint 19, turned as its ears (joints 3 and 4) say."""
+    """Draw the head at joint 19; the ears (joints 3, 4) give its yaw."""
     body_px = look.build.height_m * px_per_m
     pose = _HeadPose(xy_px, z_m, px_per_m)
     half = math.hypot(_WIDE * pose.cos, _DEEP * pose.sin)
@@ -99,7 +106,7 @@ def paint_head(image: Image, look: Look, xy_px: Points, z_m: Points, px_per_m: f
 
 
 def _face(image: Image, look: Look, pose: _HeadPose, body_px: float) -> None:
-    """Draw what is to be seen of the skin, ears and features; of a small face only the skin."""
+    """Draw the visible skin, ears and features; a small face is only skin."""
     skin = look.skin
     if pose.cos < -0.35:
         return
@@ -123,14 +130,17 @@ def _face(image: Image, look: Look, pose: _HeadPose, body_px: float) -> None:
 
 
 def _feature(image: Image, pose: _HeadPose, directions: Points, body_px: float, colour: Colour) -> None:
-    """Draw a feature of the face where its middle faces the camera."""
+    """Draw a feature of the face if its middle faces the camera."""
     corners, near = pose.project(directions * _AXES, body_px)
     if near.mean() > 0.008:
         _fill(image, corners, colour)
 
 
 def paint_long_hair(image: Image, look: Look, xy_px: Points, z_m: Points, px_per_m: float) -> None:
-    """Draw the hair that falls to the shoulders: before the neck when it is behind it, else after the head."""
+    """Draw the hair that falls to the shoulders.
+
+    The caller draws it before the neck when it is behind that, else after the head.
+    """
     if look.hair_style != "long":
         return
     body_px = look.build.height_m * px_per_m

@@ -1,4 +1,4 @@
-"""Drawing one synthetic person: limbs as shaded tubes, ordered by depth.
+"""Draws one synthetic person: limbs as shaded tubes, ordered by depth.
 
 A tube runs between two joints, with a half-width at each of seven levels along it. It is filled six times, each time
 narrower, lighter and nearer to the light: that gives round limbs for a few polygon fills. Light falls from the
@@ -24,11 +24,11 @@ SHIFT = 3
 """Fractional bits of polygon corners."""
 
 _BANDS = np.array([(-1.0, 1.0), (-0.94, 0.84), (-0.84, 0.66), (-0.72, 0.45), (-0.60, 0.24), (-0.48, 0.02)])
-"""From where to where each fill goes across the tube, -1 is the edge towards the light."""
+"""Start and end of each fill across the tube; -1 is the edge towards the light."""
 _TONES = (0.60, 0.72, 0.83, 0.92, 0.99, 1.05)
 _DETAIL_PX_PER_M = 100
 _LEVELS = (0.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.0)
-_ROUND = 1.25  # how far a tube's rounded end goes beyond the joint, in half-widths of its end level
+_ROUND = 1.25  # length of a tube's rounded end beyond the joint, in half-widths of its end level
 _LIGHT = np.array([0.85, 0.53])  # across the image, away from the light
 _GROUPS = ("leg0", "leg1", "hips", "torso", "neck", "arm0", "arm1", "hand0", "hand1")
 
@@ -52,12 +52,12 @@ _SKIRT = ((-0.32, 0.078, 0.056), (-0.18, 0.087, 0.062), (0.0, 0.098, 0.070), (0.
 
 @dataclass(frozen=True, slots=True)
 class Tubes:
-    """The tubes that make up a dressed person, N of them.
+    """The N tubes of a dressed person.
 
     Attributes:
-        ends: (N, 2) joints at both ends; joint 26 is the middle of the knees.
-        levels: (N, 7) where along the tube each level is.
-        caps: (N, 7) how far a level is pushed out along the tube, in half-widths.
+        ends: (N, 2) joint numbers at both ends; joint 26 is the middle of the knees.
+        levels: (N, 7) place of each level along the tube, 0..1.
+        caps: (N, 7) shift of a level along the tube, in half-widths.
         widths: (N, 7) half-widths in metres; of the trunk, seen from the front.
         depths: (N, 7) half-widths in metres, seen from the side.
         colours: N x 6 tones, edge to highlight.
@@ -78,14 +78,14 @@ class Person:
     """A person placed in the image.
 
     Attributes:
-        look: what they look like.
-        tubes: their tubes.
+        look: hair, skin and build.
+        tubes: limbs and clothes.
         outlines: int32 (N, 6, 14, 2) corners of each tube's bands, in pixels with SHIFT fractional bits.
         xy_px: (27, 2) joints in pixels; z_m: (27,) their distances.
-        px_per_m: (27,) size of a metre at each joint.
-        capsules: (N + 1, 7) what hides other things: x, y of both ends, mean half-width, distances in metres.
-        yaw_rad: how far they are turned from facing the camera, to the image's right.
-        box_px: x0, y0, x1, y1 of all that is drawn.
+        px_per_m: (27,) scale at each joint, pixels per metre.
+        capsules: (N + 1, 7) occluders: x, y of both ends, mean half-width in pixels, distances of both ends in metres.
+        yaw_rad: turn from facing the camera, towards the image's right.
+        box_px: x0, y0, x1, y1 around everything drawn.
     """
 
     look: Look
@@ -100,7 +100,7 @@ class Person:
 
 
 def tailor(look: Look) -> Tubes:
-    """Return the tubes of a dressed person."""
+    """Return the tubes of a person with this look."""
     cut: dict[str, list[int]] = {group: [] for group in _GROUPS}
     rows: list[tuple[tuple[int, int], Points, Points, Points, Points, Colour]] = []
     build = look.build
@@ -147,29 +147,35 @@ def tailor(look: Look) -> Tubes:
 
 
 def _tones(colour: Colour) -> tuple[Colour, ...]:
-    """Return a colour from shade to light."""
+    """Return six tones of a colour, from shade to light."""
     red, green, blue = colour
     return tuple((min(250, gain * red), min(250, gain * green), min(250, gain * blue)) for gain in _TONES)
 
 
 def place_person(look: Look, tubes: Tubes, joints: Points, view: Pinhole) -> Person:
     """Project a body (26, 3) into the image and outline its tubes."""
+    # Joint 26, between the knees, is the lower end of a skirt.
     room = np.concatenate([joints, joints[13:15].mean(0, keepdims=True)])  # (27, 3)
     z_m = room[:, 2]
     px_per_m = view.focal_px / z_m
     xy_px = np.stack([room[:, 0] * px_per_m, (view.camera_up_m - room[:, 1]) * px_per_m], 1)
     xy_px += view.principal_px
+
+    # The trunk is elliptic: its width in the image depends on the turn.
     left = joints[5] - joints[6]
     yaw = math.atan2(left[2], left[0]) + math.atan2(room[17, 0], room[17, 2])
     cos, sin = math.cos(yaw), math.sin(yaw)
     widths = np.hypot(tubes.widths * cos, tubes.depths * sin)  # (N, 7); round limbs stay as they are
 
+    # Unit vectors along each tube and across it, away from the light.
     start, end = xy_px[tubes.ends[:, 0]], xy_px[tubes.ends[:, 1]]
     along = end - start
     length = np.hypot(along[:, 0], along[:, 1])[:, None]
     along_1 = np.where(length > 1e-6, along / np.maximum(length, 1e-6), (0.0, 1.0))
     across = np.stack([-along_1[:, 1], along_1[:, 0]], 1)
     across *= np.where(across @ _LIGHT < 0, -1.0, 1.0)[:, None]
+
+    # Half-widths in pixels at each level, then the polygons of the six bands.
     scale = px_per_m[tubes.ends]
     half_px = widths * (scale[:, :1] + (scale[:, 1:] - scale[:, :1]) * tubes.levels)
     middle = start[:, None] + along[:, None] * tubes.levels[..., None]
@@ -178,6 +184,7 @@ def place_person(look: Look, tubes: Tubes, joints: Points, view: Pinhole) -> Per
     sides = middle[:, None] + reach * _BANDS[:, 0, None, None], middle[:, None] + reach * _BANDS[:, 1, None, None]
     outlines = np.concatenate([sides[0], sides[1][:, :, ::-1]], 2)  # (N, 6, 14, 2)
 
+    # Capsules for hidden keypoints: one per tube, the head last.
     head_px = head_radius_px(look.build.height_m * px_per_m[19])
     capsules = np.empty((len(tubes.ends) + 1, 7))
     capsules[:-1, :2], capsules[:-1, 2:4] = middle[:, 1], middle[:, 5]
@@ -191,7 +198,7 @@ def place_person(look: Look, tubes: Tubes, joints: Points, view: Pinhole) -> Per
 
 
 def paint_person(image: Image, person: Person) -> None:
-    """Draw a placed person into an RGB image."""
+    """Draw a placed person into an RGB image, the farthest parts first."""
     z_m, look, px_per_m = person.z_m, person.look, float(person.px_per_m[19])
     behind = [z_m[[7 + at, 9 + at, 9 + at]].mean() > z_m[[17, 18]].mean() + 0.07 for at in (0, 1)]
     legs = (0, 1) if z_m[13] + z_m[15] > z_m[14] + z_m[16] else (1, 0)
@@ -222,7 +229,7 @@ def _paint_arm(image: Image, person: Person, at: int) -> None:
 
 
 def _paint(image: Image, person: Person, tubes: tuple[int, ...]) -> None:
-    # Of somebody small every other step of the shading is enough.
+    # Every other step of the shading is enough for a small person.
     step = 1 if person.px_per_m[17] > _DETAIL_PX_PER_M else 2
     for tube in tubes:
         for outline, colour in zip(person.outlines[tube, ::step], person.tubes.colours[tube][::step], strict=True):

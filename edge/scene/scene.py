@@ -1,4 +1,4 @@
-"""The synthetic hall as images: what a camera in it sees, and the truth about it."""
+"""The synthetic hall as images, with their ground truth."""
 
 import cv2
 import numpy as np
@@ -15,22 +15,23 @@ from edge.scene.truth import TruePerson, true_people
 __all__ = ["Scene"]
 
 NOISE_STEP = 37
-"""Rows that the sensor noise moves per frame; odd, so that all its places come in turn."""
+"""Rows that the sensor noise moves per frame; odd, so that every offset occurs."""
 
 
 class Scene:
-    """A hall with a floor in perspective where five or six people, and never fewer than four, are in view.
+    """A hall in perspective with four to six people in view.
 
     Three or four of them are near, half of the image high and more; the others walk about at the far wall. They
-    stand, wave, walk and turn, come in and leave at the sides. Nine times a minute two of the near ones pass in
-    front of each other (see `walks`). Drawing costs the same at any index.
+    stand, wave, walk and turn, enter and leave at the sides. Nine times a minute two of the near ones pass in front
+    of each other (see `walks`). Mostly five or six are there, and never fewer than four. Drawing costs the same at any
+    index.
 
     Args:
         size: (width, height) of the images in pixels.
-        fps: frames per second of the scene's own time.
-        seed: another seed is another day in the hall.
-        cast: who is there instead of the hall's visitors.
-        backdrop: what is behind them instead of the hall, RGB uint8 of `size`.
+        fps: frames per second of the scene's time.
+        seed: of people, walks and noise.
+        cast: other people than the hall's visitors.
+        backdrop: another background than the hall, RGB uint8 of `size`.
     """
 
     def __init__(
@@ -50,22 +51,27 @@ class Scene:
         self._noise = sensor_noise(size, seed)
 
     def draw(self, index: int, out: Image | None = None) -> tuple[Image, tuple[TruePerson, ...]]:
-        """Draw frame `index` (0, 1, ...) into `out`, RGB uint8 (height, width, 3), and say what is true of it."""
+        """Draw frame `index` (0, 1, ...) and return it with its ground truth.
+
+        Args:
+            index: of the frame.
+            out: where to draw, RGB uint8 (height, width, 3); None for a new image.
+        """
         image = np.empty_like(self._backdrop) if out is None else out
         people = self._people(index)
         self._paint(image, people, index)
         return image, true_people(people, self.size)
 
     def paint(self, index: int, out: Image) -> None:
-        """Draw frame `index` into `out`."""
+        """Draw frame `index` into `out`, RGB uint8 (height, width, 3)."""
         self._paint(out, self._people(index), index)
 
     def truth(self, index: int) -> tuple[TruePerson, ...]:
-        """Say what is true of frame `index` without drawing it."""
+        """Return the ground truth of frame `index` without drawing it."""
         return true_people(self._people(index), self.size)
 
     def _people(self, index: int) -> list[tuple[int, Person]]:
-        """Return the people of a frame with their ids, the farthest first."""
+        """Return a frame's people with their ids, the farthest first."""
         view = self._view
         placed = [
             (person_id, place_person(look, tubes, joints(look.build, stance), view))
@@ -85,7 +91,7 @@ class Scene:
 
 
 def _soften(image: Image, box_px: tuple[float, float, float, float]) -> None:
-    """Blur what was drawn as little as a lens does: it takes the steps from the polygons' edges."""
+    """Blur the drawn part slightly, as a lens does: it smooths the polygons' edges."""
     left, top, right, bottom = (max(0, int(side) + out) for side, out in zip(box_px, (-2, -2, 3, 3), strict=True))
     part = image[top:bottom, left:right]
     if part.size:

@@ -1,4 +1,4 @@
-"""The bones of a synthetic person: where every joint is in the room, standing, walking or waving.
+"""Joint positions of a synthetic person who stands, walks or waves.
 
 Lengths are fractions of the body height after Drillis and Contini (1966), as tabled by Winter, "Biomechanics and
 Motor Control of Human Movement". The room: x right, y up from the floor, z away from the camera, in metres; the
@@ -16,7 +16,7 @@ __all__ = ["STRIDE_M", "Build", "Stance", "joints"]
 Points = NDArray[np.float64]
 
 STRIDE_M = 0.80
-"""Way per stride (two steps), in body heights: the foot on the floor then stays where it is."""
+"""Length of a stride (two steps), in body heights: the foot on the floor then does not slide."""
 
 JOINTS = 26
 """COCO's 17 keypoints, then 17 pelvis, 18 neck, 19 head centre, 20 hand tips, 22 heels, 24 toes (left, right)."""
@@ -34,7 +34,7 @@ _FACE = np.array(
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """Shape of a body: height in metres, and widths relative to the average."""
+    """Shape of a body: height in metres, widths relative to the average."""
 
     height_m: float
     shoulders: float = 1.0
@@ -44,17 +44,17 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Stance:
-    """What a body does at one instant.
+    """Place and posture of a body at one instant.
 
     Attributes:
         x_m: place on the floor, to the right of the camera's axis.
         z_m: distance from the camera along its axis.
-        heading_rad: where the body faces (see the module).
+        heading_rad: direction that the body faces (see the module).
         phase_rad: place in the stride; at 0 the left foot touches down in front.
-        walking: 0 stands, 1 walks.
-        gaze_rad: how far the head is turned to the body's left.
+        walking: 0 stands, 1 walks; between them a blend.
+        gaze_rad: turn of the head to the body's left.
         sway: slow idle movement, -1..1.
-        arms: (2, 6) left and right arm at rest (see `gestures`), blended out by walking.
+        arms: (2, 6) left and right arm at rest (see `walks`), blended out by walking.
     """
 
     x_m: float
@@ -68,7 +68,7 @@ class Stance:
 
 
 def joints(build: Build, stance: Stance) -> Points:
-    """Return the joints of a body in the room: (JOINTS, 3) x, y, z in metres."""
+    """Return a body's joints in the room, (JOINTS, 3) in metres."""
     body = np.zeros((JOINTS, 3))  # left, up, forward from the point on the floor, in body heights
     lean = 0.05 * stance.walking
     legs = [_leg(stance, at) for at in (0, 1)]
@@ -91,7 +91,7 @@ def joints(build: Build, stance: Stance) -> Points:
 
 
 def _leg(stance: Stance, at: int) -> tuple[float, tuple[tuple[float, float], ...]]:
-    """Return the hip's height, and (up, forward) from the hip to knee, ankle, heel and toe."""
+    """Return the hip's height, and (up, forward) from it to knee, ankle, heel and toe."""
     phase = stance.phase_rad + math.pi * at
     walk = stance.walking
     swing = max(0.0, -math.sin(phase - 0.25))
@@ -144,7 +144,10 @@ def _head(body: Points, gaze_rad: float) -> None:
 
 
 def _into_room(body: Points, height_m: float, stance: Stance) -> Points:
-    """Turn (left, up, forward) into the room's x, y, z; the person's left is at larger x at heading 0."""
+    """Convert (left, up, forward) to the room's x, y, z.
+
+    At heading 0 the person's left is at larger x.
+    """
     cos, sin = math.cos(stance.heading_rad), math.sin(stance.heading_rad)
     room = np.empty_like(body)
     room[:, 0] = stance.x_m + height_m * (body[:, 0] * cos + body[:, 2] * sin)

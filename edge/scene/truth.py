@@ -1,4 +1,4 @@
-"""What is true of the synthetic people in one image: keypoints, boxes, who can be seen."""
+"""Ground truth of one synthetic image: keypoints, boxes, visibility."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from edge.scene.skeleton import Points
 __all__ = ["TruePerson", "true_people", "turned"]
 
 MIN_VISIBLE = 0.5
-_BODY_M = 0.09  # a part of the own body hides a keypoint only from so far in front of it
+_BODY_M = 0.09  # a part of the own body hides a keypoint only if it is this far in front of it
 
 
 @dataclass(frozen=True, slots=True)
 class TruePerson:
-    """One person as drawn.
+    """Ground truth of one drawn person.
 
     Attributes:
-        id: who it is; never used again for somebody else.
+        id: of the person; never reused.
         keypoints: float32 (17, 3), rows of x, y, v; x and y normalized to the image, not clipped; v is 0 outside
             the image, 1 hidden by another person or the own body, 2 visible (as COCO marks them).
-        box_xyxy: float32 (4,), x0, y0, x1, y1 around all that is drawn of the person, also what somebody hides;
-            normalized, clipped to 0..1.
-        visible_fraction: part of the 17 keypoints that is inside the image and not hidden by another person.
+        box_xyxy: float32 (4,), x0, y0, x1, y1 around the whole person, hidden parts included; normalized, clipped
+            to 0..1.
+        visible_fraction: share of the 17 keypoints inside the image and not hidden by another person.
     """
 
     id: int
@@ -35,12 +35,15 @@ class TruePerson:
 
     @property
     def visible(self) -> bool:
-        """True when enough of the person is to be seen for a pose to be asked for: half of the keypoints."""
+        """Whether half of the keypoints can be seen: enough to expect a pose."""
         return self.visible_fraction >= MIN_VISIBLE
 
 
 def true_people(people: Sequence[tuple[int, Person]], size: tuple[int, int]) -> tuple[TruePerson, ...]:
-    """Return the truth about placed people (id, person), by id; who is outside the image is left out."""
+    """Return the truth about placed people (id, person), by id.
+
+    People outside the image are left out.
+    """
     if not people:
         return ()
     by_others, by_self = _hidden([person for _, person in people])
@@ -58,12 +61,16 @@ def true_people(people: Sequence[tuple[int, Person]], size: tuple[int, int]) -> 
 
 
 def _hidden(people: Sequence[Person]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which keypoints another person, and which the own body hides: (P, 17) each."""
+    """Return which keypoints other people hide, and which the own body: (P, 17) each.
+
+    A keypoint is hidden where a capsule covers it in the image and is nearer to the camera.
+    """
     points = np.concatenate([person.xy_px[:17] for person in people])[:, None]  # (P * 17, 1, 2)
     z_m = np.concatenate([person.z_m[:17] for person in people])[:, None]
     capsules = np.concatenate([person.capsules for person in people])  # (C, 7)
     owners = np.repeat(np.arange(len(people)), [len(person.capsules) for person in people])
     own = np.repeat(np.arange(len(people)), 17)[:, None] == owners
+    # Distance of each keypoint from each capsule's axis, at the nearest point of it.
     start, along = capsules[:, :2], capsules[:, 2:4] - capsules[:, :2]
     squared = np.maximum((along**2).sum(1), 1e-9)
     part = np.clip(((points - start) * along).sum(2) / squared, 0, 1)  # (P * 17, C)
@@ -83,7 +90,7 @@ def _turned_away(z_m: Points) -> NDArray[np.bool_]:
 
 
 def turned(person: TruePerson, degrees: int) -> TruePerson:
-    """Return the truth after the image was rotated clockwise by 0, 90, 180 or 270 degrees."""
+    """Return the truth for an image rotated clockwise by 0, 90, 180 or 270."""
     if degrees == 0:
         return person
     keypoints = person.keypoints.copy()

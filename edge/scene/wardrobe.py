@@ -1,4 +1,4 @@
-"""How a synthetic person looks: body, skin, hair and clothes, from a seed."""
+"""Looks of a synthetic person (body, skin, hair, clothes) from a seed."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ Colour = tuple[float, float, float]
 
 _SKIN = ((236, 196, 170), (224, 178, 146), (205, 155, 120), (176, 124, 90), (146, 100, 72), (118, 80, 58))
 _HAIR = ((34, 26, 24), (50, 36, 28), (108, 106, 104), (84, 56, 36), (72, 34, 22), (150, 112, 66))
-_DARK_HAIR = 3  # so many of them go with all skins
+_DARK_HAIR = 3  # the first three go with all skins
 _TOPS = (
     (196, 52, 46), (40, 84, 164), (238, 236, 230), (48, 50, 58), (50, 122, 72), (222, 160, 44), (118, 64, 128),
     (64, 150, 186), (236, 206, 88), (206, 92, 60),
@@ -24,13 +24,13 @@ _SHOES = ((40, 36, 36), (222, 220, 214), (104, 66, 44), (60, 64, 84))
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a person looks like.
+    """Body, colours and clothes of a person.
 
     Attributes:
         build: shape of the body.
         skin, hair, top, bottom, shoes: colours.
         hair_style: `short`, `long`, `bun` or `bald`.
-        sleeves: how much of the arm they cover: 0.55 (T-shirt) to 2 (long).
+        sleeves: length in upper arms: 0.55 (T-shirt) to 2 (long).
         legs: `trousers`, `shorts` or `skirt`.
     """
 
@@ -46,7 +46,7 @@ class Look:
 
 
 def dress(seed: tuple[int, ...]) -> Look:
-    """Return the look that belongs to a seed."""
+    """Return the look of a seed."""
     rng = np.random.default_rng((*seed, 7))
 
     def colour(palette: tuple[tuple[int, int, int], ...]) -> Colour:
