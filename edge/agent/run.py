@@ -205,7 +205,7 @@ class Run:
 
     def _feed_watchdog(self) -> None:
         done = self._flow.frames + self._flow.dropped
-        self._watchdog.look(done, time.monotonic(), is_excused=self._health.is_camera_away)
+        self._watchdog.update(done, time.monotonic(), idle_expected=self._health.is_camera_away)
 
     def _raise_if_stuck(self) -> None:
         reading_s = self._camera_thread.reading_since_s if self._camera.live else None

@@ -1,1 +1,1 @@
-"""What Linux reports about this machine, and what it does for a process."""
+"""Linux: facts about the machine, and services for a process."""

@@ -1,4 +1,7 @@
-"""Gives files their names in such an order that after a power cut each is there whole, or not at all."""
+"""Atomic, durable replacement of files: write, fsync, rename, fsync the folder.
+
+After a power cut a file is either the old one or the new one, never a part.
+"""
 
 import os
 import stat
@@ -10,14 +13,17 @@ __all__ = ["install", "sync", "target_of", "write_whole"]
 
 
 def install(candidate: Path, final: Path) -> None:
-    """Give a finished file, in the same folder, its name; one that has it is replaced. Raises OSError."""
+    """Rename a finished file of the same folder to `final`, durably.
+
+    An existing file is replaced. Raises OSError.
+    """
     sync(candidate)
     candidate.replace(final)
     sync(final.parent)
 
 
 def sync(path: Path) -> None:
-    """Write a file or folder through to the disk (fsync). Raises OSError."""
+    """Flush a file or folder to the disk (fsync). Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -26,22 +32,23 @@ def sync(path: Path) -> None:
 
 
 def target_of(path: Path) -> Path:
-    """Return the file that content for `path` goes to, through a link, as `cp` does. Raises OSError.
+    """Return the file to write for `path`; links are followed, as by `cp`.
 
     Raises:
-        UnavailableError: something else than an ordinary file is there.
+        OSError: the path cannot be looked up.
+        UnavailableError: it exists and is no regular file.
     """
     final = path.resolve()
     if final.exists() and not stat.S_ISREG(final.stat().st_mode):
-        raise UnavailableError(f"{path}: is no ordinary file: name another output")
+        raise UnavailableError(f"{path}: is not a regular file: name another output")
     return final
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole, or not at all, in place of one that is there; through a link, as `cp` does.
+    """Write a file atomically; an existing one is replaced, links are followed.
 
     Raises:
-        UnavailableError: it cannot be written: no such folder, no room, no right to, or no ordinary file there.
+        UnavailableError: no such folder, no space, no permission, or the path is no regular file.
     """
     try:
         final = target_of(path)

@@ -1,4 +1,4 @@
-"""What this machine is: the part of a benchmark without which its figures say nothing."""
+"""Describes the machine for a benchmark: board, CPU, memory, OS, heat."""
 
 import os
 import platform
@@ -15,13 +15,14 @@ __all__ = ["describe_machine", "heat"]
 BOARD = Path("/proc/device-tree/model")
 CPU_INFO = Path("/proc/cpuinfo")
 ARM_PARTS = {"0xd03": "Cortex-A53", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76"}
-"""Main ID register, as Linux shows it, of the cores in a Raspberry Pi 3, 4 and 5 (Arm's reference manuals)."""
+"""Part number of the Main ID register, for the cores of Raspberry Pi 3, 4 and 5 (Arm's reference manuals)."""
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return board (None where there is none), CPU, usable cores, memory, load, operating system, Python.
+    """Return board, CPU, usable cores, memory, load, operating system, Python.
 
-    The load is the mean of the last minute: how many programs want a core. To be asked before anything is measured.
+    The board is None on other computers. The load is the mean number of programs that wanted a core in the last
+    minute: call this before any measurement.
     """
     memory = total_memory_bytes()
     return {
@@ -36,12 +37,12 @@ def describe_machine() -> dict[str, Any]:
 
 
 def heat() -> dict[str, Any]:
-    """Return temperature and throttling now; None each where the machine does not tell."""
+    """Return temperature and throttling now; each None if unknown."""
     return {"temperature_c": cpu_temperature_c(), "throttled": throttled()}
 
 
 def _cpu(info: str) -> str:
-    """Return the CPU's name; ARM kernels tell only the part number of its cores."""
+    """Return the CPU's name; ARM kernels give only the part number of its cores."""
     if match := re.search(r"^model name\s*: (.+)$", info, re.MULTILINE):
         return match[1].strip()
     match = re.search(r"^CPU part\s*: (\w+)$", info, re.MULTILINE)

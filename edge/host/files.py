@@ -1,4 +1,4 @@
-"""Reads small files of /proc and /sys, and the free space of a disk."""
+"""Reads small files, and the free space of a disk."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ def read_text(path: Path) -> str:
 
 
 def free_bytes(folder: Path) -> int:
-    """Return the bytes an ordinary user may still write in a folder. Raises OSError."""
+    """Return the bytes a user may still write in a folder. Raises OSError."""
     return shutil.disk_usage(folder).free
 
 

@@ -1,4 +1,7 @@
-"""Who has a device open: from /proc, as far as this user may look."""
+"""Finds the processes that have a device open, in /proc.
+
+Other users' processes are visible to root only.
+"""
 
 import os
 from collections.abc import Iterator
@@ -22,12 +25,12 @@ class Holder:
 
 
 def holders(node: str, *, proc: Path = Path("/proc"), own_pid: int | None = None) -> tuple[Holder, ...]:
-    """Return the processes other than this one that have a device open, by pid.
+    """Return the other processes that have a device open, by pid.
 
     Args:
-        node: the device itself, not a link to it.
+        node: path of the device itself, not of a link to it.
         proc: where the process file system is mounted.
-        own_pid: who is left out; None for this process.
+        own_pid: process to leave out; None for this one.
     """
     own = os.getpid() if own_pid is None else own_pid
     found = [pid for pid in _pids(proc) if pid != own and _has_open(proc / str(pid), node)]
@@ -44,7 +47,7 @@ def _pids(proc: Path) -> Iterator[int]:
 def _has_open(process: Path, node: str) -> bool:
     try:
         return any(_target(link) == node for link in (process / "fd").iterdir())
-    except OSError:  # it has ended, or belongs to somebody else
+    except OSError:  # it has ended, or belongs to another user
         return False
 
 

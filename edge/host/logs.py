@@ -1,4 +1,7 @@
-"""What a log line looks like: bare on a terminal, with a priority under systemd; without secrets, without floods."""
+"""Log set-up: format, secret masking, rate limit.
+
+Lines are bare on a terminal and carry a priority under systemd.
+"""
 
 import contextlib
 import logging
@@ -26,7 +29,7 @@ _DEBUG_PRIORITY = 7
 _DEBUG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _JOURNAL_DEBUG_FORMAT = "%(name)s: %(message)s"
 
-# As a dict or JSON shows it; `address.mask` knows URLs and `password=…`.
+# As a dict or JSON shows it; `masking.mask` covers URLs and `password=…`.
 _QUOTED_SECRET = re.compile(r"""(?i)(["'](?:password|passwd|token|secret)["']\s*:\s*["']?)[^"',}\s]+""")
 
 
@@ -37,13 +40,15 @@ def set_up(
     environ: Mapping[str, str] = os.environ,
     now: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Send the log of the whole process to one stream, in place of what was set up before.
+    """Send the log of the whole process to one stream.
+
+    An earlier set-up is replaced.
 
     Args:
         debug: every record, with its origin and, outside systemd, its time.
-        stream: where to; None for stderr.
-        environ: where systemd says that stderr is the journal.
-        now: seconds on any clock that does not jump, for the limit on repetitions.
+        stream: None for stderr.
+        environ: holds JOURNAL_STREAM under systemd.
+        now: monotonic seconds, for the rate limit.
     """
     stream = stream or sys.stderr
     journal = goes_to_journal(stream, environ)
@@ -54,9 +59,9 @@ def set_up(
 
 
 def say(text: str, level: int = logging.ERROR) -> None:
-    """Write a command's last words, line by line: never held back, without time and origin even in debug.
+    """Print a command's final message: not rate-limited, without time or origin.
 
-    Needs `set_up` before.
+    Call `set_up` before.
     """
     for handler in logging.getLogger().handlers:
         if isinstance(handler, _Handler):
@@ -64,7 +69,10 @@ def say(text: str, level: int = logging.ERROR) -> None:
 
 
 def goes_to_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Return whether a stream is the one that systemd connected to its journal (systemd.exec(5), JOURNAL_STREAM)."""
+    """Return whether systemd connected a stream to its journal.
+
+    JOURNAL_STREAM holds its device and inode (systemd.exec(5)).
+    """
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError, AttributeError):
@@ -85,7 +93,7 @@ def _log_thread_error(failure: threading.ExceptHookArgs) -> None:
 
 
 class _Formatter(logging.Formatter):
-    """Masks secrets in the finished text, so that nothing gets past it: arguments, errors, tracebacks."""
+    """Masks secrets in the finished text: arguments, errors and tracebacks included."""
 
     def __init__(self, form: str, *, journal: bool) -> None:
         super().__init__(form)
@@ -99,12 +107,12 @@ class _Formatter(logging.Formatter):
         if not self._journal:
             return text
         priority = next((number for least, number in _PRIORITIES if level >= least), _DEBUG_PRIORITY)
-        # One entry per line: the journal would take a line without a prefix for one of another importance.
+        # Each line needs its prefix: the journal would give one without it the default priority.
         return "\n".join(f"<{priority}>{line}" for line in text.splitlines() or [""])
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Holds repetitions back, and says how many there were once another record comes, or at the end."""
+    """Limits repeated records; logs their count with a later record, or at the end."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float]) -> None:
         super().__init__(stream)
@@ -121,7 +129,7 @@ class _Handler(logging.StreamHandler[TextIO]):
     def say(self, text: str, level: int) -> None:
         formatter = self.formatter
         assert isinstance(formatter, _Formatter)
-        # Nobody reads any more: no reason to end.
+        # The reader has closed the pipe: no reason to end.
         with self.lock or threading.Lock(), contextlib.suppress(OSError):
             self.stream.write(formatter.finish(text, level) + self.terminator)
             self.flush()
@@ -134,20 +142,20 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 @dataclass(slots=True)
 class _Count:
-    """How often one text came since `since_s`, and how often it was held back."""
+    """Number of records of one text since `since_s`, and of suppressed ones."""
 
     since_s: float
     record: logging.LogRecord
     seen: int = 0
-    held_back: int = 0
+    suppressed: int = 0
 
 
 class Repeats:
-    """Lets the first few of equal records through in each window of time, and counts the others.
+    """Rate limit: passes the first few equal records per window, counts the rest.
 
     Args:
-        most: so many per window go through.
-        window_s: length of a window; it begins with the first record of a text.
+        most: records passed per window.
+        window_s: length of a window; it starts with the first record of a text.
     """
 
     def __init__(self, *, most: int = _MAX_REPEATS, window_s: float = _WINDOW_S) -> None:
@@ -156,7 +164,10 @@ class Repeats:
         self._counts: dict[tuple[Any, ...], _Count] = {}
 
     def admit(self, record: logging.LogRecord, now_s: float) -> bool:
-        """Return whether a record is to be written; call `due` before. Debug records always are."""
+        """Return whether to write a record; call `due` before.
+
+        Debug records always pass.
+        """
         if record.levelno <= logging.DEBUG:
             return True
         key = (record.name, record.levelno, record.getMessage())
@@ -166,20 +177,23 @@ class Repeats:
                 return True
             count = self._counts[key] = _Count(now_s, record)
         count.seen += 1
-        count.held_back += count.seen > self._most
+        count.suppressed += count.seen > self._most
         return count.seen <= self._most
 
     def due(self, now_s: float) -> Iterator[logging.LogRecord]:
-        """Yield one record for each text that was held back in a window that is over, and forget such windows."""
+        """Yield a summary of each text suppressed in a window that is over.
+
+        These windows are removed.
+        """
         over = [key for key, count in self._counts.items() if now_s - count.since_s >= self._window_s]
         for key in over:
             count = self._counts.pop(key)
-            if count.held_back:
+            if count.suppressed:
                 yield _summary(count)
 
 
 def _summary(count: _Count) -> logging.LogRecord:
     record, text = count.record, count.record.getMessage()
-    plural = "time" if count.held_back == 1 else "times"
-    said = f"{text} (repeated {count.held_back} {plural})"
-    return logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, said, None, None)
+    plural = "time" if count.suppressed == 1 else "times"
+    summary = f"{text} (repeated {count.suppressed} {plural})"
+    return logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, summary, None, None)

@@ -1,6 +1,6 @@
-"""What Linux tells about this machine and this process; None where it does not, whatever its files hold.
+"""Figures of this machine and process from /proc and /sys; None if unknown.
 
-Every reader takes the folder that /proc and /sys are in, which is another one for somebody else's machine.
+Malformed files count as unknown. Every function takes the folder that /proc and /sys are in.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ CGROUPS = "sys/fs/cgroup"
 TIME_ERROR = 5
 TIMEX_BYTES = 512  # struct timex has 208 bytes on 64-bit Linux; all zero means: only read
 MAX_TEMPERATURE_C = 200.0
-"""Beyond it a sensor talks nonsense."""
+"""A sensor that reports more is broken."""
 
 
 def rss_bytes(root: Path = ROOT) -> int | None:
@@ -47,15 +47,16 @@ def cpu_temperature_c(root: Path = ROOT) -> float | None:
 
 
 def throttled(root: Path = ROOT) -> bool | None:
-    """Return whether the Raspberry Pi is slowed down now, by heat or a weak power supply."""
+    """Return whether heat or weak power slows the Raspberry Pi down now."""
     flags = firmware_flags(root)
     return None if flags is None else bool(flags & THROTTLED_NOW)
 
 
 def clock_synced(root: Path = ROOT) -> bool | None:
-    """Return whether the clock is synchronized: the kernel's word (adjtimex(2)), whatever daemon does it.
+    """Return whether the clock is synchronized, by the kernel's state (adjtimex(2)).
 
-    A service with ProtectClock= may not ask the kernel; it is told what systemd's own daemon has left in /run.
+    That covers every NTP daemon. A service with ProtectClock= may not call adjtimex; systemd-timesyncd's state in /run
+    counts then.
     """
     try:
         adjtimex = ctypes.CDLL(None).adjtimex
@@ -66,7 +67,10 @@ def clock_synced(root: Path = ROOT) -> bool | None:
 
 
 def timesyncd_synced(root: Path = ROOT) -> bool | None:
-    """Return whether systemd-timesyncd has set the clock since it was started; None where it does not run."""
+    """Return whether systemd-timesyncd has set the clock since its start.
+
+    None where it does not run.
+    """
     folder = root / "run/systemd/timesync"
     try:
         return (folder / "synchronized").exists() if folder.is_dir() else None
@@ -75,23 +79,29 @@ def timesyncd_synced(root: Path = ROOT) -> bool | None:
 
 
 def available_memory_bytes(root: Path = ROOT) -> int | None:
-    """Return how much memory programs can still get without swapping (MemAvailable of proc(5))."""
+    """Return the memory available without swapping (MemAvailable of proc(5))."""
     return _memory(root, "MemAvailable")
 
 
 def total_memory_bytes(root: Path = ROOT) -> int | None:
-    """Return how much memory the machine has."""
+    """Return the machine's memory."""
     return _memory(root, "MemTotal")
 
 
 def unit_memory_bytes(root: Path = ROOT) -> int | None:
-    """Return what the control group of this process uses; None at the top, which has no such figure."""
+    """Return the memory of this process's control group.
+
+    None in the root group, which has no such file.
+    """
     folders = _own_groups(root)
     return _bytes(folders[0] / "memory.current") if folders else None
 
 
 def unit_memory_max_bytes(root: Path = ROOT) -> int | None:
-    """Return what that group may use at most: the tightest limit on the way up; None for no limit."""
+    """Return that group's memory limit, None for no limit.
+
+    The lowest limit of the group and its parents counts.
+    """
     limits = [_bytes(folder / "memory.max") for folder in _own_groups(root)]
     return min((limit for limit in limits if limit is not None), default=None)
 
@@ -102,7 +112,7 @@ def _memory(root: Path, key: str) -> int | None:
 
 
 def _own_groups(root: Path) -> list[Path]:
-    """Return the folder of this process's control group (version 2), then those above it, but for the top."""
+    """Return the folders of this process's control group (v2) and its parents, without the root."""
     match = re.search(r"^0::/(.+)$", read_text(root / "proc/self/cgroup"), re.MULTILINE)
     if match is None:
         return []

@@ -1,4 +1,4 @@
-"""What the Raspberry Pi's firmware and Linux tell about the power supply and the heat."""
+"""Throttling of a Raspberry Pi by heat or weak power: its firmware's flags."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ __all__ = ["THROTTLED_NOW", "Throttling", "firmware_flags", "parse_vcgencmd", "r
 THROTTLED_NOW = 0xF
 """Bits 0..3, each now: under-voltage, frequency capped, throttled, soft temperature limit (raspberrypi.com)."""
 SINCE_BOOT_SHIFT = 16
-"""Bits 16..19 say the same of the time since boot."""
+"""Bits 16..19 are the same flags for the time since boot."""
 
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 HWMON = "sys/class/hwmon"
@@ -24,14 +24,14 @@ VCGENCMD_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttling:
-    """Why the machine is slower than it could be; None where that cannot be known.
+    """Reasons why the machine is slowed down; None if unknown.
 
     Attributes:
-        under_voltage: the supply gives too little voltage now.
+        under_voltage: the supply voltage is too low now.
         frequency_capped: the clock is limited now.
         throttled: the clock is reduced now.
         soft_temperature_limit: the chip is above its soft limit (60 °C on a Pi 3B+) now.
-        under_voltage_since_boot: and the same four for the time since boot.
+        under_voltage_since_boot: the same four for the time since boot.
         frequency_capped_since_boot: see above.
         throttled_since_boot: see above.
         soft_temperature_limit_since_boot: see above.
@@ -48,7 +48,7 @@ class Throttling:
 
     @classmethod
     def of(cls, flags: int) -> "Throttling":
-        """Read the firmware's bits."""
+        """Decode the firmware's bits."""
         since = flags | flags << SINCE_BOOT_SHIFT
         return cls(
             under_voltage=bool(flags & 1),
@@ -62,24 +62,27 @@ class Throttling:
         )
 
     def after(self, earlier: "Throttling | None") -> "Throttling":
-        """Return this with what had been true before: kernels that poll the firmware clear its memory of it."""
+        """Return this with earlier `_since_boot` flags kept.
+
+        Kernels that poll the firmware clear its memory of them.
+        """
         names = [field.name for field in fields(self) if field.name.endswith("_since_boot")]
         return replace(self, **{name: True for name in names if getattr(earlier, name, False)})
 
     @property
     def is_slowed(self) -> bool | None:
-        """Whether any of it is so now; None where nothing is known."""
+        """Whether any flag is set now; None if all are unknown."""
         now = (self.under_voltage, self.frequency_capped, self.throttled, self.soft_temperature_limit)
         known = [flag for flag in now if flag is not None]
         return any(known) if known else None
 
 
 def read_throttling(root: Path, ask_firmware: Callable[[], int | None] = lambda: None) -> Throttling | None:
-    """Return what is known, None for nothing.
+    """Return the known flags, None for none.
 
     Args:
         root: the folder that /sys is in.
-        ask_firmware: called where /sys does not tell; may take its time (`vcgencmd_flags`).
+        ask_firmware: called where /sys lacks the flags; may block (`vcgencmd_flags`).
     """
     flags = firmware_flags(root)
     if flags is None:
@@ -91,15 +94,15 @@ def read_throttling(root: Path, ask_firmware: Callable[[], int | None] = lambda:
 
 
 def firmware_flags(root: Path) -> int | None:
-    """Return the firmware's bits as Linux shows them, None where it does not."""
+    """Return the firmware's bits from /sys, None where they are missing."""
     return _flags(read_text(root / THROTTLED))
 
 
 def vcgencmd_flags(path: str | None = None) -> int | None:
-    """Ask the firmware through `vcgencmd`, in at most 5 s; None where it is missing or has no answer.
+    """Return the firmware's bits by `vcgencmd`; None without an answer in 5 s.
 
     Args:
-        path: folders to look for it in; None for the environment's PATH.
+        path: folders to search for it; None for the environment's PATH.
     """
     command = shutil.which("vcgencmd", path=path)
     if command is None:
@@ -118,7 +121,7 @@ def vcgencmd_flags(path: str | None = None) -> int | None:
 
 
 def parse_vcgencmd(text: str) -> int | None:
-    """Return the bits in `throttled=0x50005`, None where it is something else."""
+    """Return the bits in `throttled=0x50005`, None for other text."""
     key, _, value = text.strip().partition("=")
     return _flags(value) if key == "throttled" else None
 
@@ -128,7 +131,7 @@ def _flags(text: str) -> int | None:
 
 
 def _voltage_alarm(root: Path) -> bool | None:
-    """Return the alarm of the kernel's sensor for the supply: too little in the last two seconds."""
+    """Return the kernel's voltage alarm: too low within the last two seconds."""
     for sensor in sorted(_folders(root / HWMON)):
         if read_text(sensor / "name") == VOLTAGE_SENSOR:
             alarm = read_text(sensor / "in0_lcrit_alarm")

@@ -1,4 +1,4 @@
-"""This process's standard streams and its end: what native libraries must not get at, and what a shell sees."""
+"""Standard streams, signals and exit of this process."""
 
 import faulthandler
 import logging
@@ -16,7 +16,10 @@ UNWRITABLE_CODE = 69
 
 
 def open_missing_streams() -> None:
-    """Open the null device on descriptors 0, 1 and 2 that are closed: the next socket would be taken for stdout."""
+    """Open /dev/null on descriptors 0, 1 and 2 where closed.
+
+    The next socket would be taken for stdout otherwise.
+    """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest free one
         pass
     os.close(descriptor)
@@ -25,9 +28,9 @@ def open_missing_streams() -> None:
 
 
 def keep_stderr(*, debug: bool) -> None:
-    """Keep stderr for this program: what FFmpeg, LiteRT and libpng write to descriptor 2 is shown with debug only.
+    """Hide what native libraries write to descriptor 2, unless in debug mode.
 
-    A crash in native code still leaves a traceback.
+    FFmpeg, LiteRT and libpng do; `sys.stderr` still works, and a crash in native code leaves a traceback.
     """
     if not debug:
         ours = os.dup(2)
@@ -39,8 +42,8 @@ def keep_stderr(*, debug: bool) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End with a code, whatever has become of the streams and of threads in native code."""
-    logging.shutdown()  # what the log holds back goes out
+    """Exit with a code, even with broken streams or hanging native threads."""
+    logging.shutdown()  # writes the summaries of repeated records
     for stream in (sys.stdout, sys.stderr):
         code = _flushed(stream, code)
     if any(thread.daemon for thread in threading.enumerate()):
@@ -49,7 +52,10 @@ def leave(code: int) -> NoReturn:
 
 
 def _flushed(stream: TextIO | None, code: int) -> int:
-    """Flush a stream; a reader that has gone is no error, a disk that is full is."""
+    """Flush a stream; return the exit code.
+
+    A closed pipe is no error, a full disk is one.
+    """
     try:
         if stream is not None:
             stream.flush()
@@ -63,7 +69,7 @@ def _flushed(stream: TextIO | None, code: int) -> int:
 
 
 def _forget(stream: TextIO | None) -> None:
-    """Let what a stream still holds go nowhere, or Python would try again at its end and fail with 120."""
+    """Discard what a stream still holds; Python would retry at exit and fail with 120."""
     if stream is not None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -71,11 +77,11 @@ def _forget(stream: TextIO | None) -> None:
 
 
 class Stopped(BaseException):
-    """SIGTERM or SIGINT before there is a run that could be asked to stop."""
+    """A signal came before there was a run to stop."""
 
 
 class Signals:
-    """SIGTERM, SIGINT and SIGHUP end whatever is going on: a run by its own stop, anything else at once."""
+    """Handles SIGTERM, SIGINT and SIGHUP: graceful for a run, else immediate."""
 
     def __init__(self) -> None:
         self.stop: Callable[[], None] | None = None
@@ -86,7 +92,10 @@ class Signals:
             signal.signal(number, self._handle)
 
     def hand_over(self, stop: Callable[[], None]) -> None:
-        """From now on let `stop` end things; at once when a signal came that something in an import swallowed."""
+        """Let signals call `stop` from now on.
+
+        It is called at once if a signal came before whose exception an import swallowed.
+        """
         self.stop = stop
         if self.came:
             stop()

@@ -1,4 +1,4 @@
-"""What systemd is told: ready, alive, how things are, stopping (sd_notify(3)); silence where nobody listens."""
+"""sd_notify(3) client and watchdog; does nothing outside systemd."""
 
 import logging
 import os
@@ -10,16 +10,16 @@ __all__ = ["Notifier", "Watchdog"]
 log = logging.getLogger(__name__)
 
 WAIT_S = 0.5
-"""What a message that must arrive may wait for room in systemd's queue."""
+"""How long an essential message waits for room in systemd's queue."""
 FEEDS_PER_TIMEOUT = 4
 
 
 class Notifier:
-    """Sends a service's state to the socket that systemd named; harmless elsewhere and from any thread.
+    """Sends a service's state to systemd's socket; thread-safe.
 
     Args:
-        environ: where systemd says it: `NOTIFY_SOCKET`, a path, or `@name` for an abstract socket; `WATCHDOG_USEC` and
-            `WATCHDOG_PID`, how often a sign of life is wanted and from which process (sd_watchdog_enabled(3)).
+        environ: systemd sets `NOTIFY_SOCKET`, a path, or `@name` for an abstract socket; `WATCHDOG_USEC` and
+            `WATCHDOG_PID`, the watchdog's timeout and the process that has to feed it (sd_watchdog_enabled(3)).
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
@@ -28,11 +28,11 @@ class Notifier:
         self.watchdog_s = _watchdog_s(environ)
 
     def ready(self) -> None:
-        """The start is over: what the run cannot do without is there."""
+        """Send READY: the start is complete."""
         self._send("READY=1", WAIT_S)
 
     def status(self, text: str) -> None:
-        """Say in one line how things are, for `systemctl status`; never waits."""
+        """Send one line for `systemctl status`; never blocks."""
         self._send(f"STATUS={' '.join(text.split())}", 0)
 
     def alive(self) -> None:
@@ -40,7 +40,7 @@ class Notifier:
         self._send("WATCHDOG=1", WAIT_S)
 
     def stopping(self) -> None:
-        """The end has begun."""
+        """Send STOPPING: the shutdown has begun."""
         self._send("STOPPING=1", WAIT_S)
 
     def _send(self, text: str, wait_s: float) -> None:
@@ -51,33 +51,35 @@ class Notifier:
                 sender.settimeout(wait_s)
                 sender.sendto(text.encode(), self._address)
         except OSError as error:
-            log.debug("systemd cannot be told %s: %s", text, error)
+            log.debug("systemd: %s cannot be sent: %s", text, error)
 
 
 class Watchdog:
-    """Feeds systemd's watchdog when there was progress, and only then; it is fed from one thread.
+    """Feeds systemd's watchdog, only after progress; used by one thread.
 
     Args:
-        notifier: how systemd is reached.
+        notifier: the connection to systemd.
     """
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
         self._interval_s = notifier.watchdog_s / FEEDS_PER_TIMEOUT
-        self._done = 0
+        self._progress = 0
         self._has_moved = False
         self._fed_s = float("-inf")
 
-    def look(self, done: int, time_s: float, *, is_excused: bool) -> None:
-        """Feed it if there was progress since it was last fed; to be called a few times a second.
+    def update(self, progress: int, time_s: float, *, idle_expected: bool) -> None:
+        """Feed the watchdog if there was progress.
+
+        Call it a few times a second.
 
         Args:
-            done: a number that grows with the work, such as the frames that are through.
+            progress: a number that grows with the work, such as the frames done.
             time_s: now, on a monotonic clock.
-            is_excused: it is known that there is nothing to do, and why.
+            idle_expected: there is nothing to do now, for a known reason.
         """
-        if done != self._done or is_excused:
-            self._done, self._has_moved = done, True
+        if progress != self._progress or idle_expected:
+            self._progress, self._has_moved = progress, True
         is_due = time_s - self._fed_s >= self._interval_s
         if self._notifier.watchdog_s and self._has_moved and is_due:
             self._notifier.alive()
@@ -85,7 +87,7 @@ class Watchdog:
 
 
 def _watchdog_s(environ: Mapping[str, str]) -> float:
-    """Return after which time without a sign of life systemd ends this process; 0 for never."""
+    """Return systemd's watchdog timeout in seconds; 0 for none."""
     limit_us, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
     is_ours = pid in ("", str(os.getpid()))
     return int(limit_us) / 1e6 if is_ours and limit_us.isdecimal() else 0.0

@@ -81,8 +81,8 @@ def fed(manager: Manager, looks: list[tuple[int, float, bool]], **environment: s
     service = notifier(manager.address, **{"WATCHDOG_USEC": "60000000", **environment})
     watchdog = Watchdog(service)
     before = len(manager.lines)
-    for done, time_s, is_excused in looks:
-        watchdog.look(done, time_s, is_excused=is_excused)
+    for progress, time_s, idle_expected in looks:
+        watchdog.update(progress, time_s, idle_expected=idle_expected)
     service.stopping()
     eventually(lambda: manager.lines[-1:] == ["STOPPING=1"])
     return manager.lines[before:].count("WATCHDOG=1")

@@ -557,7 +557,7 @@ def test_of_two_processes_one_fetches_and_the_other_waits_and_finds_it(server: F
     with process(url, where) as first:
         read_until(first, "bytes 70000")
         with process(url, where) as second:
-            read_until(second, "another process is fetching it: waiting for that")
+            read_until(second, "another process is fetching it: waiting")
             server.gate.set()
             read_until(second, "path")
         read_until(first, "path")

@@ -233,9 +233,9 @@ def test_a_folder_that_is_missing_and_a_device_are_refused_in_one_line(tmp_path:
     with pytest.raises(UnavailableError, match=r"far/new: cannot be written: No such file .*: make that folder first"):
         write_whole(tmp_path / "far" / "new", b"")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UnavailableError, match="pipe: is no ordinary file"):
+    with pytest.raises(UnavailableError, match="pipe: is not a regular file"):
         write_whole(tmp_path / "pipe", b"")
-    with pytest.raises(UnavailableError, match="is no ordinary file"):
+    with pytest.raises(UnavailableError, match="is not a regular file"):
         write_whole(tmp_path, b"")
 
 

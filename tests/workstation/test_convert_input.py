@@ -243,7 +243,7 @@ def test_the_source_itself_is_no_output(tmp_path: Path, source: str, output: str
 def test_an_output_that_is_no_file_is_refused_and_stays(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     told = convert(no_graph(tmp_path / "m"), "--output", tmp_path / "fifo")
-    assert (told.code, "is no ordinary file: name another output" in complaint(told)) == (69, True)
+    assert (told.code, "is not a regular file: name another output" in complaint(told)) == (69, True)
     assert (tmp_path / "fifo").is_fifo()
 
 

@@ -175,7 +175,7 @@ def test_a_card_that_is_no_text_or_no_file_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not UTF-8"):
         require_place(card)
     for other in (tmp_path, Path("/dev/full")):  # which gives zeros for ever
-        with pytest.raises(UnavailableError, match="no ordinary file"):
+        with pytest.raises(UnavailableError, match="not a regular file"):
             require_place(other)
 
 

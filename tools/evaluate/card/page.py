@@ -16,7 +16,7 @@ def require_place(card: Path) -> None:
 
     Raises:
         InputError: it cannot be read, or does not have each of the two markers once, on lines of their own, in order.
-        UnavailableError: it is no ordinary file.
+        UnavailableError: it is no regular file.
     """
     _split(card)
 
