@@ -111,10 +111,10 @@ def _make_pi(number: int, name: str, config: Config) -> Camera:
         UnavailableError: picamera2 is not there.
     """
     from edge.camera.pi.driver import DEFAULT_FPS, DEFAULT_SIZE, PiCamera
-    from edge.camera.pi.imports import calm, unavailable
+    from edge.camera.pi.imports import quiet_logging, unavailable
     from edge.camera.pi.stream import Wish
 
-    calm(debug=log.isEnabledFor(logging.DEBUG))
+    quiet_logging(debug=log.isEnabledFor(logging.DEBUG))
     try:
         from edge.camera.pi.library import Picamera2Library
     except (ImportError, ValueError, OSError, RuntimeError) as error:  # ValueError: built for another NumPy

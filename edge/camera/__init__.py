@@ -1,1 +1,1 @@
-"""Cameras: drivers with one vendor library each, behind `edge.ports.Camera`."""
+"""Camera drivers, one vendor library each, behind `edge.ports.Camera`."""

@@ -1,4 +1,4 @@
-"""Files and folders as sources: which suffixes count as pictures, and what is refused."""
+"""Files and folders as sources: suffixes of pictures, check of a path."""
 
 import stat
 from pathlib import Path
@@ -8,14 +8,14 @@ from edge.errors import InputError
 __all__ = ["PICTURE_SUFFIXES", "require_file"]
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""What counts as a picture in a folder, in lower case."""
+"""Suffixes of pictures in a folder, in lower case."""
 
 
 def require_file(path: Path, *, or_folder: bool = False) -> bool:
     """Return whether `path` is a folder.
 
     Raises:
-        InputError: nothing is there, it may not be looked at, or it is neither a file nor, if allowed, a folder.
+        InputError: it does not exist, may not be looked at, or is neither a file nor, if allowed, a folder.
     """
     try:
         mode = path.stat().st_mode

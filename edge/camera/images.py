@@ -1,4 +1,4 @@
-"""Camera `images`: a folder of pictures, or one picture, sorted by name."""
+"""Camera `images`: one picture, or a folder of them sorted by name."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -19,13 +19,15 @@ log = logging.getLogger(__name__)
 
 
 class ImagesCamera:
-    """Shows the pictures of a folder one after the other; one that cannot be read is skipped with a warning.
+    """Plays the pictures of a folder in order of their names.
+
+    A picture that cannot be read is skipped with a warning.
 
     Args:
         path: a folder, or one picture.
         fps: pictures per second when paced.
-        paced: False for every picture once, as fast as it is read.
-        loop: begin again after the last.
+        paced: False to read every picture once, at full speed.
+        loop: restart after the last picture.
         rotate: clockwise degrees: 0, 90, 180 or 270.
     """
 
@@ -41,15 +43,15 @@ class ImagesCamera:
         self._rotate = rotate
         self._pacer = Pacer(paced=paced)
         self._reader = ImageReader(rotate)
-        self._ahead: tuple[int, Image] | None = None  # read before its time, to know the size
+        self._ahead: tuple[int, Image] | None = None  # read in advance, to know the size
         self._start_index: int | None = None  # of the picture that started the clock
         self._pictures: Iterator[tuple[int, Image]] = iter(())
         self._index = 0
         self._files: Sequence[Path] = ()
-        self._told: set[Path] = set()
+        self._warned: set[Path] = set()
 
     def open(self) -> None:
-        """List the pictures. Raises InputError when there is none that can be read."""
+        """List the pictures. Raises InputError: none can be read."""
         self._files = self._list()
         self._pictures = self._read_all()
         self._ahead = next(self._pictures, None)
@@ -84,22 +86,22 @@ class ImagesCamera:
         self._pacer.stop()
 
     def is_back(self) -> bool:
-        """A picture is always there."""
+        """Return False: files are never away."""
         return False
 
     def close(self) -> None:
-        """Nothing is held open between two pictures."""
+        """Do nothing: no file is held open."""
 
     def _warn_once(self, file: Path) -> None:
-        if file not in self._told:
-            self._told.add(file)
+        if file not in self._warned:
+            self._warned.add(file)
             log.warning("%s: cannot be read as a picture, skipped", file)
 
     def _position_s(self, index: int) -> float:
         return (index - (self._start_index or 0)) * self._period_s
 
     def _is_past(self, index: int) -> bool:
-        """True when the time of picture `index` has passed altogether: a camera would have missed it."""
+        """Return whether the time of picture `index` is over: a camera would have missed it."""
         return self._start_index is not None and self._pacer.is_late(self._position_s(index + 1))
 
     def _list(self) -> Sequence[Path]:
@@ -114,7 +116,7 @@ class ImagesCamera:
         return files
 
     def _read_all(self) -> Iterator[tuple[int, Image]]:
-        """Yield (index, BGR picture); the index of one that cannot be read is left out."""
+        """Yield (index, BGR picture); unreadable pictures leave a gap in the index."""
         while True:
             found = False
             for file in self._files:
@@ -133,7 +135,7 @@ class ImagesCamera:
 
 
 def _read_bgr(file: Path) -> Image | None:
-    """Return a picture as BGR uint8 (H, W, 3), turned as its EXIF data says, or None."""
+    """Return a picture as BGR uint8 (H, W, 3), rotated by its EXIF data, or None."""
     try:
         data = file.read_bytes()
     except OSError:
@@ -148,7 +150,10 @@ def _read_bgr(file: Path) -> Image | None:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Return whether a JPEG or PNG has its end: decoders fill in with grey what is missing. Data may follow it."""
+    """Return whether a JPEG or PNG is complete; data may follow its end.
+
+    Decoders fill the missing part of a truncated one with grey.
+    """
     if data.startswith(b"\x89PNG"):
         return b"IEND" in data
     if data.startswith(b"\xff\xd8"):
@@ -157,7 +162,9 @@ def _is_whole(data: bytes) -> bool:
 
 
 def _scan_start(data: bytes) -> int:
-    """Return where the picture proper of a JPEG begins: behind its segments, one of which may hold a thumbnail.
+    """Return the offset of a JPEG's start of scan, behind its segments.
+
+    One of these may hold a thumbnail, with an end of its own.
 
     A segment is 0xFF, a marker, and a length of two bytes that counts itself (ITU T.81, B.1.1.4).
     """

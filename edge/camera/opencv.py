@@ -1,4 +1,4 @@
-"""Shared parts of the drivers on OpenCV: upright RGB images, sizes, options of its decoder."""
+"""Shared by the drivers on OpenCV: upright images, sizes, decoder options."""
 
 from typing import Protocol
 
@@ -21,7 +21,7 @@ class Properties(Protocol):
 
 
 def rotated_size(size: tuple[int, int], rotate: int) -> tuple[int, int]:
-    """Return (width, height) after a clockwise rotation by 0, 90, 180 or 270 degrees."""
+    """Return (width, height) after a rotation by 0, 90, 180 or 270 degrees."""
     width, height = size
     return (height, width) if rotate in (90, 270) else (width, height)
 

@@ -1,4 +1,4 @@
-"""The clock of a source that has none: files and the scene play in real time, or as fast as they are read."""
+"""Clock of files and the scene: real time or full speed."""
 
 import threading
 import time
@@ -9,10 +9,10 @@ __all__ = ["Pacer"]
 
 
 class Pacer:
-    """Turns positions in a recording into capture times.
+    """Converts positions in a recording to capture times.
 
     Args:
-        paced: True: a frame is captured when its time has come, as by a camera. False: when it is read.
+        paced: True: a frame is captured at its time, as by a camera. False: when it is read.
     """
 
     def __init__(self, *, paced: bool) -> None:
@@ -21,7 +21,7 @@ class Pacer:
         self._start_s = time.monotonic()
 
     def start(self) -> None:
-        """Let the recording's time begin now."""
+        """Start the recording's time now."""
         self._stopped.clear()
         self._start_s = time.monotonic()
 
@@ -35,7 +35,7 @@ class Pacer:
         return self._stopped.is_set()
 
     def is_late(self, position_s: float) -> bool:
-        """True when a paced frame at `position_s` should have been captured already: a camera would not wait."""
+        """Return whether the time of a paced frame at `position_s` has passed."""
         return self._paced and time.monotonic() > self._start_s + position_s
 
     def wait(self, position_s: float) -> bool:
@@ -45,9 +45,9 @@ class Pacer:
         return not self._stopped.wait(max(self._start_s + position_s - time.monotonic(), 0))
 
     def frame(self, image: Image, index: int, position_s: float) -> Frame:
-        """Stamp an image that was recorded `position_s` after the start."""
+        """Return a frame of an image recorded `position_s` after the start."""
         now_s = time.monotonic()
         media_time_s = self._start_s + position_s
         time_s = media_time_s if self._paced else now_s
-        # Asked anew for each frame: the wall clock of a Pi may jump years when NTP first reaches it.
+        # Read for each frame: the wall clock of a Pi may jump by years at its first NTP reply.
         return Frame(image, index, time_s, time.time() - (now_s - time_s), media_time_s)

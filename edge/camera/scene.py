@@ -17,7 +17,7 @@ __all__ = ["SceneCamera"]
 
 
 class SceneCamera:
-    """Plays the scene in real time, or every frame once as fast as it is read.
+    """Plays the scene in real time, or every frame once at full speed.
 
     A late reader gets the newest due frame, as from a camera: the index jumps. A reopen continues the count.
 

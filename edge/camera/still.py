@@ -1,4 +1,4 @@
-"""Detects a still picture: a frozen camera, or an OpenCV that repeats the last one.
+"""Detects still pictures, of a frozen camera or a stuck OpenCV.
 
 A real camera has noise in it, so no two pictures are the same.
 
@@ -45,7 +45,10 @@ class StillWatch:
         self._frozen: Image | None = None  # the picture that was reported
 
     def start(self) -> None:
-        """Restart the time after a reopen, which is no sign of life: the reported picture is remembered."""
+        """Restart the time after a reopen; the reported picture is remembered.
+
+        A reopen is no sign of life.
+        """
         self._last, self._since_s = None, None
 
     def check(self, image: Image, now_s: float) -> str:

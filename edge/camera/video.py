@@ -1,4 +1,4 @@
-"""Camera `video`: recorded files (mp4, avi, gif, whatever OpenCV's FFmpeg reads), through OpenCV."""
+"""Camera `video`: recorded files (mp4, avi, gif, ...) by OpenCV's FFmpeg."""
 
 import logging
 from pathlib import Path
@@ -19,18 +19,18 @@ log = logging.getLogger(__name__)
 
 DEFAULT_FPS = 25.0
 MAX_LOOK_BACK = 1500
-"""Frames that are read again to tell a picture that stands still from one that OpenCV repeats."""
+"""Frames to read again at most, to distinguish a still video from an OpenCV that is stuck."""
 MAX_MISSING = 0.02
-"""Containers without an index only estimate their length; a shorter file than this is called truncated."""
+"""A file that lacks a larger share of its frames is called truncated; containers without an index only estimate."""
 
 
 class VideoCamera:
-    """Plays a video file: by its own clock like a camera, or every frame once, as fast as it is read.
+    """Plays a video file in real time, or every frame once at full speed.
 
     Args:
         path: the file.
-        paced: False for every frame once, in order.
-        loop: begin again at the end.
+        paced: False to read every frame once, in order.
+        loop: restart at the end.
         rotate: clockwise degrees: 0, 90, 180 or 270.
     """
 
@@ -46,15 +46,15 @@ class VideoCamera:
         self._capture: cv2.VideoCapture | None = None
         self._bgr: Image | None = None  # the picture last retrieved
         self._spare: Image | None = None  # the one before, to be written next
-        self._told_truncated = False
-        self._is_still = False  # the same picture again, and it was looked into
+        self._warned_truncated = False
+        self._is_still = False  # the picture repeats the last one, and that was checked
         self._index = 0  # of the next frame, over all rounds
         self._round_index = 0  # of the next frame in this round
         self._round_start_s = 0.0
         self._position_s = 0.0
 
     def open(self) -> None:
-        """Open the file. Raises InputError when it is missing or no video."""
+        """Open the file. Raises InputError: it is missing or no video."""
         require_file(self._path)
         self._capture = self._open_capture()
         self._round_index = 0
@@ -63,12 +63,14 @@ class VideoCamera:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) as the container tells; single frames may differ."""
+        """(width, height) by the container, after rotation; single frames may differ."""
         assert self._capture is not None
         return frame_size(self._capture, self._rotate)
 
     def read(self) -> Frame | None:
-        """Wait for the next due frame, skipping those whose time has passed; None at the end.
+        """Wait for the next due frame; None at the end.
+
+        Frames whose time has passed are skipped.
 
         Raises:
             InputError: not even the first frame can be read.
@@ -94,18 +96,18 @@ class VideoCamera:
         self._pacer.stop()
 
     def is_back(self) -> bool:
-        """A file is never away."""
+        """Return False: a file is never away."""
         return False
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         if self._capture is not None:
             self._capture.release()
 
     def _is_stuck(self) -> bool:
-        """Return whether the picture is only the last one once more: a capture opened anew has another one here.
+        """Return whether OpenCV is stuck: a fresh capture has another picture here.
 
-        Looked into once per run of equal pictures: a video may well stand still.
+        Checked once per run of equal pictures, as a video may stand still.
         """
         assert self._bgr is not None
         was_still, self._is_still = self._is_still, is_same_picture(self._bgr, self._spare)
@@ -119,13 +121,13 @@ class VideoCamera:
         try:
             ok, picture = fresh.retrieve()
             return ok and not is_same_picture(np.asarray(picture, np.uint8), self._bgr)
-        except cv2.error:  # narrower than the first one
+        except cv2.error:  # its size is smaller than that of the first frame
             return True
         finally:
             fresh.release()
 
     def _grab_due(self) -> bool:
-        """Go to the newest frame that is due, or to the next one; False at the end."""
+        """Grab the newest due frame, or the next one; False at the end."""
         if not self._grab():
             return False
         while not self._pacer.stopped and self._pacer.is_late(self._position_s + self._period_s()):
@@ -133,7 +135,7 @@ class VideoCamera:
             if not self._grab():
                 return False
             if self._position_s <= before:
-                break  # a file whose time stands still cannot be caught up with
+                break  # the file's time stands still: skipping would never end
         return True
 
     def _grab(self) -> bool:
@@ -150,7 +152,7 @@ class VideoCamera:
         return True
 
     def _rewind(self) -> bool:
-        # Opened anew instead of sought back: GIF and streams in a file have no index to seek by.
+        # Reopened instead of a seek: GIF and streams in a file have no index.
         assert self._capture is not None
         self._capture.release()
         self._capture = self._open_capture()
@@ -172,10 +174,10 @@ class VideoCamera:
         return fps if 0 < fps < 1000 else DEFAULT_FPS
 
     def _time_in_round_s(self) -> float:
-        told_s = self._get(cv2.CAP_PROP_POS_MSEC) / 1e3
-        if self._round_index > 0 and told_s <= 0:
-            return self._round_index / self._fps()  # this container tells no times
-        return max(told_s, 0.0)
+        reported_s = self._get(cv2.CAP_PROP_POS_MSEC) / 1e3
+        if self._round_index > 0 and reported_s <= 0:
+            return self._round_index / self._fps()  # this container has no times
+        return max(reported_s, 0.0)
 
     def _get(self, prop: int) -> float:
         assert self._capture is not None
@@ -183,8 +185,8 @@ class VideoCamera:
 
     def _warn_if_truncated(self) -> None:
         expected = int(self._get(cv2.CAP_PROP_FRAME_COUNT))
-        if not self._told_truncated and expected > 0 and self._round_index < expected * (1 - MAX_MISSING) - 1:
-            self._told_truncated = True
+        if not self._warned_truncated and expected > 0 and self._round_index < expected * (1 - MAX_MISSING) - 1:
+            self._warned_truncated = True
             log.warning(
                 "%s: ends after %d of %d frames: truncated or damaged; what was read is kept",
                 self._path, self._round_index, expected,

@@ -56,9 +56,9 @@ def fit() -> None:
 
 
 def main(program: str, arguments: list[str]) -> int:
-    from edge.camera.pi.imports import calm
+    from edge.camera.pi.imports import quiet_logging
 
-    calm(debug="--debug" in arguments)
+    quiet_logging(debug="--debug" in arguments)
     fit()
     if program == "edge":
         from edge.cli import entry

@@ -1,1 +1,1 @@
-"""Camera `pi`: a camera of the Raspberry Pi's own port, through picamera2."""
+"""Camera `pi`: the Raspberry Pi's camera port, by picamera2."""

@@ -1,7 +1,7 @@
-"""The camera controls of libcamera that a person may want to set: names, types, and choices by name.
+"""libcamera's controls that a config may set: names, types, choices by name.
 
 https://libcamera.org/api-html/namespacelibcamera_1_1controls.html and, for Raspberry Pi, the manual of picamera2.
-A control that is missing here is passed on as it is: what a camera has is for the camera to tell.
+A control that is missing here is passed on unchecked: the camera decides.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 __all__ = ["CHOICES", "ControlSet", "ControlValue", "check_controls", "fit_controls"]
 
 ControlValue = bool | int | float | str | list[int | float]
-"""As a config writes it; a choice by its name."""
+"""A value as in the config; a choice by its name."""
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "AeConstraintMode": ("Normal", "Highlight", "Shadows", "Custom"),
@@ -27,7 +27,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "HdrMode": ("Off", "MultiExposureUnmerged", "MultiExposure", "SingleExposure", "Night"),
     "NoiseReductionMode": ("Off", "Fast", "HighQuality", "Minimal", "ZSL"),
 }
-"""Each at the place of libcamera's number for it."""
+"""In the order of libcamera's numbers."""
 SWITCHES = frozenset({"AeEnable", "AwbEnable"})
 WHOLE_NUMBERS = frozenset({"AeFlickerPeriod", "ColourTemperature", "ExposureTime"})
 NUMBERS = frozenset(
@@ -39,11 +39,11 @@ KNOWN = frozenset({*CHOICES, *SWITCHES, *WHOLE_NUMBERS, *NUMBERS, *LISTS, "AfWin
 
 @dataclass(frozen=True, slots=True)
 class ControlSet:
-    """Controls as one camera takes them.
+    """Controls in the form one camera takes.
 
     Attributes:
-        values: what it has, choices as libcamera's numbers, lists as tuples.
-        missing: a line for each control that it does not have.
+        values: those it has, choices as libcamera's numbers, lists as tuples.
+        missing: a line for each control it lacks.
     """
 
     values: Mapping[str, object]
@@ -51,20 +51,20 @@ class ControlSet:
 
 
 def check_controls(controls: Mapping[str, object]) -> None:
-    """Check what is known of the controls in a config, before there is a camera. Raises ValueError."""
+    """Check the known controls of a config, without a camera. Raises ValueError."""
     problems = [text for name, value in controls.items() if (text := _complaint(name, value))]
     if problems:
         raise ValueError("; ".join(problems))
 
 
 def fit_controls(controls: Mapping[str, ControlValue], offered: Collection[str]) -> ControlSet:
-    """Return what a camera that offers certain controls can be given."""
+    """Convert controls for a camera that offers some of them."""
     values = {name: _native(name, value) for name, value in controls.items() if name in offered}
     return ControlSet(values, tuple(_missing(name, offered) for name in controls if name not in offered))
 
 
 def _complaint(name: str, value: object) -> str:
-    """Return what is wrong with a value, or nothing."""
+    """Return the problem with a value, or an empty string."""
     wanted = ""
     if name in CHOICES:
         return _choice_complaint(name, value)
@@ -100,7 +100,7 @@ def _native(name: str, value: ControlValue) -> object:
 
 
 def _missing(name: str, offered: Collection[str]) -> str:
-    """Say that a camera lacks a control; a name that nobody knows is likely a slip."""
+    """Return that a camera lacks a control, with a hint if its name is unknown."""
     hint = "" if name in KNOWN else _hint(name, sorted({*offered, *KNOWN}))
     return f"no control {name}{hint}"
 

@@ -1,6 +1,6 @@
-"""Camera `pi`: the Raspberry Pi's own camera port, through picamera2 on libcamera.
+"""Camera `pi`: the Raspberry Pi's camera port, by picamera2 on libcamera.
 
-What is imported from the vendor is in `pi_library`; here are only objects that it hands out.
+The vendor's imports are in `library`; here are only its objects.
 """
 
 import contextlib
@@ -27,17 +27,17 @@ READ_TIMEOUT_S = 5.0
 
 
 class PiCamera:
-    """Reads a camera of libcamera's; when it is lost, it is for the caller to open it again.
+    """Reads a camera of libcamera; after a loss the caller opens it again.
 
     Args:
         number: as in `rpicam-hello --list-cameras`.
-        library: picamera2.
-        name: how messages name it.
+        library: the vendor's interface.
+        name: its name in messages.
         wish: size, rate and mirroring.
-        rotate: clockwise degrees: 0, 90, 180 or 270; the sensor turns by 180, for the rest there is a buffer.
-        controls: libcamera's controls by name, choices by theirs.
-        read_timeout_s: call the camera lost when nothing comes for so long, at the least three frames.
-        max_still_s: a camera that shows one picture for so long is frozen.
+        rotate: clockwise degrees: 0, 90, 180 or 270; the sensor rotates by 180, the rest needs a buffer.
+        controls: libcamera's controls by name, choices by name too.
+        read_timeout_s: without a picture for this long, and three frames at least, the camera counts as lost.
+        max_still_s: a camera that shows one picture for this long counts as frozen.
         clock: the monotonic clock, in seconds.
         boot: CLOCK_BOOTTIME, in seconds.
     """
@@ -62,7 +62,7 @@ class PiCamera:
         self.name = name or self._label
         self._number = number
         self._library = library
-        self._wish = (wish or Wish(DEFAULT_SIZE, DEFAULT_FPS)).turned(rotate)
+        self._wish = (wish or Wish(DEFAULT_SIZE, DEFAULT_FPS)).rotated(rotate)
         self._rotate = rotate % 180
         self._controls = dict(controls or {})
         self._timeout_s = max(read_timeout_s, 3 / self._wish.fps)
@@ -70,18 +70,22 @@ class PiCamera:
         self._clock, self._boot_clock = clock, boot
         self._interrupted, self._ready = threading.Event(), threading.Event()
         self._camera: Any = None
-        self._job: Any = None  # a capture that was asked for
+        self._job: Any = None  # a pending capture
         self._stream: Stream | None = None
         self._turner: Turner | None = None
         self._pool = BufferPool()
-        self._told = ""
+        self._logged = ""
         self._is_absent = False
         self._index = 0  # of the next picture
         self._sequence: int | None = None  # libcamera's number of the last one
         self._time_s = 0.0  # of the last one
 
     def open(self) -> None:
-        """Find it, negotiate, start. Raises CameraLostError: absent, in use, or nothing that can be read."""
+        """Find, negotiate and start it.
+
+        Raises:
+            CameraLostError: it is absent, in use, or its pictures cannot be read.
+        """
         self._interrupted.clear()
         self._sequence = None
         self._still.start()
@@ -98,7 +102,7 @@ class PiCamera:
             raise
         self._stream = stream
         self._turner = Turner(hflip=stream.hflip, vflip=stream.vflip, rotate=self._rotate)
-        self._tell(model, stream, missing)
+        self._log_negotiated(model, stream, missing)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -108,10 +112,10 @@ class PiCamera:
         return (height, width) if self._rotate else (width, height)
 
     def read(self) -> Frame | None:
-        """Wait for a picture that is taken from now on; None once it is interrupted.
+        """Wait for a picture taken from now on; None after an interrupt.
 
         Raises:
-            CameraLostError: it gives nothing, or shows one picture for long.
+            CameraLostError: it delivers nothing, or shows one picture for too long.
         """
         request = self._next_request()
         if request is None:
@@ -135,14 +139,14 @@ class PiCamera:
         self._ready.set()
 
     def is_back(self) -> bool:
-        """Return whether a camera that was not there now is."""
+        """Return whether a camera that was absent is connected now."""
         if not self._is_absent:
             return False
         with self._explained("cameras cannot be listed"):
             return self._number < len(self._library.cameras())
 
     def close(self) -> None:
-        """Stop and let go, so that it can be opened again."""
+        """Stop and release it, so that it can be opened again."""
         camera, self._camera = self._camera, None
         job, self._job = self._job, None
         if camera is None:
@@ -151,7 +155,7 @@ class PiCamera:
             _cancel(camera, job)
         try:
             camera.close()
-        except Exception as error:  # noqa: BLE001 - whatever it was, half closed it could never be opened again
+        except Exception as error:  # noqa: BLE001 - after any error: half closed it could not be opened again
             log.debug("%s: close: %s", self._label, error)
             with contextlib.suppress(Exception):
                 camera.close()
@@ -162,12 +166,12 @@ class PiCamera:
             cameras = self._library.cameras()
         self._is_absent = self._number >= len(cameras)
         if self._is_absent:
-            there = f"there are {len(cameras)} cameras" if cameras else "no camera is connected"
-            raise CameraLostError(f"{self._label}: {there}: check its cable, then: rpicam-hello --list-cameras")
+            found = f"only {len(cameras)} camera is connected" if cameras else "no camera is connected"
+            raise CameraLostError(f"{self._label}: {found}: check its cable, then: rpicam-hello --list-cameras")
         return str(cameras[self._number].get("Model", "camera"))
 
     def _set_controls(self) -> tuple[str, ...]:
-        """Set what it has; return a line for each control that it lacks."""
+        """Set the offered controls; return a line for each that it lacks."""
         duration_us = round(1e6 / self._wish.fps)
         offered = self._camera.camera_controls
         rate: dict[str, ControlValue] = {"FrameDurationLimits": [duration_us, duration_us]}
@@ -177,7 +181,7 @@ class PiCamera:
         return fitting.missing
 
     def _next_request(self) -> Any:
-        """Wait for the next picture's request; None when interrupted."""
+        """Wait for the next picture's request; None after an interrupt."""
         assert self._camera is not None
         self._ready.clear()
         if self._interrupted.is_set():
@@ -194,7 +198,11 @@ class PiCamera:
             return job.get_result(timeout=0)
 
     def _take(self, request: Any) -> tuple[Image, float | None, int]:
-        """Copy a picture out of its request, which goes back at once; return it with its time and number."""
+        """Copy a picture out of its request and release that.
+
+        Returns:
+            The RGB image, its SensorTimestamp in seconds or None, its sequence number.
+        """
         assert self._stream is not None
         width, height = self._stream.layout.size
         image = self._pool.take((height, width, 3))
@@ -210,7 +218,7 @@ class PiCamera:
 
     @contextlib.contextmanager
     def _explained(self, what: str) -> Iterator[None]:
-        """Turn whatever the vendor raises into one line."""
+        """Convert any error of the vendor to one line."""
         try:
             yield
         except Exception as error:
@@ -219,21 +227,21 @@ class PiCamera:
                 text = "in use by another process (sudo fuser -v /dev/media* names it)"
             raise CameraLostError(f"{self._label}: {what}: {text}") from error
 
-    def _tell(self, model: str, stream: Stream, missing: tuple[str, ...]) -> None:
-        """Log what was negotiated and what the camera lacks, once per change."""
-        told = f"{self._label} ({model}): {stream.told}"
-        lines = "; ".join((told, *missing))
-        if lines == self._told:
+    def _log_negotiated(self, model: str, stream: Stream, missing: tuple[str, ...]) -> None:
+        """Log the negotiated stream and missing controls, once per change."""
+        negotiated = f"{self._label} ({model}): {stream.summary}"
+        lines = "; ".join((negotiated, *missing))
+        if lines == self._logged:
             return
-        self._told = lines
+        self._logged = lines
         (width, height), fps = self._wish.size, self._wish.fps
-        log.info("%s (asked for %dx%d at %g fps)", told, width, height, fps)
+        log.info("%s (asked for %dx%d at %g fps)", negotiated, width, height, fps)
         if missing:
             log.warning("%s (%s) has %s; left out", self._label, model, ", ".join(missing))
 
 
 def _cancel(camera: Any, job: Any) -> None:
-    """Take back a capture that may never end: a stop would wait in line behind it."""
+    """Cancel a capture that may never end: a stop would queue behind it."""
     with contextlib.suppress(Exception):
         camera.cancel_all_and_flush()
     with contextlib.suppress(Exception):  # it came after all, or it was cancelled
@@ -241,7 +249,7 @@ def _cancel(camera: Any, job: Any) -> None:
 
 
 def _root(error: BaseException) -> str:
-    """Return the text of the error behind all others, in one line."""
+    """Return the root cause's text in one line."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__

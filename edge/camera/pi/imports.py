@@ -1,4 +1,4 @@
-"""Around the import of picamera2: quiet before it, and what to tell when there is none."""
+"""Prepares the import of picamera2, and explains its failure."""
 
 import logging
 import os
@@ -7,26 +7,29 @@ from pathlib import Path
 
 from edge.errors import UnavailableError
 
-__all__ = ["calm", "unavailable"]
+__all__ = ["quiet_logging", "unavailable"]
 
 APT_PACKAGES = Path("/usr/lib/python3/dist-packages")
 LOG_LEVELS = "LIBCAMERA_LOG_LEVELS"
 
 
-def calm(*, debug: bool) -> None:
-    """Keep picamera2 and libcamera quiet: each try to open a lost camera is several lines. Before their import."""
+def quiet_logging(*, debug: bool) -> None:
+    """Silence the logs of picamera2 and libcamera; call it before their import.
+
+    Each try to open a lost camera is several lines.
+    """
     logging.getLogger("picamera2").setLevel(logging.DEBUG if debug else logging.CRITICAL)
     if not debug:
         os.environ.setdefault(LOG_LEVELS, "*:FATAL")
 
 
 def unavailable(error: Exception, *, packages: Path = APT_PACKAGES, prefix: str = sys.prefix) -> UnavailableError:
-    """Return what to tell when picamera2 cannot be imported.
+    """Return the error for a failed import of picamera2, with the next step.
 
     Args:
-        error: what its import raised.
-        packages: where apt puts Python packages.
-        prefix: the virtual environment that we run in.
+        error: raised by the import.
+        packages: folder of apt's Python packages.
+        prefix: the current virtual environment.
     """
     name = (getattr(error, "name", None) or "").partition(".")[0]
     needs = "camera 'pi' needs python3-picamera2"

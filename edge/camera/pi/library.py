@@ -1,4 +1,4 @@
-"""picamera2 and libcamera, as the driver `pi` uses them. Imported only where that driver is asked for."""
+"""The only importer of picamera2 and libcamera."""
 
 import contextlib
 import os
@@ -13,20 +13,20 @@ __all__ = ["Picamera2Library"]
 
 
 class Picamera2Library:
-    """The vendor's part: what has to be imported from it."""
+    """Implements `edge.camera.pi.stream.Library` with picamera2."""
 
     def cameras(self) -> Sequence[dict[str, Any]]:
-        """Return what is known of each camera that is connected, such as its `Model`."""
+        """Return facts on each connected camera, such as its `Model`."""
         found: list[dict[str, Any]] = Picamera2.global_camera_info()
         return found
 
     def open(self, number: int) -> Any:
-        """Return the `Picamera2` of a camera, which now belongs to this process."""
+        """Return the `Picamera2` of a camera, acquired by this process."""
         camera: Any = Picamera2.__new__(Picamera2)
         try:
             camera.__init__(number)
         except BaseException:
-            # A constructor that fails (a camera in use) leaves a pipe open, and a lost camera is tried for ever.
+            # A constructor that fails (a camera in use) leaves a pipe open, and retries for a lost camera never end.
             with contextlib.suppress(AttributeError, OSError):
                 camera.notifymeread.close()
                 os.close(camera.notifyme_w)
@@ -34,18 +34,21 @@ class Picamera2Library:
         return camera
 
     def transform(self, *, hflip: bool, vflip: bool) -> Any:
-        """Return what the sensor is asked to do."""
+        """Return the sensor's mirroring."""
         return Transform(hflip=hflip, vflip=vflip)
 
     def colour_space(self) -> Any:
-        """Return the one that OpenCV's conversions are made for: BT.601, limited range."""
+        """Return the colour space of OpenCV's conversions: BT.601, limited range."""
         return ColorSpace.Smpte170m()
 
     def mapped(self, request: Any, stream: str) -> AbstractContextManager[Any]:
-        """Return a context whose `array` is a stream's buffer (n,) itself, uncopied: to be read only inside."""
+        """Return a context whose `array` is a stream's buffer (n,), not a copy.
+
+        Read it only inside the context.
+        """
         mapping: AbstractContextManager[Any] = MappedArray(request, stream, reshape=False, write=False)
         return mapping
 
     def takes_small_rgb(self) -> bool:
-        """Return whether the low-resolution stream may be RGB: on a Pi 5, not on those before it."""
+        """Return whether the low-resolution stream may be RGB: only on a Pi 5."""
         return getattr(Picamera2.platform, "name", "") == "PISP"

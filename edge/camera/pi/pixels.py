@@ -1,4 +1,4 @@
-"""Pixel formats as libcamera names and lays them out, converted to RGB by OpenCV.
+"""Converts libcamera's pixel formats to RGB, by OpenCV.
 
 libcamera names formats after DRM's fourcc codes, which read a little-endian word from its high end: "RGB888" lies in
 memory as B, G, R, and "BGR888" as R, G, B.
@@ -16,7 +16,7 @@ from edge.frame import Image
 __all__ = ["FORMATS", "Layout", "RgbReader"]
 
 PACKED = {
-    "BGR888": (3, None),  # R, G, B in memory: what we want
+    "BGR888": (3, None),  # R, G, B in memory: no conversion
     "RGB888": (3, cv2.COLOR_BGR2RGB),
     "XBGR8888": (4, cv2.COLOR_RGBA2RGB),
     "XRGB8888": (4, cv2.COLOR_BGRA2RGB),
@@ -30,19 +30,19 @@ SEMI_PLANAR = {"NV12": cv2.COLOR_YUV2RGB_NV12, "NV21": cv2.COLOR_YUV2RGB_NV21}
 PLANAR = {"YUV420": cv2.COLOR_YUV2RGB_I420, "YVU420": cv2.COLOR_YUV2RGB_YV12}
 """A plane of Y, then two of chroma at half the size, with rows half as long."""
 FORMATS = frozenset({*PACKED, *SEMI_PLANAR, *PLANAR})
-"""What can be read. The conversions from YUV are those of BT.601, limited range."""
+"""Readable formats. The conversions from YUV are those of BT.601, limited range."""
 
 Buffer = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a picture lies in a buffer.
+    """Memory layout of a picture in a buffer.
 
     Attributes:
-        format: libcamera's name.
+        format: its name in libcamera.
         size: (width, height) in pixels.
-        stride_bytes: from one row of the first plane to the next; rows may be padded.
+        stride_bytes: distance of two rows of the first plane; rows may be padded.
     """
 
     format: str
@@ -51,13 +51,13 @@ class Layout:
 
 
 class RgbReader:
-    """Reads pictures of one layout into RGB images, with nothing allocated per picture.
+    """Converts pictures of one layout to RGB images, without allocations.
 
     Args:
         layout: of the buffers to come.
 
     Raises:
-        ValueError: no such format is known here, or the layout contradicts itself.
+        ValueError: the format is unknown, or the layout contradicts itself.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -112,7 +112,7 @@ class RgbReader:
         cv2.cvtColor(rows, PLANAR[self._layout.format], dst=out)
 
     def _without_padding(self, rows: Buffer) -> Buffer:
-        """Return the planes as OpenCV wants them: without gaps, two rows of chroma in each row."""
+        """Return the planes without padding, two rows of chroma in each row, as OpenCV needs."""
         assert self._packed is not None
         width, height = self._layout.size
         chroma = rows[height:].reshape(height, -1)  # (H/2 rows of U, then H/2 of V; half a stride)

@@ -1,4 +1,7 @@
-"""What is asked of a Raspberry Pi camera, and what it then agrees to: picamera2 may adjust a wish without a word."""
+"""Negotiates the stream of a Raspberry Pi camera.
+
+picamera2 may adjust what was requested without an error, so the result is read back.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,16 +17,16 @@ from edge.poses.model_input import rotate_into
 __all__ = ["Library", "Stream", "Turner", "Wish", "negotiate", "small_size"]
 
 BUFFERS = 4
-"""One is read, one is being exposed, and the pipeline wants two more to keep its rate."""
+"""One is read, one is exposed, and the pipeline needs two more to keep its rate."""
 MAX_SKEW = 0.01
-"""By so much the aspects of the two streams may differ; keypoints are normalized, so it only squeezes the picture."""
+"""The two streams' aspects may differ by this share: keypoints are normalized, so it only squeezes the picture."""
 
 
 class Library(Protocol):
-    """The vendor's part, as `pi_library` has it."""
+    """The vendor's interface, implemented by `library`."""
 
     def cameras(self) -> Sequence[Mapping[str, Any]]:
-        """Return what is known of each camera that is connected, such as its `Model`."""
+        """Return facts on each connected camera, such as its `Model`."""
 
     def open(self, number: int) -> Any:
         """Return a `Picamera2`."""
@@ -43,15 +46,15 @@ class Library(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for.
+    """The requested stream.
 
     Attributes:
         size: (width, height) of the picture, before rotation.
         fps: frames per second.
         hflip: mirror it left to right.
         vflip: mirror it top to bottom.
-        small_px: the model is content with a picture whose longer side has so many pixels; None when an output
-            wants the whole one.
+        small_px: length of the longer side that is enough for the model; None when an output needs the whole
+            picture.
     """
 
     size: tuple[int, int]
@@ -60,23 +63,23 @@ class Wish:
     vflip: bool = False
     small_px: int | None = None
 
-    def turned(self, rotate: int) -> "Wish":
-        """Return the wish with the half turn in `rotate`, clockwise degrees, left to the sensor."""
+    def rotated(self, rotate: int) -> "Wish":
+        """Return the wish with the half turn of `rotate` (degrees) by the sensor."""
         return replace(self, hflip=not self.hflip, vflip=not self.vflip) if rotate >= 180 else self
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What was agreed to.
+    """The negotiated stream.
 
     Attributes:
-        name: which of picamera2's streams is read: `main` or `lores`.
-        layout: how it lies in memory.
-        reader: reads it.
-        size: (width, height) of the main stream, before rotation; the one that is read may be smaller.
-        hflip: mirroring that is left to us.
+        name: the stream to read, in picamera2: `main` or `lores`.
+        layout: of its buffers.
+        reader: converts its buffers.
+        size: (width, height) of the main stream, before rotation; the stream to read may be smaller.
+        hflip: mirroring that the sensor does not do.
         vflip: likewise.
-        told: the same for the log.
+        summary: size and format for the log.
     """
 
     name: str
@@ -85,18 +88,20 @@ class Stream:
     size: tuple[int, int]
     hflip: bool
     vflip: bool
-    told: str
+    summary: str
 
 
 def small_size(size: tuple[int, int], longest_px: int) -> tuple[int, int] | None:
-    """Return the size of a small stream: a whole fraction of the picture with even sides, about its aspect.
+    """Return the size of a small stream of the same aspect, with even sides.
+
+    It is a whole fraction of the picture.
 
     Args:
         size: (width, height) of the picture.
-        longest_px: what the longer side needs at least.
+        longest_px: minimum of the longer side.
 
     Returns:
-        (width, height); None when there is none that is smaller.
+        (width, height); None if there is no smaller one.
     """
     parts = max(size) // longest_px
     if parts < 2:
@@ -106,11 +111,11 @@ def small_size(size: tuple[int, int], longest_px: int) -> tuple[int, int] | None
 
 
 def negotiate(camera: Any, library: Library, wish: Wish) -> Stream:
-    """Configure a `Picamera2` and read back what it will do.
+    """Configure a `Picamera2` and read back the result.
 
     Raises:
-        ValueError: it gives pictures that cannot be read.
-        Exception: whatever picamera2 raises.
+        ValueError: the pictures' format cannot be read.
+        Exception: any error of picamera2.
     """
     small = small_size(wish.size, wish.small_px) if wish.small_px else None
     try:
@@ -118,12 +123,12 @@ def negotiate(camera: Any, library: Library, wish: Wish) -> Stream:
     except Exception:
         if small is None:
             raise
-        camera.configure(_configuration(camera, library, wish, None))  # a camera may have one stream only
-    return _agreed(camera.camera_configuration(), wish)
+        camera.configure(_configuration(camera, library, wish, None))  # some cameras have one stream only
+    return _read_back(camera.camera_configuration(), wish)
 
 
 def _configuration(camera: Any, library: Library, wish: Wish, small: tuple[int, int] | None) -> Any:
-    """Ask for RGB where it is read, and for the least that fits where it is not."""
+    """Return a configuration: RGB for the stream to read, the smallest format for the other."""
     lores = {"size": small, "format": "BGR888" if library.takes_small_rgb() else "YUV420"} if small else None
     return camera.create_video_configuration(
         main={"size": wish.size, "format": "YUV420" if small else "BGR888"},
@@ -132,20 +137,20 @@ def _configuration(camera: Any, library: Library, wish: Wish, small: tuple[int, 
         transform=library.transform(hflip=wish.hflip, vflip=wish.vflip),
         colour_space=library.colour_space(),
         buffer_count=BUFFERS,
-        queue=False,  # a picture that waited while we were busy is an old one
+        queue=False,  # a picture that waited is an old one
         display=None,
         encode=None,
     )
 
 
-def _agreed(config: Mapping[str, Any], wish: Wish) -> Stream:
+def _read_back(config: Mapping[str, Any], wish: Wish) -> Stream:
     main, lores, transform = config["main"], config.get("lores") or {}, config["transform"]
     is_small = bool(lores) and _is_same_aspect(lores["size"], main["size"])
     name, read = ("lores", lores) if is_small else ("main", main)
     layout = Layout(str(read["format"]), _pair(read["size"]), int(read["stride"]))
-    told = f"{main['size'][0]}x{main['size'][1]} {main['format']}"
+    summary = f"{main['size'][0]}x{main['size'][1]} {main['format']}"
     if is_small:
-        told += f", read at {layout.size[0]}x{layout.size[1]} {layout.format}"
+        summary += f", read at {layout.size[0]}x{layout.size[1]} {layout.format}"
     return Stream(
         name=name,
         layout=layout,
@@ -153,7 +158,7 @@ def _agreed(config: Mapping[str, Any], wish: Wish) -> Stream:
         size=_pair(main["size"]),
         hflip=wish.hflip != bool(transform.hflip),
         vflip=wish.vflip != bool(transform.vflip),
-        told=told,
+        summary=summary,
     )
 
 
@@ -166,7 +171,7 @@ def _is_same_aspect(size: Sequence[int], other: Sequence[int]) -> bool:
 
 
 class Turner:
-    """Does what the sensor does not: mirrors, then turns, in buffers that are used again.
+    """Mirrors, then rotates images in reused buffers, where the sensor does not.
 
     Args:
         hflip: left to right.
@@ -181,7 +186,7 @@ class Turner:
         self._turned = BufferPool()
 
     def turn(self, image: Image) -> Image:
-        """Return an RGB image (H, W, 3) upright; itself when there is nothing to do."""
+        """Return an RGB image (H, W, 3) upright, itself if it is so."""
         if self._flip is not None:
             flipped = self._flipped.take(image.shape)
             cv2.flip(image, self._flip, dst=flipped)

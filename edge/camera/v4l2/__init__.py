@@ -1,1 +1,1 @@
-"""Camera `v4l2`: a USB camera, through the kernel's V4L2 interface."""
+"""Camera `v4l2`: USB cameras, by the kernel's V4L2 interface."""

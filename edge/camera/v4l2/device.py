@@ -1,4 +1,4 @@
-"""What a V4L2 device says of itself, by the kernel's ioctls (linux/videodev2.h): OpenCV tells none of it."""
+"""Queries a V4L2 device by ioctl (linux/videodev2.h), which OpenCV cannot."""
 
 import errno
 import fcntl
@@ -14,15 +14,15 @@ PI_DRIVERS = ("unicam", "rp1-cfe", "bcm2835-isp", "pispbe")
 """The Pi's own camera port: its raw pictures need libcamera."""
 
 Ioctl = Callable[[int, bytearray], object]
-"""Runs one request on an open device and changes the buffer in place; raises OSError."""
+"""Runs one ioctl on an open device, changing the buffer in place; raises OSError."""
 
 CAPTURE, CAPTURE_MPLANE, HAS_DEVICE_CAPS = 0x1, 0x1000, 0x8000_0000
 DISCRETE = 1
 MMAP = 1
 MAX_ENTRIES = 256
-"""No list of a device is longer; a driver that never says "no more" must not hold us."""
+"""No list of a device is longer; a driver whose list never ends must not block."""
 OVER = (errno.EINVAL, errno.ENOTTY, errno.ENODATA)
-"""How drivers end a list, or say that they have none."""
+"""Errors with which drivers end a list, or have none."""
 
 CAPABILITY = struct.Struct("16s32s32sIII12x")
 FORMAT = struct.Struct("III32sI16x")  # index, type, flags, description, fourcc
@@ -34,7 +34,7 @@ READ, READ_WRITE = 2, 3
 
 
 def _code(direction: int, number: int, layout: struct.Struct) -> int:
-    """Return the number of a request as asm-generic/ioctl.h composes it."""
+    """Return an ioctl's number as asm-generic/ioctl.h composes it."""
     return direction << 30 | layout.size << 16 | ord("V") << 8 | number
 
 
@@ -47,12 +47,12 @@ ENUM_FRAMEINTERVALS = _code(READ_WRITE, 75, INTERVAL)
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What a device is.
+    """Driver, name and kind of a device.
 
     Attributes:
         driver: the kernel's driver, such as `uvcvideo`.
         card: the product's name.
-        buffer_type: what its pictures are queued as; 0 when it takes no pictures.
+        buffer_type: of its capture queue (enum v4l2_buf_type); 0 when it captures nothing.
     """
 
     driver: str
@@ -61,18 +61,18 @@ class Capability:
 
     @property
     def captures(self) -> bool:
-        """True for a camera; False for metadata nodes, codecs and outputs."""
+        """Whether it is a camera, not a metadata node, codec or output."""
         return self.buffer_type > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """One way in which a device can deliver pictures.
+    """A format, size and rate that a device offers.
 
     Attributes:
-        fourcc: the format, four letters.
+        fourcc: of the format, four letters.
         size: (width, height) in pixels.
-        fps: the rate among those offered that comes nearest to the one asked for; 0 when it tells none.
+        fps: the offered rate nearest to the requested one; 0 if unknown.
     """
 
     fourcc: str
@@ -82,7 +82,7 @@ class Mode:
 
 @contextmanager
 def device(node: str) -> Iterator[Ioctl]:
-    """Open a device for requests; it is closed at the end. Raises OSError."""
+    """Open a device for ioctls; close it at the end. Raises OSError."""
     # Without O_NONBLOCK some drivers wait in open() until a signal arrives.
     descriptor = os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -92,7 +92,7 @@ def device(node: str) -> Iterator[Ioctl]:
 
 
 def query(call: Ioctl) -> Capability:
-    """Return what a device is. Raises OSError: it is no V4L2 device."""
+    """Return a device's capability. Raises OSError: it is no V4L2 device."""
     buffer = bytearray(CAPABILITY.size)
     call(QUERYCAP, buffer)
     driver, card, _, _, whole, node = CAPABILITY.unpack(buffer)
@@ -102,7 +102,10 @@ def query(call: Ioctl) -> Capability:
 
 
 def is_busy(call: Ioctl, buffer_type: int) -> bool:
-    """Return whether another process streams from the device: it owns the buffers then. Takes nothing."""
+    """Return whether another process streams from the device.
+
+    That process owns the buffers; the test requests none.
+    """
     try:
         call(REQBUFS, bytearray(BUFFERS.pack(0, buffer_type, MMAP)))
     except OSError as error:
@@ -111,7 +114,7 @@ def is_busy(call: Ioctl, buffer_type: int) -> bool:
 
 
 def modes(call: Ioctl, buffer_type: int, size: tuple[int, int], fps: float) -> tuple[Mode, ...]:
-    """Return what a device offers; where it offers a range, what comes nearest to `size` and `fps`."""
+    """Return a device's modes; of a range that nearest to `size` and `fps`."""
     return tuple(
         Mode(_letters(fourcc), offered, rate_for(_rates(call, fourcc, offered, fps), fps))
         for fourcc in _formats(call, buffer_type)
@@ -120,7 +123,10 @@ def modes(call: Ioctl, buffer_type: int, size: tuple[int, int], fps: float) -> t
 
 
 def rate_for(rates: list[float], fps: float) -> float:
-    """Return the lowest rate that is at least `fps` (29.97 counts as 30), else the highest; 0 of none."""
+    """Return the lowest rate of at least `fps`, else the highest; 0 of none.
+
+    29.97 counts as 30.
+    """
     enough = [rate for rate in rates if rate >= fps * 0.98]
     return min(enough) if enough else max(rates, default=0.0)
 
@@ -155,7 +161,7 @@ def _rates(call: Ioctl, fourcc: int, size: tuple[int, int], wanted: float) -> li
 def _entries(
     call: Ioctl, code: int, layout: struct.Struct, ask: Callable[[int], tuple[int | bytes, ...]]
 ) -> Iterator[tuple[int, ...]]:
-    """Yield the entries of a list that is asked for one by one."""
+    """Yield the entries of a list, one ioctl each."""
     for index in range(MAX_ENTRIES):
         buffer = bytearray(layout.pack(*ask(index)))
         try:
@@ -173,7 +179,7 @@ def _in_steps(wanted: int, low: int, high: int, step: int) -> int:
 
 
 def _rate(above: int, below: int) -> float:
-    """Turn a frame's time in seconds, `above / below`, into frames per second."""
+    """Return frames per second of a frame time of `above / below` seconds."""
     return below / above if above else 0.0
 
 

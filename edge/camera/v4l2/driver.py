@@ -1,7 +1,7 @@
-"""Camera `v4l2`: USB cameras and whatever else has a /dev/video node, through OpenCV, unplugged and plugged in again.
+"""Camera `v4l2`: USB cameras and other /dev/video nodes, by OpenCV.
 
-`VideoCapture.isOpened()` stays True after an unplug, and `read()` only says False: what happened is found out from
-the node itself.
+They may be unplugged and plugged in again. `VideoCapture.isOpened()` stays True after an unplug, and `read()` only
+returns False, so the cause is found at the node itself.
 """
 
 import logging
@@ -25,12 +25,12 @@ __all__ = ["DEFAULT_FPS", "DEFAULT_SIZE", "V4l2Camera", "is_flat"]
 log = logging.getLogger(__name__)
 
 DEFAULT_SIZE, DEFAULT_FPS = (640, 360), 30.0
-"""The model looks at 256 pixels. Most cameras give this size raw, at 30 fps, over USB 2: nothing is to be decoded."""
+"""The model needs 256 pixels. Most cameras give this size raw, at 30 fps, over USB 2, so nothing is decoded."""
 MAX_BROKEN_S = 5.0
 MAX_FLAT_S = 1.0
-"""So long after the start pictures of one colour are left out: many cameras begin with some black or green ones."""
+"""Pictures of one colour are skipped for this long after the start: many cameras begin with black or green ones."""
 WAITED_S = 0.001
-"""A grab that took longer waited for its picture, which so is the newest."""
+"""A grab that took longer waited for its picture, which therefore is the newest."""
 
 
 def is_flat(image: Image) -> bool:
@@ -39,15 +39,15 @@ def is_flat(image: Image) -> bool:
 
 
 class V4l2Camera:
-    """Reads a V4L2 device; when it is lost, it is for the caller to open it again.
+    """Reads a V4L2 device; after a loss the caller opens it again.
 
     Args:
         path: /dev/video0, or a link that survives a reboot: /dev/v4l/by-id/….
-        name: how messages name it.
-        size: (width, height) wanted; the nearest that it offers is taken.
+        name: its name in messages.
+        size: (width, height) wanted; the nearest offered one is used.
         fps: rate wanted.
         rotate: clockwise degrees: 0, 90, 180 or 270.
-        max_still_s: a camera that shows one picture for so long is frozen.
+        max_still_s: a camera that shows one picture for this long counts as frozen.
         opener: opens the path.
         clock: the monotonic clock, in seconds.
     """
@@ -77,17 +77,21 @@ class V4l2Camera:
         self._interrupted = threading.Event()
         self._node: Node | None = None
         self._state: NodeState | None = None
-        self._told = ""
-        self._is_starved = False  # nothing came in the format that was chosen
+        self._logged = ""
+        self._is_starved = False  # no picture came in the chosen format
         self._opened_s = 0.0
         self._time_s = 0.0  # of the last picture
         self._index = 0  # of the next picture
-        self._started = False  # a picture with something in it has come
+        self._started = False  # a picture that is not flat has come
         self._bgr: Image | None = None  # the picture last retrieved
         self._spare: Image | None = None  # the one before, to be written next
 
     def open(self) -> None:
-        """Find the device, negotiate, open. Raises CameraLostError: absent, busy, forbidden, no camera."""
+        """Find the device, negotiate, open.
+
+        Raises:
+            CameraLostError: it is absent, busy, forbidden, or no camera.
+        """
         self._interrupted.clear()
         self._state = state_of(self._path)
         size, fps = self._wanted
@@ -97,7 +101,7 @@ class V4l2Camera:
         self._started = False
         self._still.start()
         self._opened_s = self._clock()
-        self._tell(f"{self._node.card}: {self._node.told}")
+        self._log_negotiated(f"{self._node.card}: {self._node.summary}")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -105,16 +109,18 @@ class V4l2Camera:
         return frame_size(self._capture, self._rotate)
 
     def read(self) -> Frame | None:
-        """Wait for the next picture, leaving out broken ones; None once it is interrupted.
+        """Wait for the next picture; None after an interrupt.
+
+        Broken pictures are skipped.
 
         Raises:
-            CameraLostError: it was unplugged, gives nothing, or shows one picture for long.
+            CameraLostError: it was unplugged, delivers nothing, or shows one picture for too long.
         """
         good_s = self._clock()
         while not self._interrupted.is_set():
-            passed = self._grab_newest()
+            skipped = self._grab_newest()
             now_s, wall_s = self._clock(), time.time()
-            index = self._count(passed, capture_time_s(self._buffer_s(), self._time_s, now_s))
+            index = self._count(skipped, capture_time_s(self._buffer_s(), self._time_s, now_s))
             if self._retrieve(now_s):
                 assert self._bgr is not None
                 image = self._reader.upright_rgb(self._bgr)
@@ -126,16 +132,16 @@ class V4l2Camera:
         return None
 
     def interrupt(self) -> None:
-        """End `read` with the picture it waits for."""
+        """End `read` at its next picture, from another thread."""
         self._interrupted.set()
 
     def is_back(self) -> bool:
-        """Return whether the device has appeared, or another one in its place, since it was last opened."""
+        """Return whether a device has appeared or changed since the last open."""
         state = state_of(self._path)
         return state is not None and state != self._state
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Release the device."""
         node, self._node = self._node, None
         if node is not None:
             node.capture.release()
@@ -150,30 +156,33 @@ class V4l2Camera:
         return self._node.capture
 
     def _grab_newest(self) -> int:
-        """Take the newest buffer: a reader that was late finds old ones, at once, before those to come.
+        """Grab the newest buffer; a late reader finds old ones first.
 
         Returns:
-            How many old ones were passed over.
+            The number of old ones that were skipped.
         """
-        for passed in range(BUFFERS):
+        for skipped in range(BUFFERS):
             before_s = self._clock()
             if not self._capture.grab():
-                raise CameraLostError(self._why_nothing(self._clock() - before_s))
+                raise CameraLostError(self._loss_text(self._clock() - before_s))
             now_s = self._clock()
             if now_s - before_s > WAITED_S or not self._is_old(now_s):
-                return passed
+                return skipped
         return BUFFERS - 1
 
-    def _count(self, passed: int, time_s: float) -> int:
-        """Number a picture; after old ones those count, too, for which the driver had no buffer."""
-        if passed and self._fps > 0:
-            passed = max(passed, round((time_s - self._time_s) * self._fps) - 1)
-        index, self._time_s = self._index + passed, time_s
+    def _count(self, skipped: int, time_s: float) -> int:
+        """Return a picture's index.
+
+        After skipped buffers those pictures count too for which the driver had no buffer.
+        """
+        if skipped and self._fps > 0:
+            skipped = max(skipped, round((time_s - self._time_s) * self._fps) - 1)
+        index, self._time_s = self._index + skipped, time_s
         self._index = index + 1
         return index
 
     def _is_old(self, now_s: float) -> bool:
-        """Return whether there should be a newer buffer by now."""
+        """Return whether a newer buffer should exist by now."""
         taken_s = capture_time_s(self._buffer_s(), 0.0, now_s)
         return self._started and self._fps > 0 and now_s - taken_s > 1.5 / self._fps
 
@@ -181,7 +190,7 @@ class V4l2Camera:
         return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
 
     def _retrieve(self, now_s: float) -> bool:
-        """Convert the grabbed buffer; False when it holds nothing to look at."""
+        """Decode the grabbed buffer to BGR; False if it is broken or flat."""
         try:
             ok, bgr = self._capture.retrieve(self._spare)
         except cv2.error:  # a buffer that was cut short
@@ -194,7 +203,8 @@ class V4l2Camera:
         self._spare, self._bgr = self._bgr, np.asarray(bgr, np.uint8)  # no copy: it is uint8, whatever the stubs say
         return True
 
-    def _why_nothing(self, waited_s: float) -> str:
+    def _loss_text(self, waited_s: float) -> str:
+        """Return why a grab failed; after a failed start the other kind of format is next."""
         if self._state is not None and state_of(self._path) != self._state:
             return f"{self._path} was unplugged"
         if not self._started:
@@ -205,9 +215,9 @@ class V4l2Camera:
             return f"{self._path} cannot start: too little USB bandwidth, or taken by another process"
         return f"{self._path} stopped: unplugged, or its driver gave up"
 
-    def _tell(self, negotiated: str) -> None:
-        """Log what was negotiated, once per change."""
-        if negotiated != self._told:
+    def _log_negotiated(self, negotiated: str) -> None:
+        """Log the negotiated mode, once per change."""
+        if negotiated != self._logged:
             (width, height), fps = self._wanted
             log.info("%s: %s (asked for %dx%d at %g fps)", self._path, negotiated, width, height, fps)
-        self._told = negotiated
+        self._logged = negotiated

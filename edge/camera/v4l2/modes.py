@@ -1,4 +1,4 @@
-"""Which format, size and rate to ask a V4L2 camera for: as near as it gets, and cheap to turn into RGB."""
+"""Chooses a V4L2 camera's mode: near the wish, cheap to convert."""
 
 import math
 from collections.abc import Sequence
@@ -8,27 +8,29 @@ from edge.camera.v4l2.device import Mode
 __all__ = ["choose"]
 
 RAW = ("YUYV", "UYVY", "NV12", "NV21", "YU12", "YV12", "RGB3", "BGR3", "GREY")
-"""Formats that only need a conversion of colours, the usual one first."""
+"""Formats that need a colour conversion only, the usual one first."""
 COMPRESSED = ("MJPG", "JPEG")
-"""Formats that must be decoded, picture by picture."""
+"""Formats that need decoding."""
 
 ENOUGH = 0.98
-"""29.97 frames per second are 30."""
+"""Share of the requested rate that is enough: 29.97 frames per second count as 30."""
 TOO_SMALL = 0.5
-"""Rather a picture that is larger than asked for: it only costs time."""
+"""Extra distance of a smaller size: a larger one only costs time."""
 
 
 def choose(modes: Sequence[Mode], size: tuple[int, int], fps: float, *, prefer_compressed: bool = False) -> Mode | None:
-    """Return the mode to ask for: the nearest size; there, raw if it reaches the rate, else what is fastest.
+    """Return the mode to request.
+
+    The nearest size comes first, then a raw format if it reaches the rate, else the fastest one.
 
     Args:
-        modes: what the camera offers.
+        modes: offered by the camera.
         size: (width, height) wanted.
         fps: rate wanted.
-        prefer_compressed: raw did not work: a USB that is shared may lack the bandwidth.
+        prefer_compressed: after a raw format failed: a shared USB may lack the bandwidth.
 
     Returns:
-        None when it offers nothing that can be read.
+        None if no mode can be read.
     """
     readable = [mode for mode in modes if mode.fourcc in RAW + COMPRESSED]
     if not readable:
@@ -41,12 +43,15 @@ def choose(modes: Sequence[Mode], size: tuple[int, int], fps: float, *, prefer_c
 
 
 def _known(mode: Mode, fps: float) -> float:
-    """Return the rate of a mode; one that tells none is taken at its word."""
+    """Return a mode's rate; an unknown one is taken to suffice."""
     return mode.fps or fps
 
 
 def _distance(offered: tuple[int, int], wanted: tuple[int, int]) -> float:
-    """Return how far a size is from the one wanted: by area, by aspect twice as much, and more when it is smaller."""
+    """Return a size's distance from the wanted one.
+
+    The logarithm of the areas' ratio, that of the aspects twice, and TOO_SMALL for a smaller size.
+    """
     (width, height), (want_width, want_height) = offered, wanted
     area = math.log(width * height / (want_width * want_height))
     aspect = math.log(width * want_height / (height * want_width))

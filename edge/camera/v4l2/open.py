@@ -1,4 +1,7 @@
-"""Opens a V4L2 device for the driver, and says in one line why it cannot be used: OpenCV would only say no."""
+"""Opens a V4L2 device, or explains in one line why it cannot.
+
+OpenCV only reports that it failed.
+"""
 
 import contextlib
 import errno
@@ -19,7 +22,18 @@ from edge.camera.v4l2.modes import choose
 from edge.errors import CameraLostError
 from edge.host.holders import holders
 
-__all__ = ["Capture", "Node", "NodeState", "Opener", "denied", "held", "main_node", "open_node", "state_of", "unusable"]
+__all__ = [
+    "Capture",
+    "Node",
+    "NodeState",
+    "Opener",
+    "busy_text",
+    "denied_text",
+    "main_node",
+    "open_node",
+    "state_of",
+    "unusable_text",
+]
 
 log = logging.getLogger(__name__)
 
@@ -27,23 +41,23 @@ SYSFS = Path("/sys/class/video4linux")
 BUFFERS = 3
 """One being filled, one waiting, one being read: with two a slow read loses frames, with more they grow old."""
 SELECT_TIMEOUT_S = 5
-"""OpenCV gives up a read after so long, 10 s of itself; whole seconds, read once per process."""
+"""Timeout of OpenCV's read, 10 s by default; whole seconds, read once per process."""
 SELECT_TIMEOUT = "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"
 GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.ELOOP)
 
 
 NodeState = tuple[str, int, int, int]
-"""What tells one appearance of a device from the next: the node itself, inode, numbers, last change of rights."""
+"""Identifies one appearance of a device: the node itself, inode, device number, last change of permissions."""
 
 
 class Capture(Protocol):
-    """What the driver uses of `cv2.VideoCapture`."""
+    """The part of `cv2.VideoCapture` that the driver uses."""
 
     def grab(self) -> bool:
-        """Wait for a buffer; False when none came."""
+        """Wait for a buffer; False on a timeout or error."""
 
     def retrieve(self, image: Any = ...) -> tuple[bool, Any]:
-        """Return the grabbed buffer as BGR uint8 (H, W, 3), written into `image` where it fits."""
+        """Decode the grabbed buffer to BGR uint8 (H, W, 3), into `image` if it fits."""
 
     def get(self, prop: int, /) -> float:
         """Return a property."""
@@ -54,23 +68,23 @@ class Capture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An opened device.
+    """An open device.
 
     Attributes:
-        capture: reads it.
+        capture: reads its pictures.
         card: the product's name.
-        told: what was negotiated, for the log.
-        fps: the rate negotiated; 0 when unknown.
+        summary: negotiated size, format and rate, for the log.
+        fps: the negotiated rate; 0 if unknown.
     """
 
     capture: Capture
     card: str
-    told: str
+    summary: str
     fps: float
 
 
 class Opener(Protocol):
-    """Opens a path, as `open_node` does."""
+    """Opens a device; `open_node` is one."""
 
     def __call__(self, path: str, size: tuple[int, int], fps: float, *, prefer_compressed: bool) -> Node:
         """Open it. Raises CameraLostError."""
@@ -78,7 +92,7 @@ class Opener(Protocol):
 
 
 def state_of(path: str) -> NodeState | None:
-    """Return what a path leads to now; None while there is nothing."""
+    """Return the state of a path's device; None while it is absent."""
     try:
         node = Path(path).resolve(strict=True)
         status = node.stat()
@@ -88,18 +102,18 @@ def state_of(path: str) -> NodeState | None:
 
 
 def open_node(path: str, size: tuple[int, int], fps: float, *, prefer_compressed: bool) -> Node:
-    """Open a device in the mode that comes nearest; a link is followed anew each time.
+    """Open a device in the nearest mode; a link is resolved each time.
 
     Raises:
         CameraLostError: it is absent, busy, forbidden, or no camera.
     """
     node = os.path.realpath(path)
-    with _told(path, node), device(node) as call:
+    with _explained(path, node), device(node) as call:
         capability = query(call)
         if not capability.captures or capability.driver in PI_DRIVERS:
-            raise CameraLostError(unusable(path, node, capability))
+            raise CameraLostError(unusable_text(path, node, capability))
         if is_busy(call, capability.buffer_type):
-            raise CameraLostError(held(path, node))
+            raise CameraLostError(busy_text(path, node))
         offered = modes(call, capability.buffer_type, size, fps)
     mode = choose(offered, size, fps, prefer_compressed=prefer_compressed)
     if offered and mode is None:
@@ -114,7 +128,7 @@ def _open_capture(path: str, node: str, mode: Mode) -> cv2.VideoCapture:
     capture = cv2.VideoCapture(node, cv2.CAP_V4L2)
     if not capture.isOpened():
         capture.release()
-        raise CameraLostError(held(path, node) if holders(node) else f"{path} cannot be opened as a camera")
+        raise CameraLostError(busy_text(path, node) if holders(node) else f"{path} cannot be opened as a camera")
     if mode.fourcc:
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*mode.fourcc))
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.size[0])
@@ -126,7 +140,7 @@ def _open_capture(path: str, node: str, mode: Mode) -> cv2.VideoCapture:
 
 
 def _negotiated(capture: cv2.VideoCapture) -> str:
-    """Say what the driver really does: it may have taken none of our wishes."""
+    """Return what the driver does, which may differ from the request."""
     width, height = (int(capture.get(prop)) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     fourcc = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFF_FFFF
     letters = fourcc.to_bytes(4, "little").decode("latin-1").strip("\0 ") or "unknown format"
@@ -139,47 +153,47 @@ def _positive(fps: float) -> float:
 
 
 @contextlib.contextmanager
-def _told(path: str, node: str) -> Iterator[None]:
-    """Turn the kernel's refusal into the line that a person needs."""
+def _explained(path: str, node: str) -> Iterator[None]:
+    """Convert the kernel's error to one line with the next step."""
     try:
         yield
     except CameraLostError:
         raise
     except OSError as error:
-        raise CameraLostError(_explain(path, node, error)) from error
+        raise CameraLostError(_error_text(path, node, error)) from error
 
 
-def _explain(path: str, node: str, error: OSError) -> str:
+def _error_text(path: str, node: str, error: OSError) -> str:
     match error.errno:
         case code if code in GONE:
             return f"{path} is not there"
         case errno.EACCES | errno.EPERM:
-            return denied(path, node)
+            return denied_text(path, node)
         case errno.EBUSY:
-            return held(path, node)
+            return busy_text(path, node)
         case errno.ENOTTY | errno.EINVAL:
             return f"{path} is no camera"
         case _:
             return f"{path} cannot be used: {error.strerror}"
 
 
-def held(path: str, node: str, *, proc: Path = Path("/proc")) -> str:
-    """Say who has a device that streams for somebody else."""
+def busy_text(path: str, node: str, *, proc: Path = Path("/proc")) -> str:
+    """Return which processes hold a busy device."""
     by = ", ".join(str(holder) for holder in holders(node, proc=proc))
     return f"{path} is busy: held by {by or f'another process (sudo fuser -v {node} names it)'}"
 
 
-def denied(path: str, node: str, *, groups: Collection[int] | None = None) -> str:
-    """Say which group may open a device, and how to get into it.
+def denied_text(path: str, node: str, *, groups: Collection[int] | None = None) -> str:
+    """Return which group may open a device, and how to join it.
 
     Args:
-        path: what the user wrote.
+        path: as in the config.
         node: the device itself.
-        groups: those that this process is in; None to ask.
+        groups: of this process; None to look them up.
     """
     try:
         status = Path(node).stat()
-    except OSError:  # gone in the meantime
+    except OSError:  # removed in the meantime
         return f"{path}: permission denied"
     if status.st_gid in (os.getgroups() if groups is None else groups):
         return f"{path}: permission denied, though its group would do: a container, or DeviceAllow= of the service?"
@@ -200,8 +214,8 @@ def _name(look_up: Callable[[], str], number: int) -> str:
         return str(number)
 
 
-def unusable(path: str, node: str, capability: Capability, *, sysfs: Path = SYSFS) -> str:
-    """Say why a V4L2 device gives no pictures, and what to use in its place."""
+def unusable_text(path: str, node: str, capability: Capability, *, sysfs: Path = SYSFS) -> str:
+    """Return why a V4L2 device is no camera, and what to use instead."""
     if capability.driver in PI_DRIVERS:
         return f"{path} is a part of the Pi's camera port ({capability.driver}): use the source pi"
     main = main_node(os.path.basename(node), sysfs=sysfs)  # noqa: PTH119 - a name, not a path to walk
@@ -210,7 +224,10 @@ def unusable(path: str, node: str, capability: Capability, *, sysfs: Path = SYSF
 
 
 def main_node(name: str, *, sysfs: Path = SYSFS) -> str | None:
-    """Return the first node of the product that `name` (`video1`) belongs to; None when it is that itself."""
+    """Return the first node of the product of `name` (`video1`).
+
+    None when `name` is the first.
+    """
     try:
         own = (sysfs / name / "device").resolve(strict=True)
         fellows = [other for other in sysfs.iterdir() if (other / "device").resolve() == own]

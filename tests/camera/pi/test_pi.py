@@ -89,7 +89,7 @@ def test_a_pi_without_a_camera_is_lost_until_there_is_one() -> None:
 
 
 def test_a_second_camera_that_is_not_there_is_named_by_its_number() -> None:
-    with pytest.raises(CameraLostError, match="pi:1: there are 1 cameras"):
+    with pytest.raises(CameraLostError, match="pi:1: only 1 camera is connected"):
         pi(Rig(), number=1).open()
 
 

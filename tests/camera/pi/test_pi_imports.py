@@ -41,8 +41,9 @@ def test_a_build_for_another_numpy_is_told_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("debug", "want"), [(False, "50 *:FATAL"), (True, "10 None")])
 def test_the_vendor_is_silent_unless_debug(want: str, *, debug: bool) -> None:
     code = (
-        "import logging, os; from edge.camera.pi.imports import calm; "
-        f"calm(debug={debug}); print(logging.getLogger('picamera2').level, os.environ.get('LIBCAMERA_LOG_LEVELS'))"
+        "import logging, os; from edge.camera.pi.imports import quiet_logging; "
+        f"quiet_logging(debug={debug}); "
+        "print(logging.getLogger('picamera2').level, os.environ.get('LIBCAMERA_LOG_LEVELS'))"
     )
     env = environment({"LIBCAMERA_LOG_LEVELS": None})
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
