@@ -166,7 +166,8 @@ class PiCamera:
             cameras = self._library.cameras()
         self._is_absent = self._number >= len(cameras)
         if self._is_absent:
-            found = f"only {len(cameras)} camera is connected" if cameras else "no camera is connected"
+            number = f"only {len(cameras)}" if cameras else "no"
+            found = f"{number} {'cameras are' if len(cameras) > 1 else 'camera is'} connected"
             raise CameraLostError(f"{self._label}: {found}: check its cable, then: rpicam-hello --list-cameras")
         return str(cameras[self._number].get("Model", "camera"))
 
