@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from builders import ORIGIN, pose
 from edge.frame import Frame, Image
 from edge.output.window.keys import Action
-from edge.output.window.screen import Screen, pending_events
+from edge.output.window.panel import PanelText
+from edge.output.window.screen import PygameScreen, pending_events
 from edge.output.window.sink import WindowScreen, WindowSink
-from edge.output.window.view import View
 from edge.payload import State, StatusMessage, status_message
 from edge.ports import PoseFrame
 
@@ -105,7 +105,7 @@ class ScriptedScreen:
         self._error = error
         self._canvas: Image = np.empty((0, 0, 3), np.uint8)
         self.asked: SimpleQueue[Action] = SimpleQueue()
-        self.views: list[View] = []
+        self.shown: list[PanelText] = []
         self.pictures: list[Image] = []
         self.threads: set[str] = set()
         self.closed = False
@@ -133,16 +133,16 @@ class ScriptedScreen:
             self._canvas = np.zeros((image_size[1], image_size[0], 3), np.uint8)
         return self._canvas
 
-    def show(self, view: View) -> None:
+    def show(self, content: PanelText) -> None:
         self.threads.add(threading.current_thread().name)
-        self.views.append(view)
+        self.shown.append(content)
         self.pictures.append(self._canvas.copy())
         if self._error is not None:
             raise self._error
         if self._gate is not None:
             assert self._gate.wait(PATIENCE_S)
 
-    def turn_full_screen(self) -> None:
+    def toggle_full_screen(self) -> None:
         self.must_redraw = True
 
 
@@ -201,7 +201,7 @@ def window(
     """A real window of SDL on a screen that nobody sees, and somebody before it."""
     visitor = Visitor()
     with variables(SDL_VIDEODRIVER="dummy"):
-        opened = sink(folder, lambda: Screen(visitor.events), on_quit, private=private)
+        opened = sink(folder, lambda: PygameScreen(visitor.events), on_quit, private=private)
         opened.open()
     try:
         yield opened, visitor

@@ -202,11 +202,11 @@ def make_window(config: Config, origin: Origin, on_quit: Callable[[], None]) -> 
 def _make_screen() -> "WindowScreen":
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would go to stdout, among the poses
     try:
-        from edge.output.window.screen import Screen
+        from edge.output.window.screen import PygameScreen
     except ImportError as error:
         text = f"display: the package pygame-ce is missing ({error}): pip install 'edge-pose[display]'"
         raise UnavailableError(text) from error
-    return Screen()
+    return PygameScreen()
 
 
 def make_tracker(config: Config) -> Tracker | None:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from edge.camera.scene import SceneCamera
+from edge.output.window.panel import Panel
 from edge.output.window.picture import paint
-from edge.output.window.screen import Screen
-from edge.output.window.view import Panel
+from edge.output.window.screen import PygameScreen
 from edge.payload import Origin, status_message
 from edge.ports import PoseFrame
 from edge.poses.pose import Pose
@@ -28,7 +28,7 @@ def main() -> None:
     width, height = (int(side) for side in options.size.split("x"))
     camera = SceneCamera(size=(width, height), paced=False)
     camera.open()
-    screen = Screen()
+    screen = PygameScreen()
     screen.open("cost", lambda: None)
     panel = Panel(ORIGIN, private=False)
     panel.status(status_message("online", "", ORIGIN, 0.0, 0.0))
@@ -39,18 +39,18 @@ def main() -> None:
         print(f"{name:8}{ms:6.2f} ms of processor time per frame of {width}x{height}")
 
 
-def _one(camera: SceneCamera, screen: Screen, panel: Panel) -> list[float]:
+def _one(camera: SceneCamera, screen: PygameScreen, panel: Panel) -> list[float]:
     frame = camera.read()
     assert frame is not None
     people = camera.truth(frame.index)
     result = PoseFrame(frame, tuple(Pose(one.keypoints, one.box_xyxy, 0.8, one.id) for one in people), 10.0)
     panel.result(result, time.monotonic())
     panel.shown(0.04)
-    view = panel.view(time.monotonic())
+    content = panel.text(time.monotonic())
     canvas = screen.canvas(frame.size)
     return [
         _ms(lambda: paint(result, canvas, private=False, dimmed=False)),
-        _ms(lambda: screen.show(view)),
+        _ms(lambda: screen.show(content)),
         _ms(screen.actions),
     ]
 

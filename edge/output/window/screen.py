@@ -11,11 +11,11 @@ from edge.frame import Image
 from edge.output.window.guard import XServerWatch, start_video
 from edge.output.window.icon import make_icon
 from edge.output.window.keys import Action, action_of
+from edge.output.window.panel import PanelText
 from edge.output.window.picture import Size, first_size, fit
 from edge.output.window.text import Lettering, bar_px
-from edge.output.window.view import View
 
-__all__ = ["Screen", "pending_events"]
+__all__ = ["PygameScreen", "pending_events"]
 
 EMPTY_SIZE = (960, 564)
 """Until the first picture tells its own."""
@@ -36,7 +36,7 @@ def pending_events() -> list[pygame.event.Event]:
     return [first, *pygame.event.get(pump=False)]
 
 
-class Screen:
+class PygameScreen:
     """The window. One thread opens, uses and closes it.
 
     Args:
@@ -118,7 +118,7 @@ class Screen:
             self._canvas_surface = pygame.image.frombuffer(self._canvas.data, (width, height), "RGB")  # the same memory
         return self._canvas
 
-    def show(self, view: View) -> None:
+    def show(self, content: PanelText) -> None:
         """Bring the canvas and everything to read onto the screen."""
         surface = pygame.display.get_surface()
         if surface is None:
@@ -126,11 +126,11 @@ class Screen:
         surface.fill(BLACK)
         width, height = self._room(surface)
         surface.blit(self._canvas_surface, self._canvas_surface.get_rect(center=(width // 2, height // 2)))
-        self._lettering.draw(surface, view)
+        self._lettering.draw(surface, content)
         pygame.display.flip()
         self._must_redraw = False
 
-    def turn_full_screen(self) -> None:
+    def toggle_full_screen(self) -> None:
         """Fill the screen, or become a window again; without a desktop there are no windows."""
         if not self._only_full:
             self._set_mode(full=not self._is_full)

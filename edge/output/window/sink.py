@@ -12,9 +12,9 @@ from edge.errors import UnavailableError
 from edge.frame import Image
 from edge.mailbox import Mailbox
 from edge.output.window.keys import Action
+from edge.output.window.panel import Panel, PanelText
 from edge.output.window.picture import paint
 from edge.output.window.snapshot import save_snapshot
-from edge.output.window.view import Panel, View
 from edge.payload import Message, Origin, StatusMessage
 from edge.ports import PoseFrame
 
@@ -48,10 +48,10 @@ class WindowScreen(Protocol):
     def canvas(self, image_size: tuple[int, int]) -> Image:
         """Return where to paint a picture of this size (width, height): RGB uint8 (H, W, 3)."""
 
-    def show(self, view: View) -> None:
+    def show(self, content: PanelText) -> None:
         """Bring the canvas and what there is to read onto the screen."""
 
-    def turn_full_screen(self) -> None:
+    def toggle_full_screen(self) -> None:
         """Fill the screen, or become a window again."""
 
 
@@ -96,7 +96,7 @@ class WindowSink:
         self._inbox: Mailbox[PoseFrame] = Mailbox()
         self._status: StatusMessage | None = None
         self._result: PoseFrame | None = None
-        self._view: View | None = None
+        self._shown: PanelText | None = None
         self._opened: SimpleQueue[Exception | None] = SimpleQueue()
         self._closing = threading.Event()
         self._leave_by_s = 0.0
@@ -183,18 +183,18 @@ class WindowSink:
             self._panel.status(self._status)
         for action in screen.actions():
             self._do(action, screen)
-        view = self._panel.view(time.monotonic())
-        if result is not None or view != self._view or screen.must_redraw:
-            self._draw(view, screen)
+        content = self._panel.text(time.monotonic())
+        if result is not None or content != self._shown or screen.must_redraw:
+            self._draw(content, screen)
         if result is not None:
             self._panel.shown(time.monotonic() - result.frame.time_s)
 
-    def _draw(self, view: View, screen: WindowScreen) -> None:
+    def _draw(self, content: PanelText, screen: WindowScreen) -> None:
         if self._result is not None:
             canvas = screen.canvas(self._result.frame.size)
-            paint(self._result, canvas, private=view.private, dimmed=bool(view.banner))
-        screen.show(view)
-        self._view = view
+            paint(self._result, canvas, private=content.private, dimmed=bool(content.banner))
+        screen.show(content)
+        self._shown = content
 
     def _do(self, action: Action, screen: WindowScreen) -> None:
         match action:
@@ -204,11 +204,11 @@ class WindowSink:
             case "snapshot":
                 self._save()
             case "private":
-                self._panel.turn_private(time.monotonic())
+                self._panel.toggle_private(time.monotonic())
             case "full screen":
-                screen.turn_full_screen()
+                screen.toggle_full_screen()
             case "help":
-                self._panel.turn_help()
+                self._panel.toggle_help()
 
     def _save(self) -> None:
         try:

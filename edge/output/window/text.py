@@ -3,7 +3,7 @@
 import pygame
 
 from edge.output.window.keys import HELP
-from edge.output.window.view import View
+from edge.output.window.panel import PanelText
 
 __all__ = ["Lettering", "bar_px"]
 
@@ -13,7 +13,7 @@ WHITE: Rgb = (238, 238, 238)
 GREY: Rgb = (160, 160, 168)
 PLATE: Rgb = (26, 26, 30)
 EDGE: Rgb = (70, 70, 78)
-WELL: Rgb = (86, 200, 130)
+OK_GREEN: Rgb = (86, 200, 130)
 WARNING: Rgb = (255, 176, 32)
 
 MAX_KEPT_TEXTS = 64
@@ -27,7 +27,7 @@ def bar_px(height_px: int) -> int:
 
 
 class Lettering:
-    """Draws a `View` over a picture. Rendered texts are kept: most stay the same for many frames."""
+    """Draws a `PanelText` over a picture. Rendered texts are kept: most stay the same for many frames."""
 
     def __init__(self) -> None:
         self._fonts: dict[int, pygame.font.Font] = {}
@@ -43,31 +43,31 @@ class Lettering:
         self._fonts.clear()
         pygame.font.quit()
 
-    def draw(self, surface: pygame.Surface, view: View) -> None:
+    def draw(self, surface: pygame.Surface, content: PanelText) -> None:
         """Draw the bar at the bottom of `surface`, and over what lies above it whatever else there is to say."""
         bar = pygame.Rect(0, 0, surface.get_width(), bar_px(surface.get_height()))
         bar.bottom = surface.get_height()
         room = pygame.Rect(0, 0, bar.width, bar.top)
         letter_px = round(bar.height * 0.5)
-        self._draw_bar(surface, view, bar, letter_px)
-        if view.banner:
-            self._draw_banner(surface, view.banner, room, letter_px)
-        if view.has_help:
+        self._draw_bar(surface, content, bar, letter_px)
+        if content.banner:
+            self._draw_banner(surface, content.banner, room, letter_px)
+        if content.has_help:
             self._draw_help(surface, room, letter_px)
-        if view.note:
-            self._draw_note(surface, view.note, room, letter_px)
+        if content.note:
+            self._draw_note(surface, content.note, room, letter_px)
 
-    def _draw_bar(self, surface: pygame.Surface, view: View, bar: pygame.Rect, letter_px: int) -> None:
+    def _draw_bar(self, surface: pygame.Surface, content: PanelText, bar: pygame.Rect, letter_px: int) -> None:
         """A dot in the colour of the state, who and how it is to the left, figures to the right."""
         surface.fill(PLATE, bar)
         right = bar.right - letter_px
-        for text, colour in (("h: help", GREY), (view.figures, WHITE), ("private" * view.private, WARNING)):
+        for text, colour in (("h: help", GREY), (content.metrics, WHITE), ("private" * content.private, WARNING)):
             right = self._put_left_of(surface, text, colour, letter_px, (right, bar.centery))
         pygame.draw.aacircle(
-            surface, WELL if view.is_well else WARNING, (bar.left + letter_px, bar.centery), letter_px / 3
+            surface, OK_GREEN if content.is_ok else WARNING, (bar.left + letter_px, bar.centery), letter_px / 3
         )
         left = bar.left + 2 * letter_px
-        for text, colour in ((view.place, WHITE), (view.state, WELL if view.is_well else WARNING)):
+        for text, colour in ((content.place, WHITE), (content.state, OK_GREEN if content.is_ok else WARNING)):
             drawn = self._clipped(text, letter_px, colour, right - left)
             surface.blit(drawn, drawn.get_rect(midleft=(left, bar.centery)))
             left += drawn.get_width() + letter_px

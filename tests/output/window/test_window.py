@@ -44,7 +44,7 @@ def test_everything_about_the_window_happens_on_one_thread_of_its_own(tmp_path: 
     opened = sink(tmp_path, lambda: screen)
     opened.open()
     opened.write(seen())
-    eventually(lambda: screen.views)
+    eventually(lambda: screen.shown)
     opened.close()
     assert screen.closed
     assert screen.threads == {"window"}
@@ -58,11 +58,11 @@ def test_the_window_goes_on_telling_how_things_are_while_no_results_come(
     opened.open()
     opened.set_state("status", status("online"))
     opened.write(seen(colour=(200, 0, 0)))
-    eventually(lambda: screen.views and not screen.views[-1].banner)
+    eventually(lambda: screen.shown and not screen.shown[-1].banner)
     opened.set_state("status", status("degraded", "camera: unplugged"))
-    eventually(lambda: screen.views[-1].banner[:1] == ("camera: unplugged",))
+    eventually(lambda: screen.shown[-1].banner[:1] == ("camera: unplugged",))
     assert screen.pictures[-1].max() == 50
-    eventually(lambda: "1 s ago" in screen.views[-1].banner[1])
+    eventually(lambda: "1 s ago" in screen.shown[-1].banner[1])
     opened.close()
 
 
@@ -82,7 +82,7 @@ def test_a_screen_that_hangs_costs_results_of_the_window_only(tmp_path: Path, ca
     screen = ScriptedScreen(gate=gate)
     opened = sink(tmp_path, lambda: screen)
     opened.open()
-    eventually(lambda: screen.views)  # here it hangs
+    eventually(lambda: screen.shown)  # here it hangs
     output = DirectSink(opened)
     for index in range(50):
         output.offer(seen(index))
@@ -97,7 +97,7 @@ def test_a_window_that_hangs_at_the_end_is_left_behind(tmp_path: Path, caplog: p
     screen = ScriptedScreen(gate=gate)
     opened = sink(tmp_path, lambda: screen)
     opened.open()
-    eventually(lambda: screen.views)
+    eventually(lambda: screen.shown)
     opened.close()
     assert "the window hangs; it is left behind" in caplog.text
     gate.set()
@@ -158,7 +158,7 @@ def test_a_snapshot_that_cannot_be_written_is_said_and_nothing_more(
     opened.open()
     opened.write(seen())
     screen.asked.put("snapshot")
-    eventually(lambda: screen.views and screen.views[-1].note == "no snapshot: No such file or directory")
+    eventually(lambda: screen.shown and screen.shown[-1].note == "no snapshot: No such file or directory")
     opened.close()
     assert "nowhere: No such file or directory" in caplog.text
 
@@ -167,7 +167,7 @@ def test_a_snapshot_before_the_first_picture_is_none(tmp_path: Path, screen: Scr
     opened = sink(tmp_path, lambda: screen)
     opened.open()
     screen.asked.put("snapshot")
-    eventually(lambda: screen.views and screen.views[-1].note == "no picture yet")
+    eventually(lambda: screen.shown and screen.shown[-1].note == "no picture yet")
     opened.close()
     assert list(tmp_path.iterdir()) == []
 

@@ -7,9 +7,9 @@ from edge.payload import Origin, StatusMessage
 from edge.ports import PoseFrame
 from edge.rolling import Rolling
 
-__all__ = ["Panel", "View"]
+__all__ = ["Panel", "PanelText"]
 
-FIGURES_S = 0.5
+METRICS_S = 0.5
 """Numbers that change more often cannot be read."""
 NOTE_S = 4.0
 MIN_STALE_S, STALE_INTERVALS = 2.0, 3.0
@@ -18,14 +18,14 @@ FIRST_STALE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class PanelText:
     """Everything to read in the window at one moment; two that are equal look the same.
 
     Attributes:
         place: device and camera.
         state: `online`, or `degraded` with its reason.
-        is_well: False colours the state as a warning.
-        figures: rate, latency and people; empty while no pictures come.
+        is_ok: False colours the state as a warning.
+        metrics: rate, latency and people; empty while no pictures come.
         banner: lines over the darkened picture while no pictures come; empty while they do.
         note: an answer to a key, shown for a few seconds.
         has_help: the help is open.
@@ -34,8 +34,8 @@ class View:
 
     place: str
     state: str
-    is_well: bool
-    figures: str
+    is_ok: bool
+    metrics: str
     banner: tuple[str, ...]
     note: str
     has_help: bool
@@ -61,7 +61,7 @@ class Panel:
         self._people = 0
         self._last_s: float | None = None
         self._interval_s: float | None = None
-        self._figures = ("", 0.0)  # text, time it was made
+        self._metrics = ("", 0.0)  # text, time it was made
 
     def status(self, message: StatusMessage) -> None:
         """Take the newest status of the device."""
@@ -85,11 +85,11 @@ class Panel:
         """Answer a key."""
         self._note = (text, now_s)
 
-    def turn_help(self) -> None:
+    def toggle_help(self) -> None:
         """Open or close the help."""
         self._has_help = not self._has_help
 
-    def turn_private(self, now_s: float) -> None:
+    def toggle_private(self, now_s: float) -> None:
         """Show skeletons on black, or the picture again; the config's word is final."""
         if self._is_locked:
             self.say("private by the config: it stays on", now_s)
@@ -97,16 +97,16 @@ class Panel:
         self.private = not self.private
         self.say(f"private {'on' if self.private else 'off'}", now_s)
 
-    def view(self, now_s: float) -> View:
+    def text(self, now_s: float) -> PanelText:
         """Return what to show now."""
         state, reason = self._status
         text, said_s = self._note
         banner = self._banner(now_s)
-        return View(
+        return PanelText(
             place=self._place,
             state=f"{state}: {reason}" if reason else state,
-            is_well=state == "online" and not banner,
-            figures="" if banner else self._figures_at(now_s),
+            is_ok=state == "online" and not banner,
+            metrics="" if banner else self._metrics_at(now_s),
             banner=banner,
             note=text if now_s - said_s < NOTE_S else "",
             has_help=self._has_help,
@@ -132,13 +132,13 @@ class Panel:
             return ()
         return reason if is_away else "no new picture", f"last picture {_ago(now_s - self._last_s)}"
 
-    def _figures_at(self, now_s: float) -> str:
-        text, made_s = self._figures
-        if not text or now_s - made_s >= FIGURES_S:
-            self._figures = (text, _) = (self._figures_now(), now_s)
+    def _metrics_at(self, now_s: float) -> str:
+        text, made_s = self._metrics
+        if not text or now_s - made_s >= METRICS_S:
+            self._metrics = (text, _) = (self._current_metrics(), now_s)
         return text
 
-    def _figures_now(self) -> str:
+    def _current_metrics(self) -> str:
         fps, latency_ms = self._fps.mean_fps, self._latency_ms.p50
         known = [] if fps is None else [f"{fps:.1f} fps"]
         known += [] if latency_ms is None else [f"{latency_ms:.0f} ms"]

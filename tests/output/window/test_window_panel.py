@@ -2,7 +2,7 @@ import pytest
 
 from builders import ORIGIN
 from edge.output.window.keys import HELP, action_of
-from edge.output.window.view import Panel, View
+from edge.output.window.panel import Panel, PanelText
 from windows import seen, status
 
 
@@ -22,40 +22,40 @@ def watching(frames: int, *, interval_s: float = 0.04, start_s: float = 50.0) ->
 
 
 def banner_after(seconds: float, made: Panel) -> tuple[str, ...]:
-    return made.view(50.0 + seconds).banner
+    return made.text(50.0 + seconds).banner
 
 
 def test_before_the_first_picture_the_window_says_that_it_waits() -> None:
-    view = panel().view(1.0)
-    assert view.banner == ("waiting for the first picture",)
-    assert not view.is_well
+    text = panel().text(1.0)
+    assert text.banner == ("waiting for the first picture",)
+    assert not text.is_ok
 
 
 def test_device_camera_state_rate_latency_and_people_are_told() -> None:
-    view = watching(30).view(50.0)
-    assert view.place == "hall / front"
-    assert (view.state, view.is_well) == ("online", True)
-    assert view.figures == "25.0 fps   41 ms   1 person"
-    assert view.banner == ()
+    text = watching(30).text(50.0)
+    assert text.place == "hall / front"
+    assert (text.state, text.is_ok) == ("online", True)
+    assert text.metrics == "25.0 fps   41 ms   1 person"
+    assert text.banner == ()
 
 
-def test_figures_rest_for_half_a_second_so_that_they_can_be_read() -> None:
+def test_metrics_rest_for_half_a_second_so_that_they_can_be_read() -> None:
     made = watching(30)
-    first = made.view(50.0).figures
+    first = made.text(50.0).metrics
     made.shown(0.9)
     made.result(seen(31), 50.2)
-    assert made.view(50.2).figures == first
-    assert made.view(50.6).figures != first
+    assert made.text(50.2).metrics == first
+    assert made.text(50.6).metrics != first
 
 
 def test_a_camera_that_is_away_is_told_at_once_with_the_age_of_the_picture() -> None:
     made = watching(30)
     made.status(status("degraded", "camera: no frame for 5.0 s"))
-    view = made.view(50.1)
-    assert view.banner == ("camera: no frame for 5.0 s", "last picture 0 s ago")
-    assert view.figures == ""
-    assert not view.is_well
-    assert made.view(57.2).banner[1] == "last picture 7 s ago"
+    text = made.text(50.1)
+    assert text.banner == ("camera: no frame for 5.0 s", "last picture 0 s ago")
+    assert text.metrics == ""
+    assert not text.is_ok
+    assert made.text(57.2).banner[1] == "last picture 7 s ago"
 
 
 def test_the_age_of_the_picture_goes_on_for_hours() -> None:
@@ -81,47 +81,47 @@ def test_the_time_without_pictures_is_no_rate() -> None:
     made = watching(30)
     for index in range(30, 40):
         made.result(seen(index), 60.0 + index * 0.04)
-    assert made.view(61.6).figures.startswith("25.0 fps")
+    assert made.text(61.6).metrics.startswith("25.0 fps")
 
 
 def test_a_state_with_pictures_leaves_them_visible() -> None:
     made = watching(30)
     made.status(status("degraded", "engine: on the CPU, the Edge TPU has failed"))
-    view = made.view(50.1)
-    assert view.banner == ()
-    assert view.state == "degraded: engine: on the CPU, the Edge TPU has failed"
-    assert not view.is_well
+    text = made.text(50.1)
+    assert text.banner == ()
+    assert text.state == "degraded: engine: on the CPU, the Edge TPU has failed"
+    assert not text.is_ok
 
 
 def test_an_answer_to_a_key_goes_after_some_seconds() -> None:
     made = watching(30)
     made.say("saved", 50.0)
-    assert made.view(53.9).note == "saved"
-    assert made.view(54.1).note == ""
+    assert made.text(53.9).note == "saved"
+    assert made.text(54.1).note == ""
 
 
 def test_private_is_switched_by_its_key() -> None:
     made = watching(30)
-    made.turn_private(50.0)
-    assert (made.view(50.1).private, made.view(50.1).note) == (True, "private on")
-    made.turn_private(51.0)
-    assert (made.view(51.1).private, made.view(51.1).note) == (False, "private off")
+    made.toggle_private(50.0)
+    assert (made.text(50.1).private, made.text(50.1).note) == (True, "private on")
+    made.toggle_private(51.0)
+    assert (made.text(51.1).private, made.text(51.1).note) == (False, "private off")
 
 
 def test_private_by_the_config_cannot_be_switched_off_by_who_passes_by() -> None:
     made = panel(private=True)
-    made.turn_private(1.0)
-    assert made.view(1.1).private
-    assert made.view(1.1).note == "private by the config: it stays on"
+    made.toggle_private(1.0)
+    assert made.text(1.1).private
+    assert made.text(1.1).note == "private by the config: it stays on"
 
 
 def test_help_opens_and_closes() -> None:
     made = panel()
-    shown: list[View] = [made.view(1.0)]
+    shown: list[PanelText] = [made.text(1.0)]
     for _ in range(2):
-        made.turn_help()
-        shown.append(made.view(1.0))
-    assert [view.has_help for view in shown] == [False, True, False]
+        made.toggle_help()
+        shown.append(made.text(1.0))
+    assert [text.has_help for text in shown] == [False, True, False]
 
 
 @pytest.mark.parametrize(
