@@ -1,1 +1,1 @@
-"""Outputs beside MQTT: JSON lines, recordings, a window; and what two of them draw."""
+"""Outputs beside MQTT: JSON lines, recordings, a window; their overlay."""

@@ -1,4 +1,4 @@
-"""How often frames come, and which constant rate a file of them should have."""
+"""Measures frame rates, and chooses a constant one for a file."""
 
 from collections import deque
 
@@ -12,37 +12,38 @@ WINDOW = 51
 FASTEST_FPS = 120.0
 SLOWEST_FPS = 1.0
 COMMON_FPS = np.array([5, 8, 10, 12, 15, 20, 25, 30, 50, 60])
-"""Of live cameras; film has 24, but its files are steady."""
+"""Rates of live cameras; film has 24, but its files are steady."""
 NEAR = 0.1
+"""A common rate within this share of the measured one is taken."""
 STEADY = 0.01
-"""Intervals that differ by less are a recording's own rate, such as 29.97, not a camera's jitter."""
+"""Intervals that differ by less than this share are a recording's rate, such as 29.97, without a camera's jitter."""
 
 
 class FrameRate:
-    """Measures over the last 51 frames: capture times in seconds, on the camera's own clock."""
+    """Frame rate over the last 51 frames, by capture times in seconds."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[int, float]] = deque(maxlen=WINDOW)
 
     def add(self, index: int, time_s: float) -> None:
-        """Take the number and the capture time of a frame; when either goes back, measuring begins anew."""
+        """Add a frame's index and capture time; restart if either goes back."""
         if self._seen and not (index > self._seen[-1][0] and time_s > self._seen[-1][1]):
             self._seen.clear()
         self._seen.append((index, time_s))
 
     @property
     def mean_fps(self) -> float | None:
-        """Frames per second as they came, drops and gaps included; None before the second frame."""
+        """Received frames per second, gaps included; None before the second frame."""
         if len(self._seen) < 2:
             return None
         return (len(self._seen) - 1) / (self._seen[-1][1] - self._seen[0][1])
 
     @property
     def constant_fps(self) -> float | None:
-        """The rate of the source, to which dropped frames count too; None before the second frame.
+        """The source's rate, dropped frames included; None before the second frame.
 
-        Gaps while the camera was away are left out. Where times are rounded (a GIF knows 10 ms) or jitter, it is
-        a common rate that is near, or else a whole number. Kept between 1 and 120.
+        Gaps while the camera was away are left out. Where times are rounded (a GIF has steps of 10 ms) or jitter, it
+        is a common rate nearby, or else a whole number. Limited to 1..120.
         """
         if len(self._seen) < 2:
             return None

@@ -21,26 +21,26 @@ __all__ = ["JsonlFileSink", "JsonlStdoutSink"]
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
-LOOK_S = 1.0
+CHECK_S = 1.0
 STDOUT = 1
 
 
 class _Outage:
-    """Says once that lines are being lost and once that they are not, and when to try again."""
+    """Logs the start and end of an outage once each, and times the retries."""
 
     def __init__(self, what: str, retry_s: float) -> None:
         self._what = what
         self._retry_s = retry_s
         self._retry_at_s: float | None = None
 
-    def rests(self) -> bool:
-        """True while the next try is not due yet."""
+    def is_waiting(self) -> bool:
+        """Return whether the next retry is not due yet."""
         return self._retry_at_s is not None and time.monotonic() < self._retry_at_s
 
     def begin(self, error: OSError) -> None:
         if self._retry_at_s is None:
             log.warning(
-                "%s: cannot be written: %s; lines are lost, next try every %g s",
+                "%s: cannot be written: %s; lines are lost, retry every %g s",
                 self._what, error.strerror, self._retry_s,
             )  # fmt: skip
         self._retry_at_s = time.monotonic() + self._retry_s
@@ -52,17 +52,17 @@ class _Outage:
 
 
 class JsonlFileSink:
-    """Appends to a file, flushed per line; a full file is kept as `FILE.1` and a new one begun.
+    """Appends to a file, flushed per line, with rotation to `FILE.1`.
 
-    A full disk or a vanished folder costs lines, with one warning, never the run; no line is left half written.
-    Pipes and devices are written to, but never rotated.
+    A full disk or a missing folder costs lines, with one warning, never the run; no line stays half written. Pipes and
+    devices are never rotated.
 
     Args:
         path: the file; its folder must exist.
-        origin: what the messages of this run have in common.
-        max_bytes: the file is rotated before it grows beyond this.
-        retry_s: how long a disk that refuses is left alone before the next try.
-        look_s: how often to look whether the file is still the one at `path`.
+        origin: the common fields of this run's messages.
+        max_bytes: the file is rotated before it gets larger.
+        retry_s: interval of retries after a failed write.
+        check_s: interval of checks that the file is still the one at `path`.
     """
 
     name = "jsonl"
@@ -71,13 +71,13 @@ class JsonlFileSink:
     wants_image = False
 
     def __init__(
-        self, path: Path, origin: Origin, *, max_bytes: int, retry_s: float = RETRY_S, look_s: float = LOOK_S
+        self, path: Path, origin: Origin, *, max_bytes: int, retry_s: float = RETRY_S, check_s: float = CHECK_S
     ) -> None:
         self._path = path
         self._origin = origin
         self._max_bytes = max_bytes
-        self._look_s = look_s
-        self._looked_s = 0.0
+        self._check_s = check_s
+        self._checked_s = 0.0
         self._descriptor: int | None = None
         self._info: os.stat_result | None = None
         self._size_bytes = 0
@@ -85,16 +85,16 @@ class JsonlFileSink:
         self._outage = _Outage(str(path), retry_s)
 
     def open(self) -> None:
-        """Open the file to append. Raises UnavailableError."""
+        """Open the file to append to it. Raises UnavailableError."""
         try:
             self._open()
         except OSError as error:
-            reason = "nobody reads this pipe" if error.errno == errno.ENXIO else error.strerror
+            reason = "no process reads this pipe" if error.errno == errno.ENXIO else error.strerror
             raise UnavailableError(f"{self._path}: cannot be written: {reason}") from error
 
     def write(self, result: PoseFrame) -> None:
-        """Append one line, or lose it while the disk refuses."""
-        if self._outage.rests():
+        """Append one line; lines are lost while writes fail."""
+        if self._outage.is_waiting():
             return
         line = encode(pose_message(result, self._origin, time.monotonic())) + b"\n"
         try:
@@ -112,13 +112,13 @@ class JsonlFileSink:
             self._descriptor = None
 
     def _open(self) -> None:
-        # Not blocking: opening a pipe that nobody reads would wait for ever.
+        # Non-blocking: opening a pipe without a reader would never return.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
         self._descriptor = os.open(self._path, flags, 0o644)
         os.set_blocking(self._descriptor, True)
         self._info = os.fstat(self._descriptor)
         self._size_bytes = self._info.st_size if self._is_regular() else 0
-        self._looked_s = time.monotonic()
+        self._checked_s = time.monotonic()
         if self._size_bytes > 0:
             self._end_last_line()
 
@@ -126,7 +126,7 @@ class JsonlFileSink:
         return self._info is not None and stat.S_ISREG(self._info.st_mode)
 
     def _end_last_line(self) -> None:
-        """A power cut may have left half a line; a new one must not be glued to it."""
+        """End a line that a power cut left unfinished, before the next one."""
         with self._path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             ended = file.read(1) == b"\n"
@@ -145,7 +145,7 @@ class JsonlFileSink:
     def _put(self, data: bytes) -> None:
         assert self._descriptor is not None
         written = os.write(self._descriptor, data)
-        if written < len(data):  # the disk got full within the line
+        if written < len(data):  # the disk became full within the line
             if self._is_regular():
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._descriptor, self._size_bytes)
@@ -153,11 +153,11 @@ class JsonlFileSink:
         self._size_bytes += written
 
     def _has_gone(self) -> bool:
-        """Return whether the file was deleted, moved, or replaced: what is written to it now would be lost."""
+        """Return whether the file was deleted, moved or replaced: writes would be lost."""
         now_s = time.monotonic()
-        if not self._is_regular() or now_s - self._looked_s < self._look_s:
+        if not self._is_regular() or now_s - self._checked_s < self._check_s:
             return False
-        self._looked_s = now_s
+        self._checked_s = now_s
         try:
             return not os.path.samestat(self._path.stat(), os.fstat(self._descriptor or -1))
         except FileNotFoundError:
@@ -169,19 +169,19 @@ class JsonlFileSink:
             target.replace(target.with_name(target.name + ".1"))
         except PermissionError as error:
             self._may_rotate = False
-            log.warning("%s: cannot be rotated: %s; it grows on", self._path, error.strerror)
+            log.warning("%s: cannot be rotated: %s; it grows further", self._path, error.strerror)
             return
         self.close()
         self._open()
 
 
 class JsonlStdoutSink:
-    """Writes to stdout; a reader that closes the pipe (`| head`) ends the run.
+    """Writes to stdout; a closed pipe (`| head`) ends the run.
 
     Args:
-        origin: what the messages of this run have in common.
-        on_closed: called once when nobody reads any more.
-        descriptor: where to write; 1 is stdout.
+        origin: the common fields of this run's messages.
+        on_closed: called once when the reader has closed the pipe.
+        descriptor: file descriptor to write to; 1 is stdout.
     """
 
     name = "jsonl"
@@ -198,7 +198,7 @@ class JsonlStdoutSink:
         self._is_torn = False  # the last line was cut short by an error
 
     def open(self) -> None:
-        """See that stdout is open. Raises UnavailableError."""
+        """Check that stdout is open. Raises UnavailableError."""
         try:
             os.fstat(self._descriptor)
             is_closed = self._descriptor == STDOUT and sys.stdout is None
@@ -209,7 +209,7 @@ class JsonlStdoutSink:
 
     def write(self, result: PoseFrame) -> None:
         """Write one line, waiting for the reader."""
-        if self._closed or self._outage.rests():
+        if self._closed or self._outage.is_waiting():
             return
         line = encode(pose_message(result, self._origin, time.monotonic())) + b"\n"
         try:
@@ -223,7 +223,7 @@ class JsonlStdoutSink:
             self._outage.end()
 
     def close(self) -> None:
-        """Nothing is buffered, so there is nothing to flush."""
+        """Do nothing: lines are not buffered."""
 
     def _put(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -231,6 +231,6 @@ class JsonlStdoutSink:
             self._is_torn = self._is_torn or len(rest) < len(data)
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
-            except BlockingIOError:  # whoever started us made the pipe so
+            except BlockingIOError:  # the parent process made the pipe non-blocking
                 select.select([], [self._descriptor], [])
         self._is_torn = False

@@ -1,4 +1,4 @@
-"""What a recorded picture shows: the camera image or black, skeletons, and where, when and how fast."""
+"""Draws results for recordings and snapshots: image or black, skeletons, texts."""
 
 import unicodedata
 
@@ -13,11 +13,11 @@ __all__ = ["Overlay"]
 
 
 class Overlay:
-    """Draws results for an encoder.
+    """Draws results as BGR pictures for an encoder.
 
     Args:
         origin: names the device and the camera.
-        private: black instead of the camera image, which is not even looked at.
+        private: black instead of the camera image, which is not read then.
     """
 
     def __init__(self, origin: Origin, *, private: bool) -> None:
@@ -26,7 +26,13 @@ class Overlay:
         self._colours = Colours().reversed()
 
     def draw(self, result: PoseFrame, fps: float | None, out: Image) -> None:
-        """Draw one result into `out`, BGR uint8 (H, W, 3) of the size of its frame; all of it is overwritten."""
+        """Draw a result into `out`, overwriting all of it.
+
+        Args:
+            result: what to draw.
+            fps: for the text; None if unknown.
+            out: BGR uint8 (H, W, 3) of the frame's size.
+        """
         if self._private:
             out[:] = 0
         else:
@@ -41,6 +47,6 @@ class Overlay:
 
 
 def _ascii(text: str) -> str:
-    """Return the nearest that the font can write: no accents, `?` for other scripts."""
+    """Return text for the font: without accents, `?` for other scripts."""
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
     return plain.encode("ascii", "replace").decode()

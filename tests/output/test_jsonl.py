@@ -81,7 +81,7 @@ def test_a_full_disk_warns_once_and_never_raises(caplog: pytest.LogCaptureFixtur
 def test_writing_goes_on_when_the_folder_is_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "usb"
     folder.mkdir()
-    sink = JsonlFileSink(folder / "p.jsonl", ORIGIN, max_bytes=10_000, retry_s=0, look_s=0)
+    sink = JsonlFileSink(folder / "p.jsonl", ORIGIN, max_bytes=10_000, retry_s=0, check_s=0)
     sink.open()
     (folder / "p.jsonl").unlink()
     folder.rmdir()
@@ -158,7 +158,7 @@ def test_a_device_or_a_pipe_is_never_rotated(tmp_path: Path) -> None:
 
 def test_a_pipe_that_nobody_reads_is_unavailable(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UnavailableError, match="nobody reads this pipe"):
+    with pytest.raises(UnavailableError, match="no process reads this pipe"):
         file_sink(tmp_path / "pipe")
 
 
@@ -176,7 +176,7 @@ def test_a_link_stays_a_link_when_its_file_is_rotated(tmp_path: Path) -> None:
 
 def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
-    sink = JsonlFileSink(path, ORIGIN, max_bytes=10**6, look_s=0)
+    sink = JsonlFileSink(path, ORIGIN, max_bytes=10**6, check_s=0)
     sink.open()
     sink.write(result(index=1))
     path.rename(tmp_path / "old.jsonl")

@@ -1,1 +1,1 @@
-"""Output `record`: annotated frames as a video file, in segments."""
+"""Output `record`: annotated frames as a series of video files."""

@@ -1,4 +1,4 @@
-"""One file of a recording, and which encoders there are."""
+"""One file of a recording, and the available encoders."""
 
 import os
 from collections.abc import Iterator
@@ -13,22 +13,23 @@ from edge.frame import Image
 __all__ = ["CODECS", "Segment", "can_read", "can_write", "working"]
 
 CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
-"""File suffix to FourCC: encoders that every build of opencv-python-headless brings."""
+"""File suffix to FourCC, for encoders in every build of opencv-python-headless."""
 CHATTY = (".webm",)
-"""OpenCV comments on these tags on stderr, whatever its log level, and then writes them well."""
+"""OpenCV warns about these suffixes on stderr at any log level, but writes them correctly."""
 
 
 class Segment:
-    """One file of a recording: so many frames at a constant rate.
+    """One file of a recording, at a constant frame rate.
 
     Args:
         path: the file; overwritten.
+        codec: FourCC.
         fps: frames per second of the file.
         size: (width, height) of the frames; an odd column or row is cut off by the encoder.
         start_s: capture time of its beginning, on the camera's own clock.
 
     Raises:
-        OSError: the encoder takes no such size, or the file cannot be written.
+        OSError: the encoder refuses the size, or the file cannot be written.
     """
 
     def __init__(self, path: Path, codec: str, *, fps: float, size: tuple[int, int], start_s: float) -> None:
@@ -42,7 +43,10 @@ class Segment:
             raise OSError(f"no video of {size[0]}x{size[1]} at {fps:g} fps can be written")
 
     def missing(self, time_s: float) -> int:
-        """Return how many frames have to come before that of `time_s`; below 0: its place is taken already."""
+        """Return the number of frames missing before that of `time_s`.
+
+        Below 0 its place is taken already.
+        """
         return round((time_s - self._start_s) * self.fps) - self.frames
 
     @property
@@ -52,7 +56,7 @@ class Segment:
 
     @property
     def is_at_whole_second(self) -> bool:
-        """True before the first frame and then about once per second of the recording."""
+        """Whether a second of the recording starts: about once per second."""
         return self.frames % max(round(self.fps), 1) == 0
 
     def write(self, bgr: Image) -> None:
@@ -66,7 +70,7 @@ class Segment:
 
 
 def can_write(path: Path, codec: str) -> bool:
-    """Return whether there is an encoder of this FourCC that goes with the file's suffix; `path` is overwritten."""
+    """Return whether an encoder of this FourCC fits the suffix; overwrites `path`."""
     writer = _open_writer(path, codec, 25.0, (64, 48), chatty=True)
     opened = writer.isOpened()
     writer.release()
@@ -74,12 +78,12 @@ def can_write(path: Path, codec: str) -> bool:
 
 
 def can_read(path: Path) -> bool:
-    """Return whether a file is a video; one whose writing failed has no index."""
+    """Return whether a file is a readable video; a failed one has no index."""
     return bool(cv2.VideoCapture(str(path), cv2.CAP_FFMPEG).isOpened())
 
 
 def working() -> str:
-    """Say which suffixes can be written with this OpenCV."""
+    """Return which suffixes this OpenCV can write, as a text."""
     with TemporaryDirectory() as folder:
         names = [suffix for suffix, codec in sorted(CODECS.items()) if can_write(Path(folder) / f"p{suffix}", codec)]
     return f"this OpenCV writes {', '.join(names) or 'no videos at all'}"
@@ -92,7 +96,10 @@ def _open_writer(path: Path, codec: str, fps: float, size: tuple[int, int], *, c
 
 @contextmanager
 def _silence(*, chatty: bool) -> Iterator[None]:
-    """Send what native code prints to stderr nowhere, for a moment: other threads' lines would be lost too."""
+    """Discard stderr for a moment, as native code prints to it.
+
+    Lines of other threads are lost too, so it is short.
+    """
     if not chatty:
         yield
         return

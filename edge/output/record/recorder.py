@@ -1,4 +1,4 @@
-"""Sink `record`: what the camera saw and the flow found, as video files of a constant frame rate."""
+"""Sink `record`: annotated frames as video files of constant rate."""
 
 import logging
 from collections.abc import Callable
@@ -22,37 +22,37 @@ log = logging.getLogger(__name__)
 
 SEGMENT_S = 300.0
 MAX_GAP_S = 15.0
-"""A longer gap is not filled with the last picture: the file ends, the next begins when frames come again."""
+"""A longer gap ends the file instead of being filled with the last picture."""
 MAX_BACK_S = 1.0
-"""Time that goes back further is another recording's; less is jitter."""
+"""Time that goes back further starts another file; less is jitter."""
 HOLD_FRAMES = 8
 HOLD_BYTES = 16 * 2**20
 HOLD_S = 2.0
-"""The first pictures wait until the frame rate is known: at most so many, so large, so long; never under three."""
+"""The first pictures are held until the frame rate is known: limits in number, size and time; at least three."""
 
 
 class RecorderSink:
-    """Records annotated frames, or skeletons on black, into a series of video files.
+    """Records annotated frames, or skeletons on black, to video files.
 
-    Every picture is shown from its capture time on: it is repeated while the next is missing, and dropped when
-    it would share its place with the one before, so that motion plays at its true speed. A file ends after
+    Every picture is shown from its capture time on: it is repeated while the next is missing, and dropped where
+    the one before has its place, so that motion plays at its true speed. A file ends after
     `segment_s`, when frames change their size, and at a gap of more than 15 seconds. A power cut costs at most
     the file that is being written.
 
-    A full disk, a vanished folder or an encoder that refuses ends the recording with one warning, never the run.
+    A full disk, a missing folder or a failing encoder ends the recording with one warning, never the run.
 
     Args:
         path: the first file; further ones are numbered (see `Segments`). An existing file is left alone.
         origin: names the device and the camera in the picture.
-        private: skeletons on black; no pixel of the camera image is looked at.
-        fps: constant rate of the files; None for the source's own, measured over the first frames.
+        private: skeletons on black; the camera image is not read.
+        fps: constant rate of the files; None for the source's rate, measured over the first frames.
         max_bytes: the oldest files of this recording are deleted beyond this; None for no limit.
         segment_s: length of a file in seconds.
-        min_free_bytes: the recording ends before the disk has less.
-        free: asked for the free bytes of a folder.
+        min_free_bytes: the recording ends before the disk has less space.
+        free: returns the free bytes of a folder; raises OSError.
 
     Attributes:
-        wants_image: False when the frames may come without their images.
+        wants_image: False when frames may arrive without their images.
     """
 
     name = "record"
@@ -87,7 +87,7 @@ class RecorderSink:
         self._has_begun = False
 
     def open(self) -> None:
-        """See that files can be written. Raises UnavailableError."""
+        """Check that files can be written. Raises UnavailableError."""
         self._segments.open()
         self._open = True
 
@@ -123,7 +123,7 @@ class RecorderSink:
             self._put()
 
     def _is_cut(self, frame: Frame) -> bool:
-        """True when `frame` cannot go on in the file of the one before."""
+        """Return whether `frame` needs another file than the one before."""
         if self._last is None:
             return False
         time_s, size = self._last
@@ -137,10 +137,10 @@ class RecorderSink:
         self._held.append((result.frame.media_time_s, canvas))
         many = max(min(HOLD_FRAMES, HOLD_BYTES // max(canvas.nbytes, 1)), 3)
         if len(self._held) >= many or self._held[-1][0] - self._held[0][0] >= HOLD_S:
-            self._let_go()
+            self._record_held()
 
-    def _let_go(self) -> None:
-        """Record the pictures that waited for the frame rate."""
+    def _record_held(self) -> None:
+        """Record the pictures held for the frame rate."""
         held, self._held = self._held, []
         for time_s, canvas in held:
             if self._has_room(time_s, (canvas.shape[1], canvas.shape[0])):
@@ -148,7 +148,7 @@ class RecorderSink:
                 self._put()
 
     def _drawn(self, result: PoseFrame, canvas: Image) -> Image:
-        """Draw into `canvas`, or into a new one when its size is another."""
+        """Draw into `canvas`, or into a new one of the right size."""
         width, height = result.frame.size
         if canvas.shape != (height, width, 3):
             canvas = np.empty((height, width, 3), np.uint8)
@@ -156,7 +156,7 @@ class RecorderSink:
         return canvas
 
     def _has_room(self, time_s: float, size: tuple[int, int]) -> bool:
-        """Repeat the last picture up to `time_s`; False when the place there is taken."""
+        """Repeat the last picture up to `time_s`; False if its place is taken."""
         if self._segment is None:
             self._begin(time_s, size)
         assert self._segment is not None
@@ -165,7 +165,7 @@ class RecorderSink:
         return missing == 0
 
     def _put(self) -> None:
-        """Append the picture, to another file if it is time for one."""
+        """Append the picture, to another file if due."""
         assert self._segment is not None
         if self._segments.is_over(self._segment):
             end_s, size = self._segment.end_s, self._segment.size
@@ -183,7 +183,7 @@ class RecorderSink:
         self._has_begun = True
 
     def _finish(self) -> None:
-        self._let_go()
+        self._record_held()
         if self._segment is not None:
             segment, self._segment = self._segment, None
             self._segments.keep(segment)

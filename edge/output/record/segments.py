@@ -1,4 +1,4 @@
-"""The files of a recording: their names, when one ends and the next begins, what they may take of the disk."""
+"""The files of a recording: names, rotation, limits of disk space."""
 
 import logging
 import os
@@ -20,9 +20,9 @@ __all__ = ["MIN_FREE_BYTES", "Segments"]
 log = logging.getLogger(__name__)
 
 MIN_FREE_BYTES = 64 * 2**20
-"""What a recording leaves on the disk: an index still has to be written, and the system lives there too."""
+"""Free space that a recording leaves: for a file's index, and for the system."""
 SHARE = 4
-"""No segment takes more than this part of `max_bytes`: else the one being written could exceed it alone."""
+"""A segment takes at most 1/4 of `max_bytes`: otherwise the one being written could exceed it alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,16 @@ class _Kept:
 
 
 class Segments:
-    """The series of files that one recording becomes: `out.mp4`, `out-0001.mp4`, `out-0002.mp4`, ...
+    """A recording's series of files: `out.mp4`, `out-0001.mp4`, ...
 
-    A name that exists is never used again: another run goes on after the highest number.
+    Existing names are never reused: another run continues after the highest number.
 
     Args:
         path: the first file; its suffix chooses the encoder.
         max_bytes: the oldest files of this recording are deleted beyond this; None for no limit.
         segment_s: length of a file in seconds.
-        min_free_bytes: the recording ends before the disk has less.
-        free: asked for the free bytes of a folder.
+        min_free_bytes: the recording ends before the disk has less space.
+        free: returns the free bytes of a folder; raises OSError.
         codecs: FourCC by suffix.
     """
 
@@ -68,13 +68,13 @@ class Segments:
         self._has_deleted = False
 
     def open(self) -> None:
-        """See that a recording can begin; no file is left behind by that. Raises UnavailableError."""
+        """Check that a recording can start; leaves no file. Raises UnavailableError."""
         suffix = self._path.suffix.lower()
         try:
             if self._path.is_dir():
                 raise UnavailableError(f"{self._path}: is a folder; name a file in it, such as {self._path}/out.mp4")
             if suffix not in self._codecs:
-                raise UnavailableError(f"{self._path}: no video goes by this name; {working()}")
+                raise UnavailableError(f"{self._path}: not a suffix of a video; {working()}")
             self._folder_id = _identity(self._path.parent)
             self._check_space()
             trial = self._claim()
@@ -86,7 +86,7 @@ class Segments:
             raise UnavailableError(f"{self._path}: there is no encoder for {self._codecs[suffix]}; {working()}")
 
     def begin(self, *, fps: float, size: tuple[int, int], start_s: float) -> Segment:
-        """Begin the next file, and bring the one before to the disk in the background. Raises OSError."""
+        """Start the next file; flush the one before in the background. Raises OSError."""
         self._check_folder()
         if self._kept:
             threading.Thread(target=_sync, args=(self._kept[-1].path,), name="sync", daemon=True).start()
@@ -98,21 +98,25 @@ class Segments:
             raise
 
     def is_over(self, segment: Segment) -> bool:
-        """True when the next frame belongs into another file. Raises OSError when the recording has to end."""
+        """Return whether the next frame belongs to another file.
+
+        Raises:
+            OSError: the recording has to end.
+        """
         if segment.frames >= max(round(self._segment_s * segment.fps), 1):
             return True
         if not segment.is_at_whole_second:
             return False
         self._check_folder()
         if not segment.path.exists():
-            log.warning("%s: was deleted while it was recorded; going on with another file", segment.path)
+            log.warning("%s: was deleted while it was recorded; continuing with another file", segment.path)
             return True
         size_bytes = segment.path.stat().st_size
         self._delete_oldest(size_bytes)
         return self._max_bytes is not None and size_bytes > self._max_bytes / SHARE
 
     def keep(self, segment: Segment) -> None:
-        """Finish a file. Raises OSError when it came to nothing."""
+        """Finish a file and keep it. Raises OSError: it cannot be read back."""
         segment.finish()
         if not segment.path.exists():
             return
@@ -120,10 +124,10 @@ class Segments:
         self._delete_oldest(size_bytes)
         self._kept.append(_Kept(segment.path, size_bytes))
         if not can_read(segment.path):
-            raise OSError(f"{segment.path.name} cannot be read back: the disk refused it")
+            raise OSError(f"{segment.path.name} cannot be read back: writing to the disk failed")
 
     def _claim(self) -> Path:
-        """Create the next free name, so that no other process takes it."""
+        """Create the next free file, so that no other process takes its name."""
         number = self._next_number()
         while True:
             path = self._numbered(number)
@@ -143,7 +147,10 @@ class Segments:
         return self._path if number == 0 else self._path.with_stem(f"{self._path.stem}-{number:04}")
 
     def _check_folder(self) -> None:
-        """Under a disk that was unplugged lies a folder of the same name, on the system's own disk."""
+        """Raise OSError if the folder was replaced or the disk is full.
+
+        Under an unplugged disk's mount point lies a folder of the system's own disk.
+        """
         if _identity(self._path.parent) != self._folder_id:
             raise FileNotFoundError("another folder is in its place")
         self._check_space()
@@ -155,24 +162,26 @@ class Segments:
             raise OSError(f"the disk is full: {free / 1e6:.0f} MB left, and recordings leave {keep_mb:.0f} MB")
 
     def _delete_oldest(self, newest_bytes: int) -> None:
-        """Delete until there is room for the newest file, which is not among the kept ones yet."""
+        """Delete the oldest files until the newest, not kept yet, has room."""
         if self._max_bytes is None:
             return
         while self._kept and sum(kept.size_bytes for kept in self._kept) + newest_bytes > self._max_bytes:
             if not self._has_deleted:
-                log.info("%s: %.0f MB are full: the oldest files go from now on", self._path, self._max_bytes / 1e6)
+                log.info(
+                    "%s: %.0f MB are used: the oldest files are deleted from now on", self._path, self._max_bytes / 1e6
+                )
             self._has_deleted = True
             self._kept.popleft().path.unlink(missing_ok=True)
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    """Return what tells a folder from another of the same name."""
+    """Return device and inode, which differ for another folder of the same name."""
     status = folder.stat()
     return status.st_dev, status.st_ino
 
 
 def _sync(path: Path) -> None:
-    """A finished file has to outlive a power cut; slow cards take seconds for this."""
+    """Flush a finished file to the disk; slow cards take seconds for it."""
     with suppress(OSError):
         sync(path)
         sync(path.parent)

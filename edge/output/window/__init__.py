@@ -1,1 +1,1 @@
-"""Output `display`: a window with skeletons, figures and keys."""
+"""Output `display`: a window with skeletons, metrics and keys."""

@@ -1,4 +1,4 @@
-"""What pygame leaves out: a display server that hangs or dies must cost the window only, not the process."""
+"""Keeps the process alive when a display server hangs or dies."""
 
 import ctypes
 import os
@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import pygame
 
-if not getattr(pygame, "IS_CE", False):  # as apt's python3-pygame, which Raspberry Pi OS brings along
+if not getattr(pygame, "IS_CE", False):  # as apt's python3-pygame, part of Raspberry Pi OS
     raise ImportError(f"pygame {pygame.version.ver} is another package, without KMSDRM")
 
 __all__ = ["XServerWatch", "start_video"]
 
 SDL_INIT_VIDEO = 0x20
 DEFAULTS = {
-    "SDL_NO_SIGNAL_HANDLERS": "1",  # SIGTERM and SIGINT are the run's own
+    "SDL_NO_SIGNAL_HANDLERS": "1",  # the run handles SIGTERM and SIGINT
     "SDL_VIDEO_MINIMIZE_ON_FOCUS_LOSS": "0",  # a full screen stays when another one is clicked
 }
 """SDL's settings, unless the environment says otherwise."""
@@ -24,38 +24,39 @@ _IoHandler = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 
 
 def start_video() -> None:
-    """Connect to the display server; whoever waits for a hanging one does so alone.
+    """Connect to the display server without holding Python's lock.
 
-    pygame's own call holds Python's lock meanwhile: no signal would be handled and no frame go through.
+    pygame's own call holds it: while a server hangs, no signal would be handled and no frame be processed.
 
     Raises:
-        pygame.error: SDL finds nothing to show pictures on.
+        pygame.error: SDL finds no screen.
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
-    # A window manager may give another size than was asked for, which is its right and no news.
+    # A window manager may choose another size than the requested one, which needs no warning.
     warnings.filterwarnings("ignore", "Requested window was forcibly resized", RuntimeWarning)
-    sdl = ctypes.CDLL(pygame.base.__file__)  # finds the functions of the SDL that pygame brings along
+    sdl = ctypes.CDLL(pygame.base.__file__)  # has the functions of pygame's own SDL
     sdl.SDL_InitSubSystem(SDL_INIT_VIDEO)
-    pygame.display.init()  # connected already; or fails again, and says why
+    pygame.display.init()  # connected already; or fails again, with the reason
     if pygame.display.get_driver() == "x11":
         # Through shared memory, not OpenGL: a tenth of the time and 100 MB less where Mesa has to draw in software.
         os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
 
 
 class XServerWatch:
-    """Calls `on_lost` when the X server goes away, on the thread that finds out, which then never returns.
+    """Calls `on_lost` when the X server is gone, instead of ending the process.
 
-    Xlib ends the whole process otherwise (XSetIOErrorHandler(3)): its calls cannot go on without a server.
+    Xlib calls its handler on the thread that noticed, and ends the process when that returns (XSetIOErrorHandler(3)):
+    so the thread waits there without end.
     """
 
     def __init__(self, on_lost: Callable[[], None]) -> None:
         self._on_lost = on_lost
-        self._handler = _IoHandler(self._lost)  # must live as long as Xlib knows it
+        self._handler = _IoHandler(self._lost)  # referenced here as long as Xlib may call it
         self._set(ctypes.cast(self._handler, ctypes.c_void_p))
 
     def close(self) -> None:
-        """End the watch; to be called once the window is closed."""
+        """Remove the handler; call it once the window is closed."""
         self._set(None)
 
     def _lost(self, _display: int) -> int:

@@ -1,4 +1,4 @@
-"""The window's icon: a skeleton in the colours of the overlay."""
+"""The window's icon: a skeleton in the overlay's colours."""
 
 import pygame
 

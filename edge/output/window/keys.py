@@ -1,4 +1,4 @@
-"""The window's keys: what each one asks for, and the help that teaches them."""
+"""The window's keys, their actions and their help."""
 
 from typing import Literal
 
@@ -26,5 +26,9 @@ HELP = (
 
 
 def action_of(key: str) -> Action | None:
-    """Return what a key asks for; `key` is its name in lower case, as on the keyboard's own layout."""
+    """Return a key's action, None without one.
+
+    Args:
+        key: its name in lower case, in the keyboard's layout.
+    """
     return _ACTIONS.get(key)

@@ -1,4 +1,7 @@
-"""What the window says beside the picture: state, figures, and a banner while no pictures come. Time is an argument."""
+"""The window's texts: state, metrics, and a banner while no pictures arrive.
+
+Time is an argument.
+"""
 
 from dataclasses import dataclass
 
@@ -10,24 +13,26 @@ from edge.rolling import Rolling
 __all__ = ["Panel", "PanelText"]
 
 METRICS_S = 0.5
-"""Numbers that change more often cannot be read."""
+"""Interval of new numbers: faster ones cannot be read."""
 NOTE_S = 4.0
 MIN_STALE_S, STALE_INTERVALS = 2.0, 3.0
-"""A picture is old after 2 s, or after three times the usual time between two."""
+"""A picture is stale after 2 s, or after three times the usual interval, if that is longer."""
 FIRST_STALE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelText:
-    """Everything to read in the window at one moment; two that are equal look the same.
+    """All texts of the window at one moment.
+
+    Equal values look the same.
 
     Attributes:
         place: device and camera.
         state: `online`, or `degraded` with its reason.
-        is_ok: False colours the state as a warning.
-        metrics: rate, latency and people; empty while no pictures come.
-        banner: lines over the darkened picture while no pictures come; empty while they do.
-        note: an answer to a key, shown for a few seconds.
+        is_ok: False shows the state in the warning colour.
+        metrics: rate, latency and people; empty while no pictures arrive.
+        banner: lines over the dimmed picture while no pictures arrive; else empty.
+        note: response to a key, shown for a few seconds.
         has_help: the help is open.
         private: skeletons on black.
     """
@@ -43,11 +48,13 @@ class PanelText:
 
 
 class Panel:
-    """Keeps what the window has to say. One thread uses it; all times are monotonic seconds.
+    """State behind the window's texts; used by one thread.
+
+    All times are monotonic seconds.
 
     Args:
         origin: names the device and the camera.
-        private: skeletons on black from the start, and for good: who passes by cannot switch it off.
+        private: skeletons on black, and no key switches that off.
     """
 
     def __init__(self, origin: Origin, *, private: bool) -> None:
@@ -55,20 +62,20 @@ class Panel:
         self._is_locked = private
         self.private = private
         self._has_help = False
-        self._note = ("", 0.0)  # text, time it was said
+        self._note = ("", 0.0)  # text, time
         self._status = ("degraded", "starting")
         self._begin_measuring()
         self._people = 0
         self._last_s: float | None = None
         self._interval_s: float | None = None
-        self._metrics = ("", 0.0)  # text, time it was made
+        self._metrics = ("", 0.0)  # text, time
 
     def status(self, message: StatusMessage) -> None:
-        """Take the newest status of the device."""
+        """Take the device's newest status."""
         self._status = (message.state, message.reason)
 
     def result(self, result: PoseFrame, now_s: float) -> None:
-        """A new result is about to be shown."""
+        """Take a new result, before it is shown."""
         if self._is_stale(now_s):
             self._begin_measuring()  # the time without pictures is not a rate
         elif self._last_s is not None:
@@ -78,29 +85,29 @@ class Panel:
         self._people = len(result.poses)
 
     def shown(self, age_s: float) -> None:
-        """The newest result was on the screen `age_s` after its capture."""
+        """Take the newest result's age when it was on the screen."""
         self._latency_ms.add(age_s * 1e3)
 
-    def say(self, text: str, now_s: float) -> None:
-        """Answer a key."""
+    def set_note(self, text: str, now_s: float) -> None:
+        """Show a response to a key."""
         self._note = (text, now_s)
 
     def toggle_help(self) -> None:
-        """Open or close the help."""
+        """Toggle the help."""
         self._has_help = not self._has_help
 
     def toggle_private(self, now_s: float) -> None:
-        """Show skeletons on black, or the picture again; the config's word is final."""
+        """Toggle private, unless the config sets it."""
         if self._is_locked:
-            self.say("private by the config: it stays on", now_s)
+            self.set_note("private by the config: it stays on", now_s)
             return
         self.private = not self.private
-        self.say(f"private {'on' if self.private else 'off'}", now_s)
+        self.set_note(f"private {'on' if self.private else 'off'}", now_s)
 
     def text(self, now_s: float) -> PanelText:
-        """Return what to show now."""
+        """Return the texts to show now."""
         state, reason = self._status
-        text, said_s = self._note
+        note, noted_s = self._note
         banner = self._banner(now_s)
         return PanelText(
             place=self._place,
@@ -108,7 +115,7 @@ class Panel:
             is_ok=state == "online" and not banner,
             metrics="" if banner else self._metrics_at(now_s),
             banner=banner,
-            note=text if now_s - said_s < NOTE_S else "",
+            note=note if now_s - noted_s < NOTE_S else "",
             has_help=self._has_help,
             private=self.private,
         )

@@ -1,4 +1,4 @@
-"""The window's picture: the camera image or black at the size of the screen, with skeletons or darkened."""
+"""Paints the window's picture: image or black, with skeletons or dimmed."""
 
 import cv2
 
@@ -10,39 +10,39 @@ __all__ = ["first_size", "fit", "paint"]
 
 DIMMED = 0.25
 SMOOTH_BELOW = 0.6
-"""Pictures that shrink further are averaged: thin lines would flicker. Costs four times as much."""
+"""Pictures scaled down further are averaged, as thin lines would flicker; it costs four times as much."""
 MIN_WIDTH_PX = 640
-"""Smaller pictures are enlarged at first, so that the texts have room."""
+"""Smaller pictures are enlarged at first, to make room for the texts."""
 SCREEN_PART = (0.9, 0.85)
-"""How much of a screen's width and height a new picture takes at most; the rest is for the bar and the desktop."""
+"""Largest share of a screen's width and height for a new picture; the rest is for the bar and the desktop."""
 
 Size = tuple[int, int]  # (width, height) in pixels
 
 
 def fit(size: Size, into: Size) -> Size:
-    """Return the largest size (width, height) of the same aspect that fits; at least one pixel.
+    """Return the largest size (width, height) of the same aspect that fits.
 
-    Half a pixel of the aspect is given away rather than a column or row of the window.
+    At least one pixel. The aspect may be off by half a pixel, so that no column or row of the window is lost.
     """
     scale = min((into[0] + 0.5) / size[0], (into[1] + 0.5) / size[1])
     return max(int(size[0] * scale), 1), max(int(size[1] * scale), 1)
 
 
 def first_size(image: Size, screen: Size) -> Size:
-    """Return the size (width, height) of the first picture: the image's own, less on a small screen."""
+    """Return the first picture's size: the image's, or less on a small screen."""
     room = (round(screen[0] * SCREEN_PART[0]), round(screen[1] * SCREEN_PART[1]))
     wanted = image if image[0] >= MIN_WIDTH_PX else fit(image, (MIN_WIDTH_PX, room[1]))
     return wanted if wanted[0] <= room[0] and wanted[1] <= room[1] else fit(wanted, room)
 
 
 def paint(result: PoseFrame, canvas: Image, *, private: bool, dimmed: bool) -> None:
-    """Draw a result into `canvas`; all of it is overwritten.
+    """Draw a result into `canvas`, overwriting all of it.
 
     Args:
-        result: its image is not looked at when `private`.
-        canvas: RGB uint8 (H, W, 3) of the image's aspect, but for rounding.
+        result: its image is not read when `private`.
+        canvas: RGB uint8 (H, W, 3) of the image's aspect, up to rounding.
         private: black instead of the camera image.
-        dimmed: darkened and without skeletons: nobody shall take it for the present.
+        dimmed: darkened and without skeletons, so that it is not taken for the present.
     """
     if private:
         canvas[:] = 0

@@ -1,4 +1,4 @@
-"""The window itself, by SDL through pygame: a picture, a bar below it, and what lies over both."""
+"""The window by pygame (SDL): a picture, a bar below it, texts over both."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -18,9 +18,9 @@ from edge.output.window.text import Lettering, bar_px
 __all__ = ["PygameScreen", "pending_events"]
 
 EMPTY_SIZE = (960, 564)
-"""Until the first picture tells its own."""
+"""Until the first picture has a size."""
 NO_SCREENS = ("dummy", "offscreen")
-"""SDL's drivers that show nothing: it chooses `offscreen` by itself where there is no screen."""
+"""SDL's drivers without a screen: it chooses `offscreen` by itself where there is none."""
 MODIFIERS = pygame.KMOD_CTRL | pygame.KMOD_ALT | pygame.KMOD_META
 REDRAW = (pygame.WINDOWEXPOSED, pygame.WINDOWSIZECHANGED, pygame.WINDOWRESTORED)
 
@@ -28,7 +28,7 @@ BLACK = (0, 0, 0)
 
 
 def pending_events() -> list[pygame.event.Event]:
-    """Return what has happened; waits up to a millisecond, in which other threads go on.
+    """Return pending events; waits up to 1 ms, in which other threads run.
 
     `event.get` alone would hold Python's lock while it talks to the display server.
     """
@@ -37,10 +37,12 @@ def pending_events() -> list[pygame.event.Event]:
 
 
 class PygameScreen:
-    """The window. One thread opens, uses and closes it.
+    """The window by pygame, implements `WindowScreen`.
+
+    One thread opens, uses and closes it.
 
     Args:
-        events: where events come from.
+        events: returns the pending events.
     """
 
     def __init__(self, events: Callable[[], Iterable[pygame.event.Event]] = pending_events) -> None:
@@ -60,7 +62,7 @@ class PygameScreen:
 
         Args:
             title: of the window.
-            on_lost: called when the X server goes away, on this thread, which never comes back from that.
+            on_lost: called when the X server is gone, on this thread, which never returns from it.
 
         Raises:
             UnavailableError: there is no screen, or it cannot be used.
@@ -80,7 +82,7 @@ class PygameScreen:
             raise _no_screen(str(error)) from error
 
     def close(self) -> None:
-        """Close the window and let go of the display server; harmless when it is not open."""
+        """Close the window and disconnect; harmless when it is not open."""
         self._lettering.close()
         pygame.display.quit()
         if self._watch is not None:
@@ -88,7 +90,10 @@ class PygameScreen:
             self._watch = None
 
     def actions(self) -> list[Action]:
-        """Return what was asked for by keys and by closing the window; to be called often, or it counts as hung."""
+        """Return the actions of keys and of the close button.
+
+        Call it often, or the desktop takes the window for hung.
+        """
         asked: list[Action | None] = []
         for event in self._events():
             if event.type == pygame.QUIT:
@@ -101,13 +106,19 @@ class PygameScreen:
 
     @property
     def must_redraw(self) -> bool:
-        """True when what was shown last is not on the screen any more, or not in its place."""
+        """Whether the window has lost what it showed, or changed its size."""
         return self._must_redraw
 
     def canvas(self, image_size: Size) -> Image:
-        """Return where to paint a picture of `image_size` (width, height): RGB uint8 (H, W, 3), its content kept.
+        """Return the canvas for an image of `image_size`, with its last content.
 
-        The first picture gives the window its size, unless somebody has chosen one.
+        The first image decides the window's size, unless the user has chosen one.
+
+        Args:
+            image_size: (width, height).
+
+        Returns:
+            RGB uint8 (H, W, 3).
         """
         if self._image_size is None:
             self._adopt(image_size)
@@ -119,7 +130,7 @@ class PygameScreen:
         return self._canvas
 
     def show(self, content: PanelText) -> None:
-        """Bring the canvas and everything to read onto the screen."""
+        """Draw the canvas and the texts to the screen."""
         surface = pygame.display.get_surface()
         if surface is None:
             return
@@ -131,7 +142,7 @@ class PygameScreen:
         self._must_redraw = False
 
     def toggle_full_screen(self) -> None:
-        """Fill the screen, or become a window again; without a desktop there are no windows."""
+        """Toggle full screen; without a desktop it always fills the screen."""
         if not self._only_full:
             self._set_mode(full=not self._is_full)
 
@@ -155,9 +166,9 @@ class PygameScreen:
         self._must_redraw = True
 
     def _move(self, corner: Size | None) -> None:
-        """Put the left top corner here, None for the middle: without a window manager nobody else does.
+        """Move the top left corner; None centres the window.
 
-        With several screens it stays where it is: which of them it is on cannot be known.
+        Needed without a window manager. With several screens it is not moved, as its screen is unknown.
         """
         screens, surface = pygame.display.get_desktop_sizes(), pygame.display.get_surface()
         if len(screens) > 1 or surface is None:
@@ -179,7 +190,7 @@ class PygameScreen:
         self._set_mode(full=False)
 
     def _room(self, surface: pygame.Surface) -> Size:
-        """Return the size of what the bar leaves for the picture."""
+        """Return the size left for the picture above the bar."""
         width, height = surface.get_size()
         return width, max(height - bar_px(height), 1)
 

@@ -1,4 +1,4 @@
-"""Sink `display`: a window with the annotated picture and the state of the device."""
+"""Sink `display`: a window with annotated pictures and the device's state."""
 
 import logging
 import threading
@@ -23,54 +23,54 @@ __all__ = ["WindowScreen", "WindowSink"]
 log = logging.getLogger(__name__)
 
 TICK_S = 0.03
-"""Keys are looked for so often while no results come."""
+"""Interval of checks for keys while no results arrive."""
 OPEN_S = 5.0
 CLOSE_S = 0.4
-"""A screen that hangs is left behind after so long."""
+"""Timeout after which a hanging screen is abandoned."""
 
 
 class WindowScreen(Protocol):
-    """The window itself; one thread opens, uses and closes it."""
+    """A window; one thread opens, uses and closes it."""
 
     def open(self, title: str, on_lost: Callable[[], None]) -> None:
-        """Open it. Raises UnavailableError; `on_lost` is called when it goes away for good."""
+        """Open it; `on_lost` is called when it is lost. Raises UnavailableError."""
 
     def close(self) -> None:
         """Close it."""
 
     def actions(self) -> list[Action]:
-        """Return what was asked for by keys."""
+        """Return the actions of keys pressed since the last call."""
 
     @property
     def must_redraw(self) -> bool:
-        """True when the window has lost what it showed."""
+        """Whether the window has lost what it showed."""
 
     def canvas(self, image_size: tuple[int, int]) -> Image:
-        """Return where to paint a picture of this size (width, height): RGB uint8 (H, W, 3)."""
+        """Return the canvas, RGB uint8 (H, W, 3), for images of (width, height)."""
 
     def show(self, content: PanelText) -> None:
-        """Bring the canvas and what there is to read onto the screen."""
+        """Draw the canvas and the texts to the screen."""
 
     def toggle_full_screen(self) -> None:
-        """Fill the screen, or become a window again."""
+        """Toggle full screen."""
 
 
 class WindowSink:
-    """Shows results as they come, and goes on saying how things are while none come.
+    """Shows results in a window, and the device's state while none arrive.
 
-    The window has a thread of its own, on which everything about it happens: it answers keys between results
-    too. A display server that goes away or hangs costs the window, never the run.
+    The window is used on a thread of its own, which handles keys between results too. A display server that dies or
+    hangs costs the window, never the run.
 
     Args:
         origin: names the device and the camera.
-        make_screen: called on the window's thread. Raises UnavailableError without what it needs.
+        make_screen: called on the window's thread. Raises UnavailableError without its libraries.
         on_quit: called when the window is closed or `q` is pressed.
-        private: skeletons on black, and no key switches that off.
-        folder: where snapshots go.
-        open_s: a display server may take so long to answer.
+        private: skeletons on black; no key switches that off.
+        folder: for snapshots.
+        open_s: timeout of the display server.
 
     Attributes:
-        wants_image: False when the frames may come without their images.
+        wants_image: False when frames may arrive without their images.
     """
 
     name = "display"
@@ -104,7 +104,7 @@ class WindowSink:
         self._thread = threading.Thread(target=self._run, name="window", daemon=True)
 
     def open(self) -> None:
-        """Open the window. Raises UnavailableError when there is no screen, or it does not answer."""
+        """Open the window. Raises UnavailableError: no screen, or a timeout."""
         self._thread.start()
         try:
             problem = self._opened.get(timeout=self._open_s)
@@ -124,19 +124,26 @@ class WindowSink:
         return self._inbox.dropped
 
     def write(self, result: PoseFrame) -> None:
-        """Leave a result for the window; never blocks. Raises UnavailableError once the screen is gone."""
+        """Leave a result for the window; never blocks.
+
+        Raises:
+            UnavailableError: the screen is gone.
+        """
         if not self._inbox.put(result) and self._failure is not None:
             raise self._failure
 
     def set_state(self, topic: str, message: Message) -> None:
-        """Take a state message; of them the window shows `status`, and closes with the run. From any thread."""
+        """Take a state message, from any thread.
+
+        The window shows `status`, and closes when it is offline.
+        """
         if topic == "status" and isinstance(message, StatusMessage):
             self._status = message
             if message.state == "offline":
-                self._leave()  # while other outputs still say good-bye
+                self._leave()  # while other outputs still shut down
 
     def close(self) -> None:
-        """Close the window; one that hangs is left behind."""
+        """Close the window; a hanging one is abandoned."""
         self._leave()
         self._inbox.close()
         if self._failure is None:
@@ -145,7 +152,7 @@ class WindowSink:
                 log.warning("display: the window hangs; it is left behind")
 
     def _leave(self) -> None:
-        """Begin to close; a second call gives no more time."""
+        """Start to close; a second call does not extend the timeout."""
         self._leave_by_s = self._leave_by_s or time.monotonic() + CLOSE_S
         self._closing.set()
 
@@ -153,14 +160,14 @@ class WindowSink:
         try:
             screen = self._make_screen()
             screen.open(f"{self._origin.device} / {self._origin.camera} - edge-pose", self._lose)
-        except Exception as error:  # noqa: BLE001 - raised again by whoever opens
+        except Exception as error:  # noqa: BLE001 - raised again by `open`
             self._opened.put(error)
             return
         self._opened.put(None)
         try:
             while not self._closing.is_set():
-                self._turn(screen)
-        except Exception as error:  # noqa: BLE001 - raised again by whoever writes
+                self._step(screen)
+        except Exception as error:  # noqa: BLE001 - raised again by `write`
             self._fail(error)
         finally:
             self._inbox.close()
@@ -173,8 +180,8 @@ class WindowSink:
         self._failure = error
         self._inbox.close()
 
-    def _turn(self, screen: WindowScreen) -> None:
-        """Show what there is to show, and do what keys ask for."""
+    def _step(self, screen: WindowScreen) -> None:
+        """Show the next result or a changed text, and handle keys."""
         result = self._inbox.get(TICK_S)
         if result is not None:
             self._result = result
@@ -212,10 +219,10 @@ class WindowSink:
 
     def _save(self) -> None:
         try:
-            self._panel.say(self._saved(), time.monotonic())
+            self._panel.set_note(self._saved(), time.monotonic())
         except OSError as error:
             log.warning("snapshot: cannot be written to %s: %s", self._folder.resolve(), error.strerror or error)
-            self._panel.say(f"no snapshot: {error.strerror or error}", time.monotonic())
+            self._panel.set_note(f"no snapshot: {error.strerror or error}", time.monotonic())
 
     def _saved(self) -> str:
         if self._result is None:

@@ -1,4 +1,4 @@
-"""Snapshots of the window: the newest result in full size as a PNG, with device, camera and time in it."""
+"""Saves the newest result as an annotated PNG of the camera's size."""
 
 import os
 import re
@@ -15,16 +15,16 @@ __all__ = ["save_snapshot"]
 
 
 def save_snapshot(result: PoseFrame, origin: Origin, folder: Path, *, private: bool) -> Path:
-    """Draw a result at the camera's own size and save it as `<device>-<time of capture>[-private].png`.
+    """Save a result as `<device>-<capture time>[-private].png`; return its path.
 
     Args:
-        result: what to draw; its image is not looked at when `private`.
+        result: what to draw; its image is not read when `private`.
         origin: names the device and the camera.
-        folder: where to; must exist.
+        folder: for the file; must exist.
         private: skeletons on black.
 
     Raises:
-        OSError: it cannot be written; nothing is left behind.
+        OSError: it cannot be written; no file is left.
     """
     width, height = result.frame.size
     picture = np.empty((height, width, 3), np.uint8)

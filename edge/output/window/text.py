@@ -1,4 +1,4 @@
-"""Everything to read in the window, drawn by SDL: the bar, the banner, the answer to a key, the help."""
+"""Draws the window's texts by pygame: bar, banner, note, help."""
 
 import pygame
 
@@ -16,35 +16,38 @@ EDGE: Rgb = (70, 70, 78)
 OK_GREEN: Rgb = (86, 200, 130)
 WARNING: Rgb = (255, 176, 32)
 
-MAX_KEPT_TEXTS = 64
+MAX_CACHED_TEXTS = 64
 FINE = 2
-"""Letters are drawn so many times as large and scaled down: whole pixels between small letters look uneven."""
+"""Letters are drawn at this scale and scaled down, as whole pixels between small letters look uneven."""
 
 
 def bar_px(height_px: int) -> int:
-    """Return the height of the bar in a window of this height; all letters are in proportion to it."""
+    """Return the bar's height for a window's; letters are in proportion to it."""
     return min(max(round(height_px / 22), 24), 64)
 
 
 class Lettering:
-    """Draws a `PanelText` over a picture. Rendered texts are kept: most stay the same for many frames."""
+    """Draws a `PanelText` over a picture.
+
+    Rendered texts are cached, as most stay the same for many frames.
+    """
 
     def __init__(self) -> None:
         self._fonts: dict[int, pygame.font.Font] = {}
         self._texts: dict[tuple[str, int, Rgb], pygame.Surface] = {}
 
     def open(self) -> None:
-        """Load what fonts need. Raises pygame.error."""
+        """Load the font library. Raises pygame.error."""
         pygame.font.init()
 
     def close(self) -> None:
-        """Let go of the fonts."""
+        """Release the fonts."""
         self._texts.clear()
         self._fonts.clear()
         pygame.font.quit()
 
     def draw(self, surface: pygame.Surface, content: PanelText) -> None:
-        """Draw the bar at the bottom of `surface`, and over what lies above it whatever else there is to say."""
+        """Draw the bar at the bottom of `surface`, the other texts above it."""
         bar = pygame.Rect(0, 0, surface.get_width(), bar_px(surface.get_height()))
         bar.bottom = surface.get_height()
         room = pygame.Rect(0, 0, bar.width, bar.top)
@@ -58,7 +61,7 @@ class Lettering:
             self._draw_note(surface, content.note, room, letter_px)
 
     def _draw_bar(self, surface: pygame.Surface, content: PanelText, bar: pygame.Rect, letter_px: int) -> None:
-        """A dot in the colour of the state, who and how it is to the left, figures to the right."""
+        """Draw a dot, place and state to the left, metrics to the right."""
         surface.fill(PLATE, bar)
         right = bar.right - letter_px
         for text, colour in (("h: help", GREY), (content.metrics, WHITE), ("private" * content.private, WARNING)):
@@ -73,7 +76,7 @@ class Lettering:
             left += drawn.get_width() + letter_px
 
     def _put_left_of(self, surface: pygame.Surface, text: str, colour: Rgb, letter_px: int, at: tuple[int, int]) -> int:
-        """Write text that ends at the point `at`, and return where the next one to its left may end."""
+        """Draw text that ends at the point `at`; return the end of the next one to its left."""
         if not text:
             return at[0]
         drawn = self._text(text, letter_px, colour)
@@ -82,7 +85,7 @@ class Lettering:
         return where.left - round(1.5 * letter_px)
 
     def _draw_banner(self, surface: pygame.Surface, lines: tuple[str, ...], room: pygame.Rect, letter_px: int) -> None:
-        """Large lines in the middle, the first one in the colour of a warning."""
+        """Draw large lines in the middle, the first in the warning colour."""
         y = room.centery - round(1.25 * letter_px * (len(lines) - 1))
         for at, line in enumerate(lines):
             px, colour = (round(1.8 * letter_px), WARNING) if at == 0 else (round(1.3 * letter_px), WHITE)
@@ -97,7 +100,7 @@ class Lettering:
         surface.blit(drawn, plate)
 
     def _draw_help(self, surface: pygame.Surface, room: pygame.Rect, letter_px: int) -> None:
-        """Two columns on a plate: keys, and what they do."""
+        """Draw keys and their actions, in two columns on a plate."""
         keys = [self._text(keys, letter_px, WARNING) for keys, _ in HELP]
         words = [self._text(words, letter_px, WHITE) for _, words in HELP]
         first = max(drawn.get_width() for drawn in keys) + 2 * letter_px
@@ -125,7 +128,7 @@ class Lettering:
     def _text(self, text: str, px: int, colour: Rgb) -> pygame.Surface:
         wanted = (text, px, colour)
         if wanted not in self._texts:
-            if len(self._texts) >= MAX_KEPT_TEXTS:
+            if len(self._texts) >= MAX_CACHED_TEXTS:
                 self._texts.clear()
             large = self._font(px).render(text, True, colour)
             half = (large.get_width() // FINE, large.get_height() // FINE)
@@ -134,5 +137,7 @@ class Lettering:
 
     def _font(self, px: int) -> pygame.font.Font:
         if px not in self._fonts:
-            self._fonts[px] = pygame.font.Font(None, round(px * 1.35 * FINE))  # its letters are smaller than its size
+            self._fonts[px] = pygame.font.Font(
+                None, round(px * 1.35 * FINE)
+            )  # its letters are smaller than the font size
         return self._fonts[px]

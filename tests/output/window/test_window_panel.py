@@ -95,7 +95,7 @@ def test_a_state_with_pictures_leaves_them_visible() -> None:
 
 def test_an_answer_to_a_key_goes_after_some_seconds() -> None:
     made = watching(30)
-    made.say("saved", 50.0)
+    made.set_note("saved", 50.0)
     assert made.text(53.9).note == "saved"
     assert made.text(54.1).note == ""
 
