@@ -33,7 +33,7 @@ class RealClock:
 
 
 class SetClock:
-    """Time that passes only when somebody waits."""
+    """A clock that advances only while a test waits."""
 
     def __init__(self) -> None:
         self.now_s = START_S

@@ -41,7 +41,7 @@ class LiveCameraContract:
     def test_it_is_live(self, make: Maker) -> None:
         assert make().live
 
-    def test_frames_are_rgb_uint8_of_the_size_that_was_told(self, make: Maker, size: tuple[int, int]) -> None:
+    def test_frames_are_rgb_uint8_of_the_reported_size(self, make: Maker, size: tuple[int, int]) -> None:
         camera = make()
         camera.open()
         frame = read(camera)

@@ -16,7 +16,7 @@ MISSING = Ran(None, err="No such file or directory")
 
 @dataclass
 class Commands:
-    """Answers what it is told to; remembers what it was asked. Probes are called `probe WHAT ARGUMENT`."""
+    """Gives scripted answers and records the commands. Probes are called `probe WHAT ARGUMENT`."""
 
     answers: Mapping[str, Ran]
     asked: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ def python(**facts: Any) -> PythonFacts:
 def machine(
     root: Path, files: Mapping[str, str | None] | None = None, commands: Mapping[str, Ran] | None = None, **facts: Any
 ) -> Host:
-    """Return a machine of these files and commands; everybody may use everything unless said otherwise."""
+    """Return a machine of these files and commands; all may use everything by default."""
     defaults: dict[str, Any] = {
         "python": python(),
         "user": User("ada", 1000, frozenset({"ada"})),

@@ -1,4 +1,4 @@
-"""Writes small videos and pictures in which every frame tells its number, and red, green and blue their places."""
+"""Writes small videos and pictures whose frames show their number, with red, green and blue in fixed places."""
 
 from pathlib import Path
 

@@ -31,7 +31,7 @@ GREEN: Rgb = (30, 120, 60)
 
 
 class Visitor:
-    """Somebody before the window. What they do is done on the window's own thread, as SDL wants it."""
+    """A user of the window, who acts on the window's thread, as SDL requires."""
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -198,7 +198,7 @@ def _set(values: dict[str, str | None]) -> None:
 def window(
     folder: Path, on_quit: Callable[[], None] = lambda: None, *, private: bool = False
 ) -> Iterator[tuple[WindowSink, Visitor]]:
-    """A real window of SDL on a screen that nobody sees, and somebody before it."""
+    """A real window of SDL off screen, and its user."""
     visitor = Visitor()
     with variables(SDL_VIDEODRIVER="dummy"):
         opened = sink(folder, lambda: PygameScreen(visitor.events), on_quit, private=private)

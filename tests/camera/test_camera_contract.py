@@ -48,7 +48,7 @@ def first(camera: Camera, count: int = 4) -> list[Frame]:
     return frames
 
 
-def test_frames_are_rgb_uint8_of_the_size_that_was_told(make: Maker) -> None:
+def test_frames_are_rgb_uint8_of_the_reported_size(make: Maker) -> None:
     camera = make(paced=False)
     camera.open()
     assert camera.size == (96, 64)

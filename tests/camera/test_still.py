@@ -6,7 +6,7 @@ from builders import image
 from edge.camera.still import StillWatch
 
 
-def test_one_picture_for_long_is_told_once_it_was_long_enough() -> None:
+def test_one_picture_is_reported_once_it_stayed_long_enough() -> None:
     watch = StillWatch(5)
     seen = [watch.check(image(), time_s) for time_s in (10.0, 10.1, 12.0, 15.0, 15.1)]
     assert seen == ["", "", "", "", "is frozen: one picture for 5 s"]

@@ -16,7 +16,7 @@ FRAMES = 30
 
 
 class MjpegServer(socketserver.ThreadingTCPServer):
-    """Sends numbered pictures to whoever connects; `mode` says what comes after the last."""
+    """Sends numbered pictures to each client; `mode` decides what follows the last."""
 
     allow_reuse_address = True
     daemon_threads = True

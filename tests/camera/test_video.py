@@ -135,7 +135,7 @@ def test_a_picture_with_data_behind_it_is_whole(tmp_path: Path) -> None:
     assert len(read_all(ImagesCamera(folder, paced=False))) == 2
 
 
-def test_a_broken_picture_in_a_loop_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_picture_in_a_loop_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = write_pictures(tmp_path / "p", 2)
     (folder / "000.png").write_text("no picture")
     read_all(ImagesCamera(folder, paced=False, loop=True), at_most=9)

@@ -31,11 +31,11 @@ def test_a_process_that_ends_while_it_is_looked_at_is_passed_over(tmp_path: Path
     assert [str(holder) for holder in holders("/dev/video0", proc=tmp_path)] == ["56 (?)"]
 
 
-def test_without_process_files_nobody_is_found(tmp_path: Path) -> None:
+def test_without_process_files_no_process_is_found(tmp_path: Path) -> None:
     assert holders("/dev/video0", proc=tmp_path / "none") == ()
 
 
-def test_this_very_process_is_found_when_it_is_somebody_elses(tmp_path: Path) -> None:
+def test_this_process_is_found_when_another_one_asks(tmp_path: Path) -> None:
     file = tmp_path / "video0"
     with file.open("w"):
         (found,) = holders(str(file.resolve()), own_pid=-1)

@@ -19,7 +19,7 @@ PHRASE = "geheim"
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -155,8 +155,8 @@ def test_repeated_lines_are_counted_instead_of_written() -> None:
     log.warning("camera %s: no frame", "yard")
     clock.now_s += 61
     log.info("broker back")
-    told = ["camera hall: no frame"] * 5 + ["camera yard: no frame"]
-    assert lines_of(stream) == [*told, "camera hall: no frame (repeated 37 times)", "broker back"]
+    passed = ["camera hall: no frame"] * 5 + ["camera yard: no frame"]
+    assert lines_of(stream) == [*passed, "camera hall: no frame (repeated 37 times)", "broker back"]
 
 
 def test_the_count_keeps_the_level_of_what_it_counts(journal: TextIO) -> None:
@@ -178,7 +178,7 @@ def test_a_text_is_written_again_after_its_minute() -> None:
     assert lines_of(stream) == ["late"] * 30
 
 
-def test_what_was_held_back_is_told_at_the_end() -> None:
+def test_suppressed_records_are_summarized_at_the_end() -> None:
     stream = plain()
     for _ in range(8):
         log.warning("late")
@@ -227,12 +227,12 @@ def test_last_words_are_bare_even_in_debug_and_never_held_back(journal: TextIO) 
 
 
 class Gone(io.StringIO):
-    """A stream that nobody reads any more."""
+    """A stream whose reader has closed it."""
 
     def write(self, text: str) -> int:
         raise BrokenPipeError(text)
 
 
-def test_last_words_that_nobody_reads_end_nothing() -> None:
+def test_a_final_message_without_a_reader_is_no_error() -> None:
     set_up(stream=Gone(), environ={})
     say("into the void")

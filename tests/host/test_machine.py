@@ -1,4 +1,4 @@
-"""What a machine tells, read from trees in which every file is ours."""
+"""Figures of a machine, read from trees of files that a test wrote."""
 
 import platform
 import subprocess
@@ -34,7 +34,7 @@ def test_a_temperature_below_zero_is_one_and_one_of_the_sun_is_not(tmp_path: Pat
     assert cpu_temperature_c(plant(tmp_path, {"sys/class/thermal/thermal_zone0/temp": "5778000"})) is None
 
 
-def test_memory_is_told_in_bytes(tmp_path: Path) -> None:
+def test_memory_is_in_bytes(tmp_path: Path) -> None:
     plant(tmp_path, {"proc/meminfo": "MemTotal:  948304 kB\nMemFree:  20000 kB\nMemAvailable:  514232 kB\n"})
     assert available_memory_bytes(tmp_path) == 514232 * 1024
     assert total_memory_bytes(tmp_path) == 948304 * 1024
@@ -85,13 +85,13 @@ def test_the_firmware_says_throttled_for_what_is_now_and_not_for_what_was(tmp_pa
     assert throttled(tmp_path / "elsewhere") is None
 
 
-def test_a_machine_without_these_files_tells_nothing(tmp_path: Path) -> None:
+def test_a_machine_without_these_files_has_no_figures(tmp_path: Path) -> None:
     readers = (rss_bytes, cpu_temperature_c, available_memory_bytes, unit_memory_bytes, unit_memory_max_bytes)
     assert [read(tmp_path) for read in readers] == [None] * 5
 
 
 @pytest.mark.parametrize("text", GARBAGE)
-def test_garbage_in_these_files_is_nothing_told(tmp_path: Path, text: str) -> None:
+def test_garbage_in_these_files_is_unknown(tmp_path: Path, text: str) -> None:
     files = ("proc/self/statm", "sys/class/thermal/thermal_zone0/temp", "proc/meminfo", f"{GROUP}/memory.current")
     limits = {f"{GROUP}/memory.max": text, "sys/devices/platform/soc/soc:firmware/get_throttled": text}
     plant(tmp_path, {**dict.fromkeys(files, text), **limits, "proc/self/cgroup": "0::/system.slice/edge-pose.service"})
@@ -103,7 +103,7 @@ def test_this_process_has_memory() -> None:
     assert (rss_bytes() or 0) > 1_000_000
 
 
-def test_who_may_not_ask_the_kernel_for_its_clock_is_told_by_systemds_own_daemon(tmp_path: Path) -> None:
+def test_without_access_to_the_kernels_clock_systemds_daemon_decides(tmp_path: Path) -> None:
     assert timesyncd_synced(tmp_path) is None
     folder = tmp_path / "run/systemd/timesync"
     folder.mkdir(parents=True)

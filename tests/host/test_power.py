@@ -43,7 +43,7 @@ def test_the_firmware_is_read_from_sys_without_asking_anybody(tmp_path: Path) ->
     assert not asked
 
 
-def test_the_firmware_is_asked_where_sys_does_not_tell(tmp_path: Path) -> None:
+def test_the_firmware_is_asked_where_sys_lacks_the_flags(tmp_path: Path) -> None:
     assert read_throttling(tmp_path, lambda: 0x20002) == report(frequency_capped=True, frequency_capped_since_boot=True)
 
 
@@ -103,6 +103,6 @@ def test_garbage_from_the_firmware_or_the_sensor_is_nothing_known(tmp_path: Path
     assert read_throttling(plant(tmp_path, {FIRMWARE: text, **sensor})) is None
 
 
-def test_a_machine_that_tells_nothing_is_no_error(tmp_path: Path) -> None:
+def test_a_machine_without_any_figure_is_no_error(tmp_path: Path) -> None:
     assert read_throttling(tmp_path) is None
     assert vcgencmd_flags(str(tmp_path)) is None

@@ -1,4 +1,4 @@
-"""What systemd is told, heard at a real socket: by the parts alone, and by a whole run; and what its files hold."""
+"""Messages to systemd at a real socket, of the parts alone and of a whole run; the content of its files."""
 
 import os
 import signal
@@ -60,7 +60,7 @@ def test_systemd_hears_at_an_abstract_socket() -> None:
 @pytest.mark.parametrize(
     "address", ["", "vsock:2:9999", "/nonexistent/notify", "@nobody-listens-here", "/" + "x" * 200]
 )
-def test_where_nobody_listens_nothing_happens(address: str) -> None:
+def test_without_a_listener_nothing_happens(address: str) -> None:
     tell_everything(notifier(address))
 
 
@@ -68,7 +68,7 @@ def test_without_systemd_nothing_happens() -> None:
     tell_everything(Notifier({}))
 
 
-def test_a_systemd_that_does_not_listen_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_systemd_that_does_not_read_blocks_nothing(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
         deaf.bind(str(tmp_path / "notify"))
         service = notifier(str(tmp_path / "notify"))
@@ -128,8 +128,8 @@ def test_a_run_is_ready_then_online_and_says_when_it_stops(manager: Manager, tin
     command.send_signal(signal.SIGTERM)
     _, err = command.communicate(timeout=10)
     assert command.returncode == 0, err
-    told = [line for line in manager.lines if line != "WATCHDOG=1"]
-    assert told == [
+    lines = [line for line in manager.lines if line != "WATCHDOG=1"]
+    assert lines == [
         "READY=1", "STATUS=degraded: starting", "STATUS=online", "STOPPING=1", "STATUS=offline: stopped",
     ]  # fmt: skip
 

@@ -156,7 +156,7 @@ def test_a_device_or_a_pipe_is_never_rotated(tmp_path: Path) -> None:
         assert len(stream.read().splitlines()) == 12
 
 
-def test_a_pipe_that_nobody_reads_is_unavailable(tmp_path: Path) -> None:
+def test_a_pipe_without_a_reader_is_unavailable(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UnavailableError, match="no process reads this pipe"):
         file_sink(tmp_path / "pipe")
@@ -174,7 +174,7 @@ def test_a_link_stays_a_link_when_its_file_is_rotated(tmp_path: Path) -> None:
     assert {entry.name for entry in (tmp_path / "disk").iterdir()} == {"real.jsonl", "real.jsonl.1"}
 
 
-def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
+def test_a_file_that_was_moved_away_is_created_again(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     sink = JsonlFileSink(path, ORIGIN, max_bytes=10**6, check_s=0)
     sink.open()

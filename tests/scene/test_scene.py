@@ -21,10 +21,10 @@ SIZE = (320, 180)
 SHOULDERS, HIPS, KNEES, ANKLES = (5, 6), (11, 12), (13, 14), (15, 16)
 
 
-class Nobody:
+class NoPeople:
     """A cast for an empty hall."""
 
-    def at(self, time_s: float) -> list[Actor]:  # noqa: ARG002 - nobody is there at any time
+    def at(self, time_s: float) -> list[Actor]:  # noqa: ARG002 - the hall is empty at any time
         return []
 
 
@@ -134,7 +134,7 @@ def test_who_looks_away_shows_no_nose_and_has_the_left_side_at_smaller_x(scene: 
         assert person.keypoints[0, 2] < 2
 
 
-def test_who_is_behind_somebody_has_hidden_keypoints_and_who_is_in_front_has_none() -> None:
+def test_a_person_behind_another_has_hidden_keypoints_and_the_one_in_front_has_none() -> None:
     scene = crossing_scene(size=SIZE)
     near, far = min((scene.truth(index) for index in range(150)), key=lambda two: two[1].visible_fraction)
     assert near.visible_fraction == 1
@@ -181,7 +181,7 @@ def test_the_crossing_world_goes_on_for_ever_without_a_jump() -> None:
 
 def drawn(image: Image, index: int, rotate: int) -> NDArray[np.bool_]:
     """Return where an image differs much from that of the empty hall: (H, W)."""
-    empty, _ = Scene(size=SIZE, seed=4, cast=Nobody()).draw(index)
+    empty, _ = Scene(size=SIZE, seed=4, cast=NoPeople()).draw(index)
     return np.asarray(np.abs(image.astype(int) - np.rot90(empty, -rotate // 90)).max(2) > 60)
 
 

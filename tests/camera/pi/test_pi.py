@@ -57,7 +57,7 @@ def test_whatever_format_is_negotiated_the_picture_has_its_colours(name: str) ->
         assert is_close(read(camera).image, numbered(0))
 
 
-def test_a_silent_adjustment_is_used_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_silent_adjustment_is_used_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     camera = pi(Rig(adjust=adjusted(format="NV12", size=(64, 48))))
     for _ in range(2):
@@ -67,7 +67,7 @@ def test_a_silent_adjustment_is_used_and_told_once(caplog: pytest.LogCaptureFixt
     assert caplog.messages == ["pi (imx708): 64x48 NV12 (asked for 96x64 at 25 fps)"]
 
 
-def test_a_format_that_nobody_can_read_is_named_and_the_camera_let_go() -> None:
+def test_an_unreadable_format_is_named_and_the_camera_released() -> None:
     rig = Rig(adjust=adjusted(format="SRGGB10"))
     with pytest.raises(CameraLostError, match="pi: cannot be set up: SRGGB10 cannot be read, only"):
         pi(rig).open()
@@ -85,7 +85,7 @@ def test_a_pi_without_a_camera_is_lost_until_there_is_one() -> None:
     camera.open()
     assert read(camera).index == 0
     camera.close()
-    assert not camera.is_back()  # it was not absent: whatever it was lost for, only a try will tell
+    assert not camera.is_back()  # it was not absent: only an open shows whether it works again
 
 
 def test_a_second_camera_that_is_not_there_is_named_by_its_number() -> None:
@@ -181,7 +181,7 @@ def test_the_newest_picture_is_waited_for_with_few_buffers() -> None:
     assert asked["buffer_count"] <= 4
 
 
-def test_pictures_that_nobody_read_are_gaps_in_the_index() -> None:
+def test_unread_pictures_are_gaps_in_the_index() -> None:
     rig = Rig()
     with opened(rig) as camera:
         indices = [read(camera).index]

@@ -30,7 +30,7 @@ def test_a_value_that_cannot_be_is_named_before_there_is_a_camera(controls: dict
         check_controls(controls)
 
 
-def test_every_mistake_is_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     with pytest.raises(ValueError, match=r"AeEnable: .*; AfSpeed: "):
         check_controls({"AeEnable": "on", "Contrast": 1, "AfSpeed": "Slow"})
 

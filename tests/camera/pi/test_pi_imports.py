@@ -1,4 +1,4 @@
-"""What is told when picamera2 cannot be imported."""
+"""The error when picamera2 cannot be imported."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def test_a_part_that_picamera2_lacks_is_named(tmp_path: Path) -> None:
     assert text == "camera 'pi' needs python3-picamera2, which cannot be loaded here: No module named 'pykms'"
 
 
-def test_a_build_for_another_numpy_is_told_as_it_is(tmp_path: Path) -> None:
+def test_a_build_for_another_numpy_is_reported_as_it_is(tmp_path: Path) -> None:
     text = str(unavailable(ValueError("numpy.dtype size changed,\nmay indicate"), packages=tmp_path))
     assert text.endswith("which cannot be loaded here: numpy.dtype size changed, may indicate")
 

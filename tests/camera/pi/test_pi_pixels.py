@@ -107,7 +107,7 @@ def test_a_kept_image_is_written_not_replaced() -> None:
     assert (out != before).any()
 
 
-def test_a_format_that_nobody_can_read_is_named() -> None:
+def test_an_unreadable_format_is_named() -> None:
     with pytest.raises(ValueError, match="MJPEG cannot be read, only BGR888, NV12"):
         RgbReader(Layout("MJPEG", (640, 480), 640))
 

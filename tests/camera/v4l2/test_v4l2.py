@@ -149,7 +149,7 @@ def test_a_camera_that_gives_nothing_says_for_how_long() -> None:
         found.read()
 
 
-def test_an_unplugged_camera_is_told_from_one_that_stopped(tmp_path: Path) -> None:
+def test_an_unplugged_camera_is_distinguished_from_one_that_stopped(tmp_path: Path) -> None:
     node = tmp_path / "video0"
     node.touch()
     clock = SetClock()

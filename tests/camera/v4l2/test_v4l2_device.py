@@ -74,7 +74,7 @@ def test_the_lowest_rate_that_is_enough_is_taken(rates: list[float], wanted: flo
     assert rate_for(rates, wanted) == taken
 
 
-def test_a_device_that_streams_for_somebody_else_is_busy() -> None:
+def test_a_device_that_streams_for_another_process_is_busy() -> None:
     assert is_busy(Requests({}, busy=True), 1)
     assert not is_busy(WEBCAM, 1)
 

@@ -60,7 +60,7 @@ def test_the_usual_raw_format_is_preferred() -> None:
     assert choose(offered, VGA, 30) == offered[2]
 
 
-def test_a_mode_that_tells_no_rate_is_trusted() -> None:
+def test_a_mode_without_a_rate_is_trusted() -> None:
     assert choose((Mode("YUYV", VGA, 0), Mode("MJPG", VGA, 30)), VGA, 30) == Mode("YUYV", VGA, 0)
 
 

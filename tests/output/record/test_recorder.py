@@ -283,7 +283,7 @@ def in_a_child(path: Path, *lines: str, **options: object) -> subprocess.Popen[s
 
 
 def test_a_disk_that_refuses_although_it_has_room_ends_the_recording(tmp_path: Path) -> None:
-    """A quota does so, or a dying card: OpenCV does not tell, but the file has no index in the end."""
+    """By a quota, or a dying card: OpenCV reports nothing, but the file has no index in the end."""
     child = in_a_child(
         tmp_path / "out.mp4",
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))",

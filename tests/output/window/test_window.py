@@ -1,4 +1,4 @@
-"""The sink `display`: with a screen that does what a test wants, and with SDL's real one that nobody sees."""
+"""The sink `display`: with a scripted screen, and with SDL's real one off screen."""
 
 import json
 import logging
@@ -51,9 +51,7 @@ def test_everything_about_the_window_happens_on_one_thread_of_its_own(tmp_path: 
     assert screen.title == "hall / front - edge-pose"
 
 
-def test_the_window_goes_on_telling_how_things_are_while_no_results_come(
-    tmp_path: Path, screen: ScriptedScreen
-) -> None:
+def test_the_window_shows_the_state_while_no_results_arrive(tmp_path: Path, screen: ScriptedScreen) -> None:
     opened = sink(tmp_path, lambda: screen)
     opened.open()
     opened.set_state("status", status("online"))
@@ -118,7 +116,7 @@ def test_a_display_server_that_does_not_answer_is_not_waited_for(tmp_path: Path)
     eventually(lambda: late.closed)  # it came too late
 
 
-def test_a_display_server_that_goes_away_is_told_once_and_without_a_traceback(
+def test_a_lost_display_server_is_logged_once_and_without_a_traceback(
     tmp_path: Path, screen: ScriptedScreen, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened = sink(tmp_path, lambda: screen)
@@ -130,11 +128,11 @@ def test_a_display_server_that_goes_away_is_told_once_and_without_a_traceback(
         output.offer(seen(index))
     output.close()
     assert isinstance(output.failure, UnavailableError)
-    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [record.getMessage() for record in told] == [
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in warnings] == [
         "display: the display server is gone; the run goes on without it"
     ]
-    assert told[0].exc_info is None
+    assert warnings[0].exc_info is None
 
 
 def test_a_mistake_of_ours_in_the_window_costs_the_window_only(
@@ -260,7 +258,7 @@ def test_a_snapshot_is_the_annotated_picture_in_full_size_named_by_device_and_ti
     assert picture is not None
     assert picture.shape == (900, 1600, 3)
     assert share(picture, LILAC[::-1]) > 0.5
-    assert share(picture, LILAC[::-1]) < 0.999  # somebody and some words are drawn
+    assert share(picture, LILAC[::-1]) < 0.999  # a person and some words are drawn
 
 
 def test_private_is_black_in_the_window_and_in_its_snapshots(tmp_path: Path) -> None:

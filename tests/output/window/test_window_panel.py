@@ -31,7 +31,7 @@ def test_before_the_first_picture_the_window_says_that_it_waits() -> None:
     assert not text.is_ok
 
 
-def test_device_camera_state_rate_latency_and_people_are_told() -> None:
+def test_device_camera_state_rate_latency_and_people_are_shown() -> None:
     text = watching(30).text(50.0)
     assert text.place == "hall / front"
     assert (text.state, text.is_ok) == ("online", True)
@@ -48,7 +48,7 @@ def test_metrics_rest_for_half_a_second_so_that_they_can_be_read() -> None:
     assert made.text(50.6).metrics != first
 
 
-def test_a_camera_that_is_away_is_told_at_once_with_the_age_of_the_picture() -> None:
+def test_a_camera_that_is_away_is_shown_at_once_with_the_age_of_the_picture() -> None:
     made = watching(30)
     made.status(status("degraded", "camera: no frame for 5.0 s"))
     text = made.text(50.1)
@@ -134,6 +134,6 @@ def test_each_key_asks_for_its_action(key: str, action: str | None) -> None:
 
 
 def test_the_help_names_every_key() -> None:
-    told = [key.strip() for keys, _ in HELP for key in keys.split(",")]
-    names = ["escape" if key == "Esc" else key for key in told]
+    listed = [key.strip() for keys, _ in HELP for key in keys.split(",")]
+    names = ["escape" if key == "Esc" else key for key in listed]
     assert {action_of(name) for name in names} == {"quit", "snapshot", "private", "full screen", "help"}

@@ -20,7 +20,7 @@ def result(*people: Pose) -> PoseFrame:
     return PoseFrame(Frame(quarters(), 0, 1.0, 1.0, 1.0), people, 1.0)
 
 
-def somebody() -> PoseFrame:
+def one_person() -> PoseFrame:
     return result(pose(x=0.6, y=0.5, height=0.4, width=0.2))
 
 
@@ -40,28 +40,28 @@ def test_the_picture_is_scaled_to_the_canvas_with_its_colours(width: int, height
 
 
 def test_skeletons_are_drawn_onto_it() -> None:
-    changed = (painted(somebody()) != painted(result())).any(axis=2)
+    changed = (painted(one_person()) != painted(result())).any(axis=2)
     assert changed[40:, 96:128].any()
     assert not changed[:, :80].any()
 
 
 def test_private_is_skeletons_on_black_without_a_look_at_the_image() -> None:
-    canvas = painted(somebody(), private=True)
+    canvas = painted(one_person(), private=True)
     assert (canvas[:, :80] == 0).all()
     assert canvas.any()
-    shown = somebody()
+    shown = one_person()
     gone = PoseFrame(shown.frame.without_image(), shown.poses, 1.0)
     assert (painted(gone, private=True) == canvas).all()
 
 
 def test_an_old_picture_is_dark_and_without_skeletons() -> None:
-    canvas = painted(somebody(), dimmed=True)
+    canvas = painted(one_person(), dimmed=True)
     assert (canvas == painted(result(), dimmed=True)).all()
     assert canvas[2, 2].tolist() == [50, 0, 0]
 
 
 def test_the_image_itself_is_never_drawn_on() -> None:
-    shown = somebody()
+    shown = one_person()
     painted(shown, width=80, height=40)
     painted(shown, width=80, height=40, dimmed=True)
     assert np.array_equal(shown.frame.image, quarters())
