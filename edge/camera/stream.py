@@ -53,8 +53,7 @@ class StreamCamera:
         self._reader = ImageReader(rotate)
         self._rotate = rotate
         self._capture: cv2.VideoCapture | None = None
-        self._bgr: Image | None = None  # the picture last retrieved
-        self._spare: Image | None = None  # the one before, to be written next
+        self._bgr: Image | None = None  # decoded into, again and again
         self._index = 0
 
     def open(self) -> None:
@@ -91,10 +90,10 @@ class StreamCamera:
         if not self._capture.grab():
             raise CameraLostError(f"{self.name} ended or sent nothing for {self._read_timeout_s:g} s")
         time_s, wall_time_s = time.monotonic(), time.time()
-        ok, bgr = self._capture.retrieve(self._spare)
+        ok, bgr = self._capture.retrieve(self._bgr)
         if not ok:
             raise CameraLostError(f"{self.name} sent a picture that cannot be decoded")
-        self._spare, self._bgr = self._bgr, np.asarray(bgr, np.uint8)  # no copy: it is uint8, whatever the stubs say
+        self._bgr = np.asarray(bgr, np.uint8)  # no copy: it is uint8, whatever the stubs say
         image = self._reader.upright_rgb(self._bgr)
         if self._still is not None and (problem := self._still.check(image, time_s)):
             raise CameraLostError(f"{self.name} {problem}")

@@ -83,8 +83,7 @@ class V4l2Camera:
         self._time_s = 0.0  # of the last picture
         self._index = 0  # of the next picture
         self._started = False  # a picture that is not flat has come
-        self._bgr: Image | None = None  # the picture last retrieved
-        self._spare: Image | None = None  # the one before, to be written next
+        self._bgr: Image | None = None  # decoded into, again and again
 
     def open(self) -> None:
         """Find the device, negotiate, open.
@@ -192,7 +191,7 @@ class V4l2Camera:
     def _retrieve(self, now_s: float) -> bool:
         """Decode the grabbed buffer to BGR; False if it is broken or flat."""
         try:
-            ok, bgr = self._capture.retrieve(self._spare)
+            ok, bgr = self._capture.retrieve(self._bgr)
         except cv2.error:  # a buffer that was cut short
             return False
         if not ok or bgr is None:
@@ -200,7 +199,7 @@ class V4l2Camera:
         if not self._started and now_s - self._opened_s < MAX_FLAT_S and is_flat(bgr):
             return False
         self._started = True
-        self._spare, self._bgr = self._bgr, np.asarray(bgr, np.uint8)  # no copy: it is uint8, whatever the stubs say
+        self._bgr = np.asarray(bgr, np.uint8)  # no copy: it is uint8, whatever the stubs say
         return True
 
     def _loss_text(self, waited_s: float) -> str:
