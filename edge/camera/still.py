@@ -12,11 +12,11 @@ import numpy as np
 
 from edge.frame import Image
 
-__all__ = ["MAX_STILL_S", "STICKS", "StillWatch", "is_same_picture"]
+__all__ = ["MAX_STILL_S", "OPENCV_STICKS", "StillWatch", "is_same_picture"]
 
 MAX_STILL_S = 5.0
 """One picture for this long counts as a frozen camera."""
-STICKS = tuple(int(part) for part in cv2.__version__.split(".")[:2]) < (4, 12)
+OPENCV_STICKS = tuple(int(part) for part in cv2.__version__.split(".")[:2]) < (4, 12)
 """Whether this OpenCV repeats the last picture after a change of size."""
 ROW_STEP = 16
 """Every 16th row is compared first: pictures that differ nearly always do so there."""

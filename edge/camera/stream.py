@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from edge.camera.opencv import DECODER_OPTIONS, ImageReader, frame_size
-from edge.camera.still import MAX_STILL_S, STICKS, StillWatch
+from edge.camera.still import MAX_STILL_S, OPENCV_STICKS, StillWatch
 from edge.errors import CameraLostError
 from edge.frame import Frame, Image
 
@@ -42,7 +42,7 @@ class StreamCamera:
         open_timeout_s: float = OPEN_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
         max_still_s: float = MAX_STILL_S,
-        may_stick: bool = STICKS,
+        may_stick: bool = OPENCV_STICKS,
     ) -> None:
         self.name = name
         self._url = url

@@ -9,7 +9,7 @@ import numpy as np
 from edge.camera.files import require_file
 from edge.camera.opencv import DECODER_OPTIONS, ImageReader, frame_size
 from edge.camera.pacing import Pacer
-from edge.camera.still import STICKS, is_same_picture
+from edge.camera.still import OPENCV_STICKS, is_same_picture
 from edge.errors import InputError
 from edge.frame import Frame, Image
 
@@ -82,7 +82,7 @@ class VideoCamera:
         if not ok:
             return None
         self._spare, self._bgr = self._bgr, np.asarray(bgr, np.uint8)  # no copy: it is uint8, whatever the stubs say
-        if STICKS and self._is_stuck():
+        if OPENCV_STICKS and self._is_stuck():
             log.warning(
                 "%s: changes its size after %d frames, which OpenCV %s cannot follow; what was read is kept",
                 self._path, self._round_index - 1, cv2.__version__,

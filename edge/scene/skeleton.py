@@ -92,6 +92,7 @@ def joints(build: Build, stance: Stance) -> Points:
 
 def _leg(stance: Stance, at: int) -> tuple[float, tuple[tuple[float, float], ...]]:
     """Return the hip's height, and (up, forward) from it to knee, ankle, heel and toe."""
+    # Joint angles: hip forward, knee bend (in the swing, and a little under load), foot to the floor.
     phase = stance.phase_rad + math.pi * at
     walk = stance.walking
     swing = max(0.0, -math.sin(phase - 0.25))
@@ -100,6 +101,7 @@ def _leg(stance: Stance, at: int) -> tuple[float, tuple[tuple[float, float], ...
     bend += 0.06 * (1 - walk) * (1 + (1 - 2 * at) * stance.sway)
     shank = hip - bend
     foot = min(0.35, max(-0.75, 0.75 * shank + 0.06 * walk))
+    # From the hip downwards, each bone along its angle.
     knee = (-_THIGH * math.cos(hip), _THIGH * math.sin(hip))
     ankle = (knee[0] - _SHANK * math.cos(shank), knee[1] + _SHANK * math.sin(shank))
     sole_up, sole_forward = -math.cos(foot), math.sin(foot)
@@ -119,11 +121,13 @@ def _arm(body: Points, at: int, build: Build, stance: Stance) -> None:
         _SHOULDER_UP,
         side * half * twist + body[18, 2] * 0.93,
     )
+    # Swinging arms while walking, the given ones at rest.
     swing = -0.42 * math.cos(stance.phase_rad + math.pi * at)
     away, ahead, bend, *plane = (
         stance.walking * np.array([0.10, swing, 0.32 + 0.2 * max(0.0, swing), 0.0, 0.0, 1.0])
         + (1 - stance.walking) * stance.arms[at]
     )
+    # The forearm bends in the plane of the upper arm and the given direction (Gram-Schmidt).
     upper = np.array([side * math.sin(away), -math.cos(away) * math.cos(ahead), math.cos(away) * math.sin(ahead)])
     towards = np.array([side * plane[0], plane[1], plane[2]])
     towards -= upper * float(upper @ towards)

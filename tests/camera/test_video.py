@@ -8,7 +8,7 @@ import pytest
 
 from data import data, needs_data
 from edge.camera.images import ImagesCamera
-from edge.camera.still import STICKS
+from edge.camera.still import OPENCV_STICKS
 from edge.camera.video import VideoCamera
 from edge.errors import InputError
 from edge.frame import Frame, Image
@@ -86,8 +86,8 @@ def test_a_video_may_change_its_size_midway(tmp_path: Path, caplog: pytest.LogCa
     with caplog.at_level(logging.WARNING):
         frames = read_all(VideoCamera(path, paced=False))
     # An OpenCV that would repeat the last picture instead is not believed.
-    assert [number_of(frame.image) for frame in frames] == ([1, 2] if STICKS else [1, 2, 3, 4])
-    assert ("changes its size after 2 frames" in caplog.text) == STICKS
+    assert [number_of(frame.image) for frame in frames] == ([1, 2] if OPENCV_STICKS else [1, 2, 3, 4])
+    assert ("changes its size after 2 frames" in caplog.text) == OPENCV_STICKS
 
 
 def test_a_video_that_stands_still_is_read_to_its_end(tmp_path: Path) -> None:
