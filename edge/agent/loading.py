@@ -126,8 +126,8 @@ def _on_tpu(
 ) -> "FallbackEngine":
     from edge.engine.coral import EDGETPU_LIBRARY, usb_and_pci
     from edge.engine.fallback import FallbackEngine
-    from edge.engine.isolated import IsolatedEngine
-    from edge.engine.wire import Job
+    from edge.engine.isolation.isolated import IsolatedEngine
+    from edge.engine.isolation.wire import Job
 
     job = Job(
         path=str(model.path.absolute()),

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from edge.engine.isolated import IsolatedEngine
+from edge.engine.isolation.isolated import IsolatedEngine
+from edge.engine.isolation.spawner import Outcome, Spawner
 from edge.engine.refit import refit
-from edge.engine.spawner import Outcome, Spawner
 from edge.errors import ConfigError, EdgeError, EngineLostError, UnavailableError
 from edge.ports import Engine, ModelSpec
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.engine.shared import create_memory, lay_out, map_memory
-from edge.engine.wire import RUN, Described, Done, Failed, Job, Ready, Reply, encode, read_job
+from edge.engine.isolation.shared import create_memory, lay_out, map_memory
+from edge.engine.isolation.wire import RUN, Described, Done, Failed, Job, Ready, Reply, encode, read_job
 from edge.errors import EdgeError, EngineLostError, ModelError
 
 if TYPE_CHECKING:

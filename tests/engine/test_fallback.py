@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from brokers import eventually
 from edge.engine.fallback import FallbackEngine, Patience
-from edge.engine.isolated import Deadlines, IsolatedEngine
+from edge.engine.isolation.isolated import Deadlines, IsolatedEngine
+from edge.engine.isolation.wire import Job
 from edge.engine.litert import LiteRtEngine
-from edge.engine.wire import Job
 from edge.errors import ConfigError, EngineLostError, ModelError, UnavailableError
 from edge.ports import Engine
 from edgetpu_double import Double, compiled_model, needs_compiler

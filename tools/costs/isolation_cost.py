@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.engine.isolated import IsolatedEngine
+from edge.engine.isolation.isolated import IsolatedEngine
+from edge.engine.isolation.wire import Job
 from edge.engine.litert import LiteRtEngine
-from edge.engine.wire import Job
 from edge.errors import UnavailableError
 from edge.ports import Engine, ModelSpec
 from tools.command_line import Parser, default_model, parse_size, run

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge.download.progress import ConsoleProgress
 from edge.engine.coral import EDGETPU_LIBRARY
-from edge.engine.wire import Job
+from edge.engine.isolation.wire import Job
 from edge.errors import UnavailableError
 from edge.models.fetch import Fetcher
 from edge.models.files import ResolvedModel, is_path, places, resolve, resolve_file

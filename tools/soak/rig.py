@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from edge.camera.stream import StreamCamera
-from edge.engine.isolated import IsolatedEngine
+from edge.engine.isolation.isolated import IsolatedEngine
 from edge.errors import UnavailableError
 from edge.mqtt.subscriber import Subscriber
 from tools.soak.agent import Agent

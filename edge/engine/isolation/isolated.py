@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import errors
-from edge.engine.child import Child
 from edge.engine.coral import ADVICE
-from edge.engine.shared import map_memory
-from edge.engine.wire import RUN, Described, Failed, Job, Ready
+from edge.engine.isolation.child import Child
+from edge.engine.isolation.shared import map_memory
+from edge.engine.isolation.wire import RUN, Described, Failed, Job, Ready
 from edge.errors import EdgeError, EngineLostError, ModelError, UnavailableError
 from edge.ports import ModelSpec
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import edge
-from edge.engine.wire import Job, Reply, decode, encode
+from edge.engine.isolation.wire import Job, Reply, decode, encode
 from edge.errors import EngineLostError
 
 __all__ = ["Child"]

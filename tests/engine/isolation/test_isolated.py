@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from brokers import eventually
 from data import model, needs_models
-from edge.engine.isolated import Deadlines, IsolatedEngine
+from edge.engine.isolation.isolated import Deadlines, IsolatedEngine
+from edge.engine.isolation.wire import Described, Job, decode, encode
 from edge.engine.litert import LiteRtEngine
-from edge.engine.wire import Described, Job, decode, encode
 from edge.errors import EdgeError, EngineLostError, ModelError, UnavailableError
 from edge.host.machine import rss_bytes
 from edge.models.files import places, resolve
@@ -270,8 +270,8 @@ def test_another_thread_can_end_a_wait_for_a_process_that_hangs(engine: Isolated
 PARENT = """
 import sys
 import numpy as np
-from edge.engine.isolated import Deadlines, IsolatedEngine
-from edge.engine.wire import Job
+from edge.engine.isolation.isolated import Deadlines, IsolatedEngine
+from edge.engine.isolation.wire import Job
 
 engine = IsolatedEngine(Job(path=sys.argv[1], name="own", library=sys.argv[2]), deadlines=Deadlines(60, 60))
 engine.start()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.engine.wire import Array
+from edge.engine.isolation.wire import Array
 
 __all__ = ["create_memory", "lay_out", "map_memory"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-from edge.engine.isolated import IsolatedEngine
+from edge.engine.isolation.isolated import IsolatedEngine
 from edge.errors import EdgeError, EngineLostError
 
 __all__ = ["Outcome", "Spawner"]

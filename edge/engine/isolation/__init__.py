@@ -1,0 +1,1 @@
+"""A model in a child process: the process, its messages, the memory shared with it."""
