@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from edge.engine.convert_input import convert_input
 from edge.engine.isolation.isolated import IsolatedEngine
 from edge.engine.isolation.spawner import Outcome, Spawner
-from edge.engine.refit import refit
 from edge.errors import ConfigError, EdgeError, EngineLostError, UnavailableError
 from edge.ports import Engine, ModelSpec
 
@@ -203,7 +203,7 @@ class FallbackEngine:
             self._tell(None, self._trouble("no poses until it is back" if self._has_run else "no poses"))
             raise EngineLostError("no engine: there is no Edge TPU at the moment")
         self._tell("cpu", self._trouble("running on the CPU"))
-        outputs = twin.run(refit(tensor, self._own, twin.spec))
+        outputs = twin.run(convert_input(tensor, self._own, twin.spec))
         self.spec = twin.spec
         return outputs
 

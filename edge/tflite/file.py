@@ -15,7 +15,7 @@ from edge.errors import InputError, ModelError
 from edge.host.atomic_write import write_whole
 from edge.tflite.notes import METADATA_NAME, Notes, encode_notes
 from edge.tflite.packing import MAGIC, encode, schema
-from edge.tflite.sweep import operands, sweep
+from edge.tflite.prune import operands, prune_unused
 
 __all__ = ["TfliteModel", "load"]
 
@@ -129,14 +129,14 @@ class TfliteModel:
         signature.inputs = [schema.TensorMapT(name.encode(), tensor) for name, tensor in inputs.items()]
         signature.outputs = [schema.TensorMapT(name.encode(), tensor) for name, tensor in outputs.items()]
         self.tree.signatureDefs = [signature]
-        sweep(self.tree)
+        prune_unused(self.tree)
 
     def set_notes(self, notes: Notes) -> None:
         """Put notes into the file's metadata, in place of older ones."""
         kept = [entry for entry in self.tree.metadata or () if entry.name != METADATA_NAME.encode()]
         entry = schema.MetadataT(METADATA_NAME.encode(), self._add_buffer(encode_notes(notes)))
         self.tree.metadata = [*kept, entry]
-        sweep(self.tree)
+        prune_unused(self.tree)
 
     def encode(self) -> bytes:
         """Return the file's content; the same model gives the same bytes."""

@@ -1,4 +1,4 @@
-"""An input that was made for one model, made over for another: its twin may have another size or dtype."""
+"""Converts an input tensor to another model's size and dtype."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 from edge.ports import ModelSpec
 
-__all__ = ["refit"]
+__all__ = ["convert_input"]
 
 
-def refit(tensor: NDArray[Any], source: ModelSpec, target: ModelSpec) -> NDArray[Any]:
-    """Return `tensor` as `target` wants it; the same one where both want the same.
+def convert_input(tensor: NDArray[Any], source: ModelSpec, target: ModelSpec) -> NDArray[Any]:
+    """Convert `tensor` from `source` to `target`; the same object if both take the same.
 
-    The picture is stretched with its padding, so that a place normalized to the input means the same in both.
+    The image is stretched together with its padding, so coordinates normalized to the input are the same in both.
 
     Args:
         tensor: (1, H, W, 3) of the source's size and dtype.
-        source: the model that it was made for.
-        target: the model that gets it.
+        source: spec of the model that the tensor was made for.
+        target: spec of the model that will run it, such as the CPU twin of an Edge TPU model.
     """
     if source.input_size == target.input_size and _same_codes(source, target):
         return tensor
@@ -41,7 +41,7 @@ def _same_codes(source: ModelSpec, target: ModelSpec) -> bool:
 
 
 def _pixels(tensor: NDArray[Any], spec: ModelSpec) -> NDArray[np.uint8]:
-    """Return the pixel values 0..255 behind the codes, which lie on a line."""
+    """Return the pixel values 0..255, (1, H, W, 3): the inverse of `input_codes`, which are linear."""
     if spec.input_codes is None:
         return tensor
     low, high = float(spec.input_codes[0]), float(spec.input_codes[-1])

@@ -1,4 +1,4 @@
-"""Drops from the tables of a TFLite file what its operators no longer use."""
+"""Removes unused tensors, buffers and operator codes from a TFLite file."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,19 +6,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["operands", "sweep"]
+__all__ = ["operands", "prune_unused"]
 
 
 def operands(operators: Iterable[Any]) -> list[int]:
-    """Return every tensor that operators read or write, with repeats; -1 where an optional one is left out."""
+    """Return the indices of all tensors that operators use.
+
+    Repeated where several operators use one; -1 stands for an optional tensor that is left out.
+    """
     used: list[int] = []
     for op in operators:
         used += [*op.inputs, *op.outputs, *(() if op.intermediates is None else op.intermediates)]
     return used
 
 
-def sweep(tree: Any) -> None:
-    """Drop tensors, buffers and operator codes that nothing uses from a file (`ModelT`) of one graph."""
+def prune_unused(tree: Any) -> None:
+    """Remove unused tensors, buffers and operator codes from a `ModelT` of one graph."""
     graph = tree.subgraphs[0]
     tensors = _Renumbering([*graph.inputs, *graph.outputs, *operands(graph.operators)])
     graph.tensors = tensors.keep(graph.tensors)
@@ -29,11 +32,11 @@ def sweep(tree: Any) -> None:
     for signature in tree.signatureDefs or ():
         for place in [*signature.inputs, *signature.outputs]:
             place.tensorIndex = tensors[place.tensorIndex]
-    _sweep_codes(tree)
-    _sweep_buffers(tree)
+    _prune_codes(tree)
+    _prune_buffers(tree)
 
 
-def _sweep_codes(tree: Any) -> None:
+def _prune_codes(tree: Any) -> None:
     operators = tree.subgraphs[0].operators
     codes = _Renumbering(op.opcodeIndex for op in operators)
     tree.operatorCodes = codes.keep(tree.operatorCodes)
@@ -41,7 +44,7 @@ def _sweep_codes(tree: Any) -> None:
         op.opcodeIndex = codes[op.opcodeIndex]
 
 
-def _sweep_buffers(tree: Any) -> None:
+def _prune_buffers(tree: Any) -> None:
     holders = [*tree.subgraphs[0].tensors, *(tree.metadata or ())]
     buffers = _Renumbering([0, *(holder.buffer for holder in holders)])  # buffer 0 is the empty one by convention
     tree.buffers = buffers.keep(tree.buffers)
@@ -50,7 +53,7 @@ def _sweep_buffers(tree: Any) -> None:
 
 
 class _Renumbering:
-    """New numbers, without gaps, for those of a list's items that are kept, in their old order."""
+    """Maps the kept items of a list to new indices without gaps, in their old order; -1 stays -1."""
 
     def __init__(self, kept: Iterable[int]) -> None:
         self._old = sorted({int(number) for number in kept} - {-1})
