@@ -18,8 +18,8 @@ from edge import __version__
 from edge.errors import UnavailableError
 
 __all__ = [
-    "Hope",
-    "Patience",
+    "Retry",
+    "Timeouts",
     "TransferError",
     "broken",
     "get_text",
@@ -30,8 +30,8 @@ __all__ = [
     "status_error",
 ]
 
-Hope = Literal["none", "later", "soon"]
-"""Whether another try can help: never; when the network is back, or its login page is past; at once."""
+Retry = Literal["never", "later", "now"]
+"""When a retry can help: never; later, when the network is back or its captive portal is passed; now."""
 
 REDIRECTS = {301, 302, 303, 307, 308}
 MAX_REDIRECTS = 5
@@ -48,7 +48,7 @@ PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<[!?A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Timeouts:
     """How long a server is waited for.
 
     Attributes:
@@ -65,11 +65,11 @@ class Patience:
 
 
 class TransferError(UnavailableError):
-    """A download that failed; the text says where and why, `hope` whether another try can help."""
+    """A download that failed; the text says where and why, `retry` whether another try can help."""
 
-    def __init__(self, text: str, hope: Hope = "none") -> None:
+    def __init__(self, text: str, retry: Retry = "never") -> None:
         super().__init__(text)
-        self.hope = hope
+        self.retry = retry
 
 
 def shown_url(url: str) -> str:
@@ -78,7 +78,7 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def open_url(url: str, headers: Mapping[str, str], patience: Patience) -> http.client.HTTPResponse:
+def open_url(url: str, headers: Mapping[str, str], timeouts: Timeouts) -> http.client.HTTPResponse:
     """Ask for a URL and follow redirects; the answer may have any status, its body is still to be read.
 
     Proxies are taken from the environment (`https_proxy` and so on), certificates are verified.
@@ -87,11 +87,11 @@ def open_url(url: str, headers: Mapping[str, str], patience: Patience) -> http.c
         TransferError: no answer.
     """
     try:
-        return _within(patience.open_s, lambda: _follow(url, headers, patience.stall_s))
+        return _within(timeouts.open_s, lambda: _follow(url, headers, timeouts.stall_s))
     except TransferError:
         raise
     except TimeoutError:
-        limit_s = min(patience.open_s, patience.stall_s)
+        limit_s = min(timeouts.open_s, timeouts.stall_s)
         raise TransferError(f"{shown_url(url)}: no answer within {limit_s:g} s", "later") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _unopened(url, error) from error
@@ -99,19 +99,19 @@ def open_url(url: str, headers: Mapping[str, str], patience: Patience) -> http.c
 
 def status_error(url: str, response: http.client.HTTPResponse) -> TransferError:
     """Return what to raise for an answer with a status that brings no file."""
-    hope: Hope = "soon" if response.status in PASSING_STATUSES else "none"
-    hope = "later" if response.status in LOGIN_STATUSES else hope
+    retry: Retry = "now" if response.status in PASSING_STATUSES else "never"
+    retry = "later" if response.status in LOGIN_STATUSES else retry
     phrase = http.client.responses.get(response.status, "")  # the server's own words could be anything
-    return TransferError(f"{shown_url(url)}: HTTP {response.status} {phrase}".rstrip(), hope)
+    return TransferError(f"{shown_url(url)}: HTTP {response.status} {phrase}".rstrip(), retry)
 
 
-def get_text(url: str, patience: Patience, *, wanted: str = "text file") -> str | None:
+def get_text(url: str, timeouts: Timeouts, *, wanted: str = "text file") -> str | None:
     """Return a small text, in messages called `wanted`; None where the server has none (404).
 
     Raises:
         TransferError: it cannot be had, is a web page, is large, or is not UTF-8.
     """
-    with open_url(url, {}, patience) as response:
+    with open_url(url, {}, timeouts) as response:
         if response.status == http.HTTPStatus.NOT_FOUND:
             return None
         if response.status != http.HTTPStatus.OK:
@@ -119,13 +119,13 @@ def get_text(url: str, patience: Patience, *, wanted: str = "text file") -> str 
         try:
             data = response.read(MAX_TEXT_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
-            raise broken(url, error, patience) from error
+            raise broken(url, error, timeouts) from error
     if is_page(data):  # before all else: it may be large, and in any encoding
         raise TransferError(f"{shown_url(url)}: {page_text(wanted)}", "later")
     if len(data) > MAX_TEXT_BYTES:
         raise TransferError(f"{shown_url(url)}: far too large")
     if response.length:  # of the body, what has not come; half a text may look like a whole one
-        raise TransferError(f"{shown_url(url)}: connection cut off after {len(data)} bytes", "soon")
+        raise TransferError(f"{shown_url(url)}: connection cut off after {len(data)} bytes", "now")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -142,11 +142,11 @@ def page_text(wanted: str) -> str:
     return f"what came is no {wanted}, but looks like a web page (a login page of the network?)"
 
 
-def broken(url: str, error: Exception, patience: Patience) -> TransferError:
+def broken(url: str, error: Exception, timeouts: Timeouts) -> TransferError:
     """Return what to raise for an error while the body of an answer was read."""
     if isinstance(error, TimeoutError):
-        return TransferError(f"{shown_url(url)}: sent nothing for {patience.stall_s:g} s", "soon")
-    return TransferError(f"{shown_url(url)}: connection broken ({_reason(error)})", "soon")
+        return TransferError(f"{shown_url(url)}: sent nothing for {timeouts.stall_s:g} s", "now")
+    return TransferError(f"{shown_url(url)}: connection broken ({_reason(error)})", "now")
 
 
 def _within(seconds: float, call: Callable[[], http.client.HTTPResponse]) -> http.client.HTTPResponse:
@@ -215,29 +215,29 @@ def _ask(url: str, headers: Mapping[str, str], stall_s: float) -> http.client.HT
 
 def _unopened(url: str, error: Exception) -> TransferError:
     host = urlsplit(url).hostname
-    hope: Hope = "none"
+    retry: Retry = "never"
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
         error = error.reason
     match error:
         case socket.gaierror():
-            text, hope = f"the name {host} cannot be resolved", "later"
+            text, retry = f"the name {host} cannot be resolved", "later"
         case TimeoutError():
-            text, hope = f"{host} does not answer", "later"
+            text, retry = f"{host} does not answer", "later"
         case ConnectionRefusedError():
-            text, hope = "connection refused", "later"
+            text, retry = "connection refused", "later"
         case ConnectionError() | http.client.BadStatusLine():
-            text, hope = f"connection broken ({_reason(error)})", "soon"
+            text, retry = f"connection broken ({_reason(error)})", "now"
         case ssl.SSLCertVerificationError():
-            hope = "later"  # when the clock is set, or the network lets through to the server itself
+            retry = "later"  # when the clock is set, or the network lets through to the server itself
             what_to_do = "is the clock right, is ca-certificates installed, does the network want a login?"
             text = f"certificate refused ({error.verify_message}): {what_to_do}"
         case ssl.SSLError():
-            text, hope = f"no TLS connection ({_reason(error)})", "later"
+            text, retry = f"no TLS connection ({_reason(error)})", "later"
         case OSError():
-            text, hope = _reason(error), "later"
+            text, retry = _reason(error), "later"
         case _:
             text = _reason(error)
-    return TransferError(f"{shown_url(url)}: {text}", hope)
+    return TransferError(f"{shown_url(url)}: {text}", retry)
 
 
 def _reason(error: Exception) -> str:

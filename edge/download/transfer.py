@@ -14,8 +14,8 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from edge.download.http import Patience, TransferError, broken, is_page, open_url, page_text, shown_url, status_error
-from edge.download.part import Part, Version
+from edge.download.http import Timeouts, TransferError, broken, is_page, open_url, page_text, shown_url, status_error
+from edge.download.partial import PartialFile, Version
 
 __all__ = ["Progress", "download", "silent"]
 
@@ -53,10 +53,10 @@ def silent(progress: Progress) -> None:
 
 def download(
     url: str,
-    part: Part,
+    part: PartialFile,
     *,
     name: str,
-    patience: Patience,
+    timeouts: Timeouts,
     on_progress: Callable[[Progress], None] = silent,
     max_bytes: int = MAX_BYTES,
 ) -> bool:
@@ -69,7 +69,7 @@ def download(
         url: http or https.
         part: where the bytes go, and may be already.
         name: for progress and log.
-        patience: how long and how often.
+        timeouts: how long and how often.
         on_progress: called at every connection's begin and end, and for each chunk.
         max_bytes: no file may be larger.
 
@@ -80,7 +80,7 @@ def download(
         TransferError: it cannot be had; what has arrived stays for the next time.
         OSError: the part cannot be written.
     """
-    job = _Job(url, part, name, patience, on_progress, max_bytes)
+    job = _Job(url, part, name, timeouts, on_progress, max_bytes)
     failures, received = 0, False
     while True:
         before = part.size_bytes
@@ -91,10 +91,10 @@ def download(
             gained = part.size_bytes - before
             received |= gained > 0
             failures = 0 if gained >= CHUNK_BYTES else failures + 1
-            worth_it = error.hope == "soon" or (error.hope == "later" and received)
-            if not worth_it or failures >= patience.tries:
+            worth_it = error.retry == "now" or (error.retry == "later" and received)
+            if not worth_it or failures >= timeouts.tries:
                 raise
-            pause_s = patience.pause_s * 2 ** max(failures - 1, 0)
+            pause_s = timeouts.pause_s * 2 ** max(failures - 1, 0)
             log.warning("%s: again in %g s", error, pause_s)
             time.sleep(pause_s)
         else:
@@ -104,9 +104,9 @@ def download(
 @dataclass(frozen=True, slots=True)
 class _Job:
     url: str
-    part: Part
+    part: PartialFile
     name: str
-    patience: Patience
+    timeouts: Timeouts
     on_progress: Callable[[Progress], None]
     max_bytes: int
 
@@ -133,7 +133,7 @@ class _Connection:
         headers = {}
         if self._offset:
             headers = {"Range": f"bytes={self._offset}-", "If-Range": self._version.validator}
-        with open_url(self._job.url, headers, self._job.patience) as response:
+        with open_url(self._job.url, headers, self._job.timeouts) as response:
             head = self._begin(response)
             try:
                 self._receive(response, head)
@@ -153,7 +153,7 @@ class _Connection:
             return b""
         if self._offset and response.status in {206, 416}:
             self._part.discard()
-            raise TransferError(f"{shown_url(self._job.url)}: what is here does not fit the file any more", "soon")
+            raise TransferError(f"{shown_url(self._job.url)}: what is here does not fit the file any more", "now")
         if response.status != http.HTTPStatus.OK:
             raise status_error(self._job.url, response)
         version = Version(self._job.url, _validator(response), response.length)  # before a read shortens the length
@@ -181,13 +181,13 @@ class _Connection:
             self._part.note(replace(self._version, total_bytes=self._done_bytes))
         elif self._done_bytes != total_bytes:
             have = f"{self._done_bytes} of {total_bytes} bytes"
-            raise TransferError(f"{shown_url(self._job.url)}: connection cut off after {have}", "soon")
+            raise TransferError(f"{shown_url(self._job.url)}: connection cut off after {have}", "now")
 
     def _read(self, response: http.client.HTTPResponse) -> bytes:
         try:
             return response.read1(CHUNK_BYTES)
         except (OSError, http.client.HTTPException) as error:
-            raise broken(self._job.url, error, self._job.patience) from error
+            raise broken(self._job.url, error, self._job.timeouts) from error
 
     def _check_room(self) -> None:
         total_bytes = self._version.total_bytes or 0

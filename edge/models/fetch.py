@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from edge.download.archive import ArchiveError, extract_member
-from edge.download.http import Hope, Patience, TransferError, is_page, page_text, shown_url
-from edge.download.part import Part
+from edge.download.http import Retry, Timeouts, TransferError, is_page, page_text, shown_url
+from edge.download.partial import PartialFile
 from edge.download.transfer import Progress, download, silent
 from edge.errors import EdgeError, UnavailableError, UsageError
 from edge.host.atomic_write import install, write_whole
@@ -55,15 +55,15 @@ class Fetcher:
 
     Args:
         where: mirror and cache.
-        patience: how long servers are waited for.
+        timeouts: how long servers are waited for.
         on_progress: see `edge.download.transfer.download`.
     """
 
     def __init__(
-        self, where: Places, *, patience: Patience | None = None, on_progress: Callable[[Progress], None] = silent
+        self, where: Places, *, timeouts: Timeouts | None = None, on_progress: Callable[[Progress], None] = silent
     ) -> None:
         self._where = where
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
         self._on_progress = on_progress
 
     def fetch(self, entry: ModelEntry, *, accept: str = "") -> Path:
@@ -148,13 +148,13 @@ class Fetcher:
                 log.info("model %s: verified, kept as %s", entry.name, final)
                 return final
         reasons = "; ".join(map(str, problems)) or "no address is known for it"
-        hope: Hope = "later" if any(problem.hope != "none" for problem in problems) else "none"
+        retry: Retry = "later" if any(problem.retry != "never" for problem in problems) else "never"
         by_path = "" if entry.kind == SOURCE_KIND else ", or give a file: --model FILE.tflite"
         raise TransferError(
             f"model '{entry.name}' cannot be fetched: {reasons}: try again later (edge-pose models fetch "
             f"{entry.name}), put {entry.file} into {final.parent}, name a folder or address that has it in "
             f"{MIRROR_VARIABLE}{by_path}",
-            hope,
+            retry,
         )
 
     def _make(self, entry: ModelEntry, final: Path) -> Path:
@@ -165,8 +165,8 @@ class Fetcher:
         try:
             write_whole(final, derive_entry(entry, self.fetch(entry.source)))
         except EdgeError as error:
-            hope = error.hope if isinstance(error, TransferError) else "none"
-            raise TransferError(f"model '{entry.name}' is made of '{entry.source.name}': {error}", hope) from error
+            retry = error.retry if isinstance(error, TransferError) else "never"
+            raise TransferError(f"model '{entry.name}' is made of '{entry.source.name}': {error}", retry) from error
         log.info("model %s: made of '%s', kept as %s", entry.name, entry.source.name, final)
         return final
 
@@ -181,7 +181,7 @@ class Fetcher:
         part = _part(final)
         while True:
             resumed = download(
-                source.url, part, name=entry.name, patience=self._patience, on_progress=self._on_progress
+                source.url, part, name=entry.name, timeouts=self._timeouts, on_progress=self._on_progress
             )
             candidate, problem = _check(source, entry, part, final, digest)
             if not problem:
@@ -189,11 +189,11 @@ class Fetcher:
             candidate.unlink(missing_ok=True)
             part.discard()
             if not resumed:
-                raise TransferError(f"{shown_url(source.url)}: {problem}", "later" if problem == NO_MODEL else "none")
+                raise TransferError(f"{shown_url(source.url)}: {problem}", "later" if problem == NO_MODEL else "never")
             log.warning("%s: pieces of different files: once more from the start", shown_url(source.url))
 
 
-def _check(source: _Source, entry: ModelEntry, part: Part, final: Path, digest: str) -> tuple[Path, str]:
+def _check(source: _Source, entry: ModelEntry, part: PartialFile, final: Path, digest: str) -> tuple[Path, str]:
     """Return the file that a download brought, and what is wrong with it.
 
     Raises:
@@ -230,8 +230,8 @@ def _accepted(entry: ModelEntry, accept: str) -> str:
     return f"sha256:{digest}"
 
 
-def _part(final: Path) -> Part:
-    return Part(final.with_name(f"{final.name}.part"))
+def _part(final: Path) -> PartialFile:
+    return PartialFile(final.with_name(f"{final.name}.part"))
 
 
 def _set_aside(path: Path, digest: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.config.check import parse_toml
-from edge.download.http import Patience, TransferError, get_text, shown_url
+from edge.download.http import Timeouts, TransferError, get_text, shown_url
 from edge.errors import ConfigError
 from edge.models.manifest import MANIFEST_NAME, Manifest, lay_over, load_manifest
 from edge.models.places import Places
@@ -17,7 +17,7 @@ __all__ = ["known_models"]
 log = logging.getLogger(__name__)
 
 
-def known_models(where: Places, patience: Patience | None = None) -> Manifest:
+def known_models(where: Places, timeouts: Timeouts | None = None) -> Manifest:
     """Read the product's manifest and lay the mirror's over it, be the mirror a folder or an address.
 
     What an address gave is kept in the cache, and taken when it does not answer.
@@ -33,7 +33,7 @@ def known_models(where: Places, patience: Patience | None = None) -> Manifest:
     url = f"{where.mirror_url}/{MANIFEST_NAME}"
     kept = where.cache / f"mirror-{hashlib.sha256(url.encode()).hexdigest()[:12]}.toml"
     try:
-        text = get_text(url, patience or Patience(), wanted="manifest") or ""
+        text = get_text(url, timeouts or Timeouts(), wanted="manifest") or ""
         laid = lay_over(manifest, _parsed(text, shown_url(url)), shown_url(url))
     except (TransferError, ConfigError) as error:
         try:

@@ -176,7 +176,7 @@ def is_transient(error: UnavailableError, environ: Mapping[str, str]) -> bool:
     from edge.download.http import TransferError
 
     if isinstance(error, TransferError):
-        return error.hope != "none"
+        return error.retry != "never"
     mirror = environ.get(MIRROR_VARIABLE, "")
     return bool(mirror) and "://" not in mirror and not is_folder(Path(mirror))
 

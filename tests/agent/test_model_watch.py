@@ -172,7 +172,7 @@ def test_a_failure_that_no_network_mends_is_seldom_tried_again(
 
 def test_after_a_start_that_no_network_mends_the_first_try_is_late(offline: dict[str, str]) -> None:
     pauses = Pauses(nothing)
-    made, _ = watch(offline, pauses, reason=TransferError("404", "none"))
+    made, _ = watch(offline, pauses, reason=TransferError("404", "never"))
     made.work()
     assert pauses.lengths_s == [86400, 120]
 

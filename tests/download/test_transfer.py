@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.download.http import Patience, TransferError, get_text
-from edge.download.part import Part
+from edge.download.http import Timeouts, TransferError, get_text
+from edge.download.partial import PartialFile
 from edge.download.transfer import Progress, download
 from http_server import (
     Answer,
@@ -31,7 +31,7 @@ from http_server import (
 CONTENT = bytes(range(251)) * 800  # 200,800 bytes: several chunks, and no two alike
 CHANGED = CONTENT[::-1]
 PAGE = b"\r\n<!DOCTYPE html>\n<html><body>Log in to go on.</body></html>\n"
-QUICK = Patience(open_s=20.0, stall_s=20.0, tries=3, pause_s=0.001)
+QUICK = Timeouts(open_s=20.0, stall_s=20.0, tries=3, pause_s=0.001)
 IMPATIENT = replace(QUICK, stall_s=0.5)
 
 
@@ -42,29 +42,31 @@ def server() -> Iterator[FaultyServer]:
 
 
 @pytest.fixture
-def part(tmp_path: Path) -> Part:
-    return Part(tmp_path / "model.part")
+def part(tmp_path: Path) -> PartialFile:
+    return PartialFile(tmp_path / "model.part")
 
 
-def fetch(url: str, part: Part, *, patience: Patience = QUICK, max_bytes: int = 10**6) -> bool:
-    return download(url, part, name="m", patience=patience, max_bytes=max_bytes)
+def fetch(url: str, part: PartialFile, *, timeouts: Timeouts = QUICK, max_bytes: int = 10**6) -> bool:
+    return download(url, part, name="m", timeouts=timeouts, max_bytes=max_bytes)
 
 
-def failure(url: str, part: Part, *, patience: Patience = QUICK, max_bytes: int = 10**6) -> str:
+def failure(url: str, part: PartialFile, *, timeouts: Timeouts = QUICK, max_bytes: int = 10**6) -> str:
     with pytest.raises(TransferError) as caught:
-        fetch(url, part, patience=patience, max_bytes=max_bytes)
+        fetch(url, part, timeouts=timeouts, max_bytes=max_bytes)
     assert caught.value.exit_code == 69
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_a_file_arrives_whole(server: FaultyServer, part: Part) -> None:
+def test_a_file_arrives_whole(server: FaultyServer, part: PartialFile) -> None:
     assert fetch(server.on("/m", file(CONTENT)), part) is False
     assert part.path.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("etag", ['"1"', "W/1", ""])
-def test_a_file_arrives_whole_although_the_connection_is_cut(server: FaultyServer, part: Part, etag: str) -> None:
+def test_a_file_arrives_whole_although_the_connection_is_cut(
+    server: FaultyServer, part: PartialFile, etag: str
+) -> None:
     url = server.on("/m", cut(CONTENT, 70_000, etag), cut(CONTENT, 70_000, etag), file(CONTENT, etag))
     resumed = fetch(url, part)
     assert part.path.read_bytes() == CONTENT
@@ -73,17 +75,19 @@ def test_a_file_arrives_whole_although_the_connection_is_cut(server: FaultyServe
     assert resumed is strong
 
 
-def test_a_download_goes_on_where_an_earlier_process_was_cut_off(server: FaultyServer, part: Part) -> None:
+def test_a_download_goes_on_where_an_earlier_process_was_cut_off(server: FaultyServer, part: PartialFile) -> None:
     url = server.on("/m", cut(CONTENT, 70_000), status(404))
     failure(url, part)
     server.on("/m", file(CONTENT))
-    assert fetch(url, Part(part.path)) is True
+    assert fetch(url, PartialFile(part.path)) is True
     assert part.path.read_bytes() == CONTENT
     assert server.ranges("/m")[-1] == "bytes=70000-"
 
 
 @pytest.mark.parametrize("page", [file(PAGE, ""), without_length(PAGE), file(PAGE, '"page"')])
-def test_a_login_page_in_place_of_the_rest_leaves_what_is_here(server: FaultyServer, part: Part, page: Answer) -> None:
+def test_a_login_page_in_place_of_the_rest_leaves_what_is_here(
+    server: FaultyServer, part: PartialFile, page: Answer
+) -> None:
     url = server.on("/m", cut(CONTENT, 70_000), status(404))
     failure(url, part)
     server.on("/m", page)
@@ -95,13 +99,15 @@ def test_a_login_page_in_place_of_the_rest_leaves_what_is_here(server: FaultySer
     assert server.ranges("/m")[-2:] == ["bytes=70000-"] * 2
 
 
-def test_a_login_page_that_comes_and_goes_during_a_download_costs_nothing(server: FaultyServer, part: Part) -> None:
+def test_a_login_page_that_comes_and_goes_during_a_download_costs_nothing(
+    server: FaultyServer, part: PartialFile
+) -> None:
     url = server.on("/m", cut(CONTENT, 70_000), file(PAGE, ""), file(CONTENT))
     assert fetch(url, part) is True
     assert part.path.read_bytes() == CONTENT
 
 
-def test_many_cuts_are_endured_as_long_as_each_try_brings_something(server: FaultyServer, part: Part) -> None:
+def test_many_cuts_are_endured_as_long_as_each_try_brings_something(server: FaultyServer, part: PartialFile) -> None:
     content = CONTENT * 5
     url = server.on("/m", cut(content, 70_000))
     fetch(url, part, max_bytes=2 * 10**6)
@@ -109,19 +115,19 @@ def test_many_cuts_are_endured_as_long_as_each_try_brings_something(server: Faul
     assert server.count("/m") == 15
 
 
-def test_a_server_that_never_gets_further_is_given_up(server: FaultyServer, part: Part) -> None:
+def test_a_server_that_never_gets_further_is_given_up(server: FaultyServer, part: PartialFile) -> None:
     line = failure(server.on("/m", cut(CONTENT, 70_000, ranges=False)), part)
     assert line == f"{server.url}/m: connection cut off after 70000 of 200800 bytes"
     assert server.count("/m") == 4  # one that brought something, and three that did not
 
 
-def test_a_server_that_ignores_range_makes_it_begin_anew(server: FaultyServer, part: Part) -> None:
+def test_a_server_that_ignores_range_makes_it_begin_anew(server: FaultyServer, part: PartialFile) -> None:
     url = server.on("/m", cut(CONTENT, 70_000), file(CONTENT, ranges=False))
     assert fetch(url, part) is False
     assert part.path.read_bytes() == CONTENT
 
 
-def test_a_file_that_has_changed_since_is_begun_anew(server: FaultyServer, part: Part) -> None:
+def test_a_file_that_has_changed_since_is_begun_anew(server: FaultyServer, part: PartialFile) -> None:
     url = server.on("/m", cut(CONTENT, 70_000, '"1"'), file(CHANGED, '"2"'))
     assert fetch(url, part) is False
     assert part.path.read_bytes() == CHANGED
@@ -129,20 +135,20 @@ def test_a_file_that_has_changed_since_is_begun_anew(server: FaultyServer, part:
 
 @pytest.mark.parametrize("content_range", ["bytes 5-200799/200800", "bytes", ""])
 def test_an_answer_that_continues_elsewhere_is_not_appended(
-    server: FaultyServer, part: Part, content_range: str
+    server: FaultyServer, part: PartialFile, content_range: str
 ) -> None:
     url = server.on("/m", cut(CONTENT, 70_000), partial(CONTENT[5:], content_range), file(CONTENT))
     assert fetch(url, part) is False
     assert part.path.read_bytes() == CONTENT
 
 
-def test_a_range_that_cannot_be_satisfied_makes_it_begin_anew(server: FaultyServer, part: Part) -> None:
+def test_a_range_that_cannot_be_satisfied_makes_it_begin_anew(server: FaultyServer, part: PartialFile) -> None:
     url = server.on("/m", cut(CONTENT, 70_000), status(416), file(CONTENT))
     fetch(url, part)
     assert part.path.read_bytes() == CONTENT
 
 
-def test_bytes_of_another_address_are_not_continued(server: FaultyServer, part: Part) -> None:
+def test_bytes_of_another_address_are_not_continued(server: FaultyServer, part: PartialFile) -> None:
     failure(server.on("/a", cut(CHANGED, 70_000), status(404)), part)
     fetch(server.on("/b", file(CONTENT)), part)
     assert part.path.read_bytes() == CONTENT
@@ -150,21 +156,21 @@ def test_bytes_of_another_address_are_not_continued(server: FaultyServer, part: 
 
 
 @pytest.mark.parametrize("note", ["", "{", "[]", '{"url": 3}', '{"url": "http://other/"}'])
-def test_bytes_without_a_readable_note_are_not_continued(server: FaultyServer, part: Part, note: str) -> None:
+def test_bytes_without_a_readable_note_are_not_continued(server: FaultyServer, part: PartialFile, note: str) -> None:
     part.path.write_bytes(CHANGED[:1000])
     part.path.with_name("model.part.json").write_text(note)
     fetch(server.on("/m", file(CONTENT)), part)
     assert part.path.read_bytes() == CONTENT
 
 
-def test_a_complete_part_is_not_asked_for_again(server: FaultyServer, part: Part) -> None:
+def test_a_complete_part_is_not_asked_for_again(server: FaultyServer, part: PartialFile) -> None:
     url = server.on("/m", file(CONTENT, ""), status(500))
     fetch(url, part)
     assert fetch(url, part) is True
     assert server.count("/m") == 1
 
 
-def test_a_file_of_untold_size_ends_with_the_connection(server: FaultyServer, part: Part) -> None:
+def test_a_file_of_untold_size_ends_with_the_connection(server: FaultyServer, part: PartialFile) -> None:
     url = server.on("/m", without_length(CONTENT), status(500))
     fetch(url, part)
     assert part.path.read_bytes() == CONTENT
@@ -172,24 +178,24 @@ def test_a_file_of_untold_size_ends_with_the_connection(server: FaultyServer, pa
 
 
 def test_a_server_that_stalls_is_left_and_the_rest_is_taken_from_the_next_connection(
-    server: FaultyServer, part: Part
+    server: FaultyServer, part: PartialFile
 ) -> None:
     url = server.on("/m", stall(CONTENT, 70_000), file(CONTENT))
-    fetch(url, part, patience=IMPATIENT)
+    fetch(url, part, timeouts=IMPATIENT)
     assert part.path.read_bytes() == CONTENT
     assert server.ranges("/m") == [None, "bytes=70000-"]
 
 
-def test_a_server_that_only_stalls_is_given_up_with_what_it_sent_kept(server: FaultyServer, part: Part) -> None:
-    line = failure(server.on("/m", stall(CONTENT, 5)), part, patience=IMPATIENT)
+def test_a_server_that_only_stalls_is_given_up_with_what_it_sent_kept(server: FaultyServer, part: PartialFile) -> None:
+    line = failure(server.on("/m", stall(CONTENT, 5)), part, timeouts=IMPATIENT)
     assert line == f"{server.url}/m: sent nothing for 0.5 s"
     assert server.count("/m") == QUICK.tries
     assert part.path.read_bytes() == CONTENT[: 5 * QUICK.tries]
 
 
-def test_a_server_that_never_answers_is_given_up_at_the_first_try(server: FaultyServer, part: Part) -> None:
-    patience = replace(QUICK, open_s=0.2, stall_s=3600.0)
-    line = failure(server.on("/m", mute), part, patience=patience)
+def test_a_server_that_never_answers_is_given_up_at_the_first_try(server: FaultyServer, part: PartialFile) -> None:
+    timeouts = replace(QUICK, open_s=0.2, stall_s=3600.0)
+    line = failure(server.on("/m", mute), part, timeouts=timeouts)
     assert line == f"{server.url}/m: no answer within 0.2 s"
     assert server.count("/m") == 1
 
@@ -204,90 +210,90 @@ def test_a_server_that_never_answers_is_given_up_at_the_first_try(server: Faulty
     ],
 )
 def test_a_status_is_named_and_only_a_passing_one_is_tried_again(
-    server: FaultyServer, part: Part, code: int, tries: int, text: str
+    server: FaultyServer, part: PartialFile, code: int, tries: int, text: str
 ) -> None:
     assert failure(server.on("/m", status(code)), part) == f"{server.url}/m: {text}"
     assert server.count("/m") == tries
     assert not part.path.exists()
 
 
-def test_a_server_that_recovers_is_given_the_time(server: FaultyServer, part: Part) -> None:
+def test_a_server_that_recovers_is_given_the_time(server: FaultyServer, part: PartialFile) -> None:
     fetch(server.on("/m", status(503), status(500), file(CONTENT)), part)
     assert part.path.read_bytes() == CONTENT
 
 
-def test_what_is_no_http_server_is_named_in_one_line(server: FaultyServer, part: Part) -> None:
+def test_what_is_no_http_server_is_named_in_one_line(server: FaultyServer, part: PartialFile) -> None:
     line = failure(server.on("/m", garbage), part)
     assert line == f"{server.url}/m: connection broken ('SSH-2.0-OpenSSH_9.2 \\x1b[31m')"
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_a_redirect_is_followed(server: FaultyServer, part: Part, code: int) -> None:
+def test_a_redirect_is_followed(server: FaultyServer, part: PartialFile, code: int) -> None:
     server.on("/far/m?signature=geheim", file(CONTENT))
     fetch(server.on("/m", redirect("far/m?signature=geheim", code)), part)
     assert part.path.read_bytes() == CONTENT
 
 
-def test_what_signs_the_target_of_a_redirect_is_not_shown(server: FaultyServer, part: Part) -> None:
+def test_what_signs_the_target_of_a_redirect_is_not_shown(server: FaultyServer, part: PartialFile) -> None:
     server.on("/far?signature=geheim", status(403))
     line = failure(server.on("/m", redirect(f"{server.url}/far?signature=geheim")), part)
     assert line == f"{server.url}/m: HTTP 403 Forbidden"
 
 
-def test_redirects_in_a_circle_are_named(server: FaultyServer, part: Part) -> None:
+def test_redirects_in_a_circle_are_named(server: FaultyServer, part: PartialFile) -> None:
     server.on("/b", redirect("/m"))
     line = failure(server.on("/m", redirect("/b")), part)
     assert line == f"{server.url}/m: redirects in a circle (by way of {server.url}/m)"
     assert len(server.requests) == 2
 
 
-def test_a_long_row_of_redirects_is_given_up(server: FaultyServer, part: Part) -> None:
+def test_a_long_row_of_redirects_is_given_up(server: FaultyServer, part: PartialFile) -> None:
     for number in range(9):
         server.on(f"/{number}", redirect(f"/{number + 1}"))
     assert failure(f"{server.url}/0", part) == f"{server.url}/0: more than 5 redirects"
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/m", "data:,x"])
-def test_a_redirect_out_of_http_is_not_followed(server: FaultyServer, part: Part, target: str) -> None:
+def test_a_redirect_out_of_http_is_not_followed(server: FaultyServer, part: PartialFile, target: str) -> None:
     line = failure(server.on("/m", redirect(target)), part)
     assert line == f"{server.url}/m: redirects to {target.split(':', maxsplit=1)[0]}:, which is not followed"
     assert not part.path.exists()
 
 
-def test_a_name_that_cannot_be_resolved_is_told_at_once(part: Part) -> None:
+def test_a_name_that_cannot_be_resolved_is_told_at_once(part: PartialFile) -> None:
     url = "http://[fe80::1%25none]/m"  # no such network card: fails like any unknown name, and no server is asked
     assert failure(url, part) == f"{url}: the name fe80::1%25none cannot be resolved"
 
 
-def test_a_port_where_nobody_listens_is_told_at_once(part: Part) -> None:
+def test_a_port_where_nobody_listens_is_told_at_once(part: PartialFile) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/m"
         assert failure(url, part) == f"{url}: connection refused"
 
 
-def test_a_server_without_tls_is_told_at_once(server: FaultyServer, part: Part) -> None:
+def test_a_server_without_tls_is_told_at_once(server: FaultyServer, part: PartialFile) -> None:
     url = server.on("/m", file(CONTENT)).replace("http:", "https:")
     assert failure(url, part).startswith(f"{url}: no TLS connection (")
 
 
 @pytest.mark.parametrize("answer", [claiming(10**6 + 1), endless])
 def test_a_file_that_is_far_too_large_is_refused_and_leaves_nothing(
-    server: FaultyServer, part: Part, answer: Answer
+    server: FaultyServer, part: PartialFile, answer: Answer
 ) -> None:
     assert failure(server.on("/m", answer), part).endswith("/m: larger than 1 MB, no model is")
     assert list(part.path.parent.iterdir()) == []
 
 
-def test_a_file_for_which_there_is_no_room_is_not_begun(server: FaultyServer, part: Part) -> None:
+def test_a_file_for_which_there_is_no_room_is_not_begun(server: FaultyServer, part: PartialFile) -> None:
     with pytest.raises(OSError, match="No space left on device"):
         fetch(server.on("/m", claiming(10**17)), part, max_bytes=10**18)
 
 
-def test_progress_tells_the_way_of_a_download(server: FaultyServer, part: Part) -> None:
+def test_progress_tells_the_way_of_a_download(server: FaultyServer, part: PartialFile) -> None:
     told: list[Progress] = []
     url = server.on("/m", cut(CONTENT, 70_000), file(CONTENT))
-    download(url, part, name="own", patience=QUICK, on_progress=told.append)
+    download(url, part, name="own", timeouts=QUICK, on_progress=told.append)
     assert [step.state for step in told if step.state != "running"] == ["broken", "done"]
     assert (told[0].done_bytes, told[-1].done_bytes, told[-1].new_bytes) == (0, 200_800, 130_800)
     assert {(step.name, step.total_bytes) for step in told} == {("own", 200_800)}

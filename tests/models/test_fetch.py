@@ -15,7 +15,7 @@ from archives import tar_gz
 from brokers import eventually
 from certificates import LATER, NEW_KEY, PAST, RECENT, SOON, Authority, Identity, needs_openssl, openssl
 from command import environment, run, start
-from edge.download.http import Patience, TransferError
+from edge.download.http import Timeouts, TransferError
 from edge.errors import ConfigError, UnavailableError, UsageError
 from edge.models.fetch import Fetcher
 from edge.models.files import expected_digest, find, model_row, resolve
@@ -28,8 +28,8 @@ from videos import write_video
 
 CONTENT = b"TFL3" + bytes(range(251)) * 800
 OTHER = b"TFL3" + bytes(range(251))[::-1] * 800
-QUICK = Patience(open_s=20.0, stall_s=20.0, tries=3, pause_s=0.001)
-IMPATIENT = Patience(open_s=20.0, stall_s=0.5, tries=3, pause_s=0.001)
+QUICK = Timeouts(open_s=20.0, stall_s=20.0, tries=3, pause_s=0.001)
+IMPATIENT = Timeouts(open_s=20.0, stall_s=0.5, tries=3, pause_s=0.001)
 LOGIN_PAGE = b"\xef\xbb\xbf\r\n <!DOCTYPE html>\n<html><body>Welcome! Log in to go on.</body></html>\n"
 """What a network with a login page (a captive portal) answers with status 200, whatever was asked for."""
 CLOSED = "http://127.0.0.1:9"  # the port of `discard`: nobody listens
@@ -61,7 +61,7 @@ def unknown(url: str) -> ModelEntry:
 
 
 def fetch(model: ModelEntry, where: Places) -> Path:
-    return Fetcher(where, patience=QUICK).fetch(model)
+    return Fetcher(where, timeouts=QUICK).fetch(model)
 
 
 def failure(model: ModelEntry, where: Places) -> str:
@@ -94,7 +94,7 @@ def test_a_model_that_is_here_is_not_asked_for(server: FaultyServer, where: Plac
 def test_first_use_fetches_and_second_use_does_not(server: FaultyServer, where: Places) -> None:
     model = entry(server.on("/m", file(CONTENT)))
     manifest = Manifest("own", {"own": model})
-    fetcher = Fetcher(where, patience=QUICK)
+    fetcher = Fetcher(where, timeouts=QUICK)
     for _ in range(2):
         found = resolve(None, manifest, where, fetch=fetcher.fetch)
         assert (found.name, found.source, found.path.read_bytes()) == ("own", "cache", CONTENT)
@@ -151,7 +151,7 @@ def test_a_cached_file_that_fails_its_digest_is_set_aside_and_fetched_again(
     where.cache.mkdir()
     (where.cache / "own.tflite").write_bytes(OTHER)
     model = entry(server.on("/m", file(CONTENT)))
-    found = resolve("own", Manifest("own", {"own": model}), where, fetch=Fetcher(where, patience=QUICK).fetch)
+    found = resolve("own", Manifest("own", {"own": model}), where, fetch=Fetcher(where, timeouts=QUICK).fetch)
     assert found.path.read_bytes() == CONTENT
     assert (where.cache / "own.tflite.bad").read_bytes() == OTHER
     assert "is not the file that it should be: renamed to own.tflite.bad" in caplog.text
@@ -276,7 +276,7 @@ def test_a_web_page_in_place_of_a_manifest_is_told_as_that_and_may_pass(
     assert str(caught.value) == (
         f"{server.url}/models.toml: what came is no manifest, but looks like a web page (a login page of the network?)"
     )
-    assert (caught.value.hope, caught.value.exit_code) == ("later", 69)
+    assert (caught.value.retry, caught.value.exit_code) == ("later", 69)
     assert not where.cache.exists()
 
 
@@ -300,7 +300,7 @@ def test_what_is_no_toml_at_all_from_a_mirrors_address_may_pass(
         known_models(where, QUICK)
     assert str(caught.value).startswith(f"{server.url}/models.toml: ")
     assert problem in str(caught.value)
-    assert (caught.value.hope, caught.value.exit_code) == ("later", 69)
+    assert (caught.value.retry, caught.value.exit_code) == ("later", 69)
     assert not where.cache.exists()
 
 
@@ -360,7 +360,7 @@ def test_a_file_without_a_known_digest_is_kept_only_once_its_digest_is_accepted(
     model = unknown(server.on("/s", file(CONTENT)))
     line = failure(model, where)
     assert f"edge-pose models fetch source --accept-digest {sha256(CONTENT)}" in line
-    path = Fetcher(where, patience=QUICK).fetch(model, accept=sha256(CONTENT).upper())
+    path = Fetcher(where, timeouts=QUICK).fetch(model, accept=sha256(CONTENT).upper())
     assert path.read_bytes() == CONTENT
     assert server.count("/s") == 1  # what the first try fetched is used
     assert expected_digest(model, where) == f"sha256:{sha256(CONTENT)}"
@@ -373,14 +373,14 @@ def test_a_member_without_a_known_digest_is_not_left_behind(server: FaultyServer
     model = replace(unknown(server.on("/s", file(archive))), member="1.tflite")
     assert f"--accept-digest {sha256(CONTENT)}" in failure(model, where)
     assert left(where) == {"source.tar.gz.part", "source.tar.gz.part.json"}
-    assert Fetcher(where, patience=QUICK).fetch(model, accept=sha256(CONTENT)).read_bytes() == CONTENT
+    assert Fetcher(where, timeouts=QUICK).fetch(model, accept=sha256(CONTENT)).read_bytes() == CONTENT
     assert left(where) == {"source.tar.gz", "source.tar.gz.sha256"}
 
 
 def test_another_file_than_the_accepted_one_is_refused(server: FaultyServer, where: Places) -> None:
     model = unknown(server.on("/s", file(OTHER)))
     with pytest.raises(UnavailableError, match=f"expected sha256:{sha256(CONTENT)}"):
-        Fetcher(where, patience=QUICK).fetch(model, accept=sha256(CONTENT))
+        Fetcher(where, timeouts=QUICK).fetch(model, accept=sha256(CONTENT))
     assert left(where) == set()
 
 
@@ -401,16 +401,16 @@ def test_a_known_digest_cannot_be_replaced(where: Places) -> None:
 def test_one_model_that_fails_does_not_keep_the_others_from_coming(server: FaultyServer, where: Places) -> None:
     good, bad = entry(server.on("/m", file(CONTENT))), unknown(server.on("/s", status(404)))
     manifest = Manifest("own", {"own": good, "source": bad})
-    rows = list(Fetcher(where, patience=QUICK).fetch_all(["source", "own"], manifest))
+    rows = list(Fetcher(where, timeouts=QUICK).fetch_all(["source", "own"], manifest))
     assert [(row.entry.name, row.state) for row in rows] == [("source", "failed"), ("own", "fetched")]
     assert "HTTP 404" in rows[0].problem
-    (again,) = Fetcher(where, patience=QUICK).fetch_all([], manifest)
+    (again,) = Fetcher(where, timeouts=QUICK).fetch_all([], manifest)
     assert (again.state, again.path) == ("here", where.cache / "own.tflite")
 
 
 def test_all_means_every_model_whose_digest_is_known(server: FaultyServer, where: Places) -> None:
     manifest = Manifest("own", {"source": unknown(server.url), "own": entry(server.on("/m", file(CONTENT)))})
-    rows = list(Fetcher(where, patience=QUICK).fetch_all([], manifest, everything=True))
+    rows = list(Fetcher(where, timeouts=QUICK).fetch_all([], manifest, everything=True))
     assert [row.entry.name for row in rows] == ["own"]
 
 
@@ -418,10 +418,10 @@ def test_of_a_bundled_model_there_is_nothing_to_fetch(server: FaultyServer, tmp_
     (tmp_path / "own.tflite").write_bytes(CONTENT)
     where = Places(None, tmp_path / "cache", server.url, package=tmp_path)
     model = replace(entry(""), bundled=True)
-    (row,) = Fetcher(where, patience=QUICK).fetch_all(["own"], Manifest("own", {"own": model}))
+    (row,) = Fetcher(where, timeouts=QUICK).fetch_all(["own"], Manifest("own", {"own": model}))
     assert (row.state, row.path) == ("here", tmp_path / "own.tflite")
     (tmp_path / "own.tflite").write_bytes(OTHER)
-    (row,) = Fetcher(where, patience=QUICK).fetch_all(["own"], Manifest("own", {"own": model}))
+    (row,) = Fetcher(where, timeouts=QUICK).fetch_all(["own"], Manifest("own", {"own": model}))
     assert (row.state, row.path) == ("failed", None)
     assert row.problem.endswith(": wrong digest): install edge-pose again")
     assert not where.cache.exists()
@@ -429,28 +429,28 @@ def test_of_a_bundled_model_there_is_nothing_to_fetch(server: FaultyServer, tmp_
 
 
 @pytest.mark.parametrize(
-    ("answer", "hope"),
+    ("answer", "retry"),
     [
         (None, "later"),
-        (status(403), "none"),
-        (status(404), "none"),
+        (status(403), "never"),
+        (status(404), "never"),
         (status(407), "later"),
         (status(503), "later"),
         (status(511), "later"),
         (garbage, "later"),
         (cut(CONTENT, 70_000, ranges=False), "later"),
         (stall(CONTENT, 5), "later"),
-        (file(OTHER), "none"),
+        (file(OTHER), "never"),
         (file(LOGIN_PAGE), "later"),
     ],
 )
 def test_a_failure_tells_whether_the_network_may_mend_it(
-    server: FaultyServer, where: Places, answer: Callable[..., None] | None, hope: str
+    server: FaultyServer, where: Places, answer: Callable[..., None] | None, retry: str
 ) -> None:
     url = f"{CLOSED}/m" if answer is None else server.on("/m", answer)
     with pytest.raises(TransferError) as caught:
-        Fetcher(where, patience=IMPATIENT).fetch(entry(url))
-    assert caught.value.hope == hope
+        Fetcher(where, timeouts=IMPATIENT).fetch(entry(url))
+    assert caught.value.retry == retry
 
 
 @pytest.mark.parametrize(("mirror", "own"), [(503, 404), (404, 503)])
@@ -460,7 +460,7 @@ def test_one_place_that_may_come_back_is_hope_enough(
     server.on("/mirror/own.tflite", status(mirror))
     with pytest.raises(TransferError) as caught:
         fetch(entry(server.on("/m", status(own))), Places(None, tmp_path / "cache", f"{server.url}/mirror"))
-    assert caught.value.hope == "later"
+    assert caught.value.retry == "later"
 
 
 def test_a_wrong_way_to_ask_is_refused_before_anything_is_fetched(where: Places) -> None:
@@ -605,11 +605,11 @@ def test_a_server_whose_certificate_is_not_trusted_is_refused_until_it_is(localh
 
 
 def refusal(url: str, trusted: Path) -> str:
-    """Ask for an address in a process that trusts a certificate; return its hope and its line."""
+    """Ask for an address in a process that trusts a certificate; return its retry and its line."""
     code = (
         "import sys; from edge.download.http import *\n"
-        "try: open_url(sys.argv[1], {}, Patience())\n"
-        "except TransferError as error: print(error.hope, error)"
+        "try: open_url(sys.argv[1], {}, Timeouts())\n"
+        "except TransferError as error: print(error.retry, error)"
     )
     words = [sys.executable, "-c", code, url]
     env = environment({"SSL_CERT_FILE": str(trusted)})
@@ -644,4 +644,4 @@ def test_a_redirect_from_https_to_http_is_not_followed_and_may_be_a_login_pages(
 def test_a_network_that_answers_https_without_tls_may_let_through_later(server: FaultyServer, where: Places) -> None:
     with pytest.raises(TransferError, match="no TLS connection") as caught:
         fetch(entry(server.on("/m", file(CONTENT)).replace("http:", "https:")), where)
-    assert caught.value.hope == "later"
+    assert caught.value.retry == "later"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["Part", "Version"]
+__all__ = ["PartialFile", "Version"]
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class Version(msgspec.Struct, frozen=True):
     total_bytes: int | None = None
 
 
-class Part:
+class PartialFile:
     """What has arrived of a file, and of which version of it: `….part`, and `….part.json` beside it.
 
     Every byte is handed to the system when it arrives, so that a killed process loses none.
