@@ -35,7 +35,7 @@ def test_what_lies_inside_can_still_be_taken_after_closing() -> None:
     assert box.get() is None
 
 
-def test_closing_wakes_whoever_waits_to_put() -> None:
+def test_closing_wakes_a_caller_blocked_in_put() -> None:
     box: Mailbox[int] = Mailbox(waits=True)
     box.put(1)
     refused = []
@@ -46,7 +46,7 @@ def test_closing_wakes_whoever_waits_to_put() -> None:
     assert refused == [False]
 
 
-def test_closing_wakes_whoever_waits_to_get() -> None:
+def test_closing_wakes_a_caller_blocked_in_get() -> None:
     box: Mailbox[int] = Mailbox()
     taken = []
     reader = threading.Thread(target=lambda: taken.append(box.get()))
@@ -56,7 +56,7 @@ def test_closing_wakes_whoever_waits_to_get() -> None:
     assert taken == [None]
 
 
-def test_whoever_cannot_wait_for_ever_goes_on_without_an_item() -> None:
+def test_a_get_with_a_timeout_returns_without_an_item() -> None:
     box: Mailbox[int] = Mailbox()
     assert box.get(0.01) is None
     box.put(7)

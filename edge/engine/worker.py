@@ -1,10 +1,10 @@
-"""The process that an isolated engine runs in: loads a model and its delegate, then infers what it is asked to.
+"""Child process of an isolated engine: loads a model and its delegate, then infers.
 
 Started as `python -m edge.engine.worker DESCRIPTOR PARENT`: the socket to the parent, and the parent's process id.
-Whatever a vendor's library does in here, the parent lives on.
+A crash or hang of a vendor's library ends this process only, not the parent.
 """
 
-# ruff: noqa: PLC0415 - a runtime that is missing or broken has to be told over the socket, so it is imported late
+# ruff: noqa: PLC0415 - a missing or broken runtime is reported over the socket, so it is imported late
 
 import contextlib
 import ctypes
@@ -36,10 +36,10 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main() -> None:
-    """Serve one parent until it is gone."""
+    """Serve one parent until it closes the socket."""
     link, parent = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
     _depend_on(parent)
-    with contextlib.suppress(OSError, ValueError):  # a service may not
+    with contextlib.suppress(OSError, ValueError):  # a service may be forbidden to
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # crashes are expected, and would fill an SD card
     try:
         _serve(link)
@@ -47,11 +47,11 @@ def main() -> None:
         _send(link, Failed(type(error).__name__, str(error)[:MAX_TEXT_CHARACTERS]))
     except ConnectionError:
         pass  # the parent has gone
-    os._exit(0)  # no clean-up by libraries that may hang in it
+    os._exit(0)  # skips the clean-up of libraries, which may hang
 
 
 def _depend_on(parent: int) -> None:
-    """Die with the parent, however it ends, and of nothing that is meant for it: it says when to stop."""
+    """End with the parent, however it ends, and ignore signals meant for it: the parent decides when to stop."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
@@ -64,7 +64,7 @@ def _serve(link: socket.socket) -> None:
     width, height = spec.input_size
     blank = np.zeros((1, height, width, 3), spec.input_dtype)
     try:
-        first = engine.run(blank)  # the slow one: the model goes to the device
+        first = engine.run(blank)  # the slow one: it loads the model onto the device
     except ModelError as error:
         raise EngineLostError(str(error)) from error
     places = lay_out([blank, *first])

@@ -121,13 +121,13 @@ def test_a_server_that_never_gets_further_is_given_up(server: FaultyServer, part
     assert server.count("/m") == 4  # one that brought something, and three that did not
 
 
-def test_a_server_that_ignores_range_makes_it_begin_anew(server: FaultyServer, part: PartialFile) -> None:
+def test_a_server_that_ignores_range_makes_it_restart(server: FaultyServer, part: PartialFile) -> None:
     url = server.on("/m", cut(CONTENT, 70_000), file(CONTENT, ranges=False))
     assert fetch(url, part) is False
     assert part.path.read_bytes() == CONTENT
 
 
-def test_a_file_that_has_changed_since_is_begun_anew(server: FaultyServer, part: PartialFile) -> None:
+def test_a_file_that_has_changed_since_is_restarted(server: FaultyServer, part: PartialFile) -> None:
     url = server.on("/m", cut(CONTENT, 70_000, '"1"'), file(CHANGED, '"2"'))
     assert fetch(url, part) is False
     assert part.path.read_bytes() == CHANGED
@@ -142,7 +142,7 @@ def test_an_answer_that_continues_elsewhere_is_not_appended(
     assert part.path.read_bytes() == CONTENT
 
 
-def test_a_range_that_cannot_be_satisfied_makes_it_begin_anew(server: FaultyServer, part: PartialFile) -> None:
+def test_a_range_that_cannot_be_satisfied_makes_it_restart(server: FaultyServer, part: PartialFile) -> None:
     url = server.on("/m", cut(CONTENT, 70_000), status(416), file(CONTENT))
     fetch(url, part)
     assert part.path.read_bytes() == CONTENT
@@ -291,12 +291,12 @@ def test_a_file_for_which_there_is_no_room_is_not_begun(server: FaultyServer, pa
 
 
 def test_progress_tells_the_way_of_a_download(server: FaultyServer, part: PartialFile) -> None:
-    told: list[Progress] = []
+    reported: list[Progress] = []
     url = server.on("/m", cut(CONTENT, 70_000), file(CONTENT))
-    download(url, part, name="own", timeouts=QUICK, on_progress=told.append)
-    assert [step.state for step in told if step.state != "running"] == ["broken", "done"]
-    assert (told[0].done_bytes, told[-1].done_bytes, told[-1].new_bytes) == (0, 200_800, 130_800)
-    assert {(step.name, step.total_bytes) for step in told} == {("own", 200_800)}
+    download(url, part, name="own", timeouts=QUICK, on_progress=reported.append)
+    assert [step.state for step in reported if step.state != "running"] == ["broken", "done"]
+    assert (reported[0].done_bytes, reported[-1].done_bytes, reported[-1].new_bytes) == (0, 200_800, 130_800)
+    assert {(step.name, step.total_bytes) for step in reported} == {("own", 200_800)}
 
 
 def test_a_small_text_is_returned_and_none_where_there_is_none(server: FaultyServer) -> None:

@@ -1,4 +1,4 @@
-"""The Edge TPU lost and found: its process is started anew, the CPU takes over, and gives back."""
+"""The Edge TPU lost and found: its process is restarted, the CPU takes over and hands back."""
 
 import functools
 import logging
@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from brokers import eventually
-from edge.engine.fallback import FallbackEngine, Patience
+from edge.engine.fallback import FallbackEngine, RetryPolicy
 from edge.engine.isolation.isolated import Deadlines, IsolatedEngine
 from edge.engine.isolation.wire import Job
 from edge.engine.litert import LiteRtEngine
@@ -26,8 +26,8 @@ pytestmark = needs_compiler
 
 LOST = "Edge TPU lost, running on the CPU"
 AWAY = "Edge TPU lost, no poses until it is back"
-EAGER = Patience(first_probe_s=0.02, last_probe_s=0.05)
-SLUGGISH = Patience(first_probe_s=3600, last_probe_s=3600)
+EAGER = RetryPolicy(first_probe_s=0.02, last_probe_s=0.05)
+SLUGGISH = RetryPolicy(first_probe_s=3600, last_probe_s=3600)
 
 
 class Bench:
@@ -38,7 +38,7 @@ class Bench:
         self.double = Double(folder / "lib")
         self.job = Job(path=str(compiled_model(folder / "tpu.tflite")), name="own", library=str(self.double.library))
         self.made: list[IsolatedEngine] = []
-        self.told: list[tuple[str | None, str]] = []
+        self.reported: list[tuple[str | None, str]] = []
         self.engines: list[FallbackEngine] = []
         self.twins: list[LiteRtEngine] = []
         self.devices = ["usb"]
@@ -55,7 +55,7 @@ class Bench:
 
     def engine(
         self,
-        patience: Patience = EAGER,
+        retry_policy: RetryPolicy = EAGER,
         *,
         load_twin: Callable[[tuple[int, int]], Engine] | None = None,
         has_twin: bool = True,
@@ -65,17 +65,17 @@ class Bench:
             self.make,
             (load_twin or self.load_twin) if has_twin else None,
             name="own",
-            watcher=lambda accelerator, trouble: self.told.append((accelerator, trouble)),
+            watcher=lambda accelerator, problem: self.reported.append((accelerator, problem)),
             is_required=is_required,
-            patience=patience,
+            retry_policy=retry_policy,
             devices=lambda: tuple(self.devices),
         )
         self.engines.append(engine)
         return engine
 
-    def told_in_short(self) -> list[tuple[str | None, str]]:
-        """Return what was told, without the reasons."""
-        return [(accelerator, trouble.partition(":")[0]) for accelerator, trouble in self.told]
+    def reported_in_short(self) -> list[tuple[str | None, str]]:
+        """Return what was reported, without the reasons."""
+        return [(accelerator, problem.partition(":")[0]) for accelerator, problem in self.reported]
 
     def lose(self, engine: FallbackEngine) -> None:
         """Run until the Edge TPU infers, then kill its process in the next inference."""
@@ -120,7 +120,7 @@ def test_one_crash_costs_a_frame_or_two_and_no_twin(bench: Bench) -> None:
     assert ran_on(engine) == ""
     eventually(functools.partial(ran_on, engine))
     assert engine.spec.accelerator == "edgetpu"
-    assert bench.told == [("edgetpu", ""), (None, AWAY), ("edgetpu", "")]
+    assert bench.reported == [("edgetpu", ""), (None, AWAY), ("edgetpu", "")]
     assert bench.twins == []
 
 
@@ -137,7 +137,7 @@ def test_after_three_crashes_in_a_row_the_cpu_takes_over_and_gives_back(bench: B
     bench.double.tell()
     eventually(lambda: ran_on(engine) == "edgetpu")
     away = [(None, AWAY), ("edgetpu", "")]
-    assert bench.told == [("edgetpu", ""), *away, *away, ("cpu", LOST), ("edgetpu", "")]
+    assert bench.reported == [("edgetpu", ""), *away, *away, ("cpu", LOST), ("edgetpu", "")]
     assert not hasattr(bench.twins[0], "_interpreter"), "the twin is let go of"
 
 
@@ -159,7 +159,7 @@ def test_an_edge_tpu_that_fails_again_right_after_its_return_gets_no_second_and_
     bench.lose(engine)
     bench.double.tell("refuse")
     assert ran_on(engine) == "cpu"
-    assert bench.told_in_short() == [("cpu", "running on the CPU"), ("edgetpu", ""), ("cpu", LOST)]
+    assert bench.reported_in_short() == [("cpu", "running on the CPU"), ("edgetpu", ""), ("cpu", LOST)]
 
 
 def test_an_edge_tpu_that_never_was_there_is_not_lost_but_told_with_what_to_look_at(
@@ -168,9 +168,9 @@ def test_an_edge_tpu_that_never_was_there_is_not_lost_but_told_with_what_to_look
     bench.double.tell("refuse")
     engine = bench.engine()
     assert ran_on(engine) == "cpu"
-    ((_, trouble),) = bench.told
-    assert trouble.startswith("running on the CPU: the Edge TPU cannot be used (")
-    assert trouble.endswith("is it plugged in, does another program hold it, is this user in the group plugdev?")
+    ((_, problem),) = bench.reported
+    assert problem.startswith("running on the CPU: the Edge TPU cannot be used (")
+    assert problem.endswith("is it plugged in, does another program hold it, is this user in the group plugdev?")
     bench.double.tell()
     eventually(lambda: ran_on(engine) == "edgetpu")
     assert "engine: the Edge TPU is there" in caplog.messages
@@ -181,13 +181,13 @@ def test_a_library_that_goes_away_while_it_runs_is_told_with_what_to_install(ben
     bench.lose(engine)
     bench.job = Job(path=bench.job.path, name="own", library="libedgetpu-of-nowhere.so.1")
     eventually(lambda: ran_on(engine) == "cpu")
-    accelerator, trouble = bench.told[-1]
+    accelerator, problem = bench.reported[-1]
     assert accelerator == "cpu"
-    assert trouble.startswith(f"{LOST}: no Edge TPU runtime (libedgetpu-of-nowhere.so.1: ")
-    assert "install a libedgetpu that goes with the TFLite runtime" in trouble
+    assert problem.startswith(f"{LOST}: no Edge TPU runtime (libedgetpu-of-nowhere.so.1: ")
+    assert "install a libedgetpu that goes with the TFLite runtime" in problem
 
 
-def test_what_is_lost_once_the_run_ends_is_neither_started_again_nor_told(
+def test_what_is_lost_once_the_run_ends_is_neither_restarted_nor_reported(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -197,11 +197,11 @@ def test_what_is_lost_once_the_run_ends_is_neither_started_again_nor_told(
     assert [ran_on(engine), ran_on(engine)] == ["", ""]
     engine.close()
     assert len(bench.made) == 1
-    assert bench.told == [("edgetpu", "")]
+    assert bench.reported == [("edgetpu", "")]
     assert not [text for text in caplog.messages if text.startswith("engine: ")]
 
 
-def test_an_attempt_that_fails_once_the_run_ends_is_not_repeated_and_not_told(
+def test_an_attempt_that_fails_once_the_run_ends_is_not_repeated_and_not_reported(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -209,12 +209,12 @@ def test_an_attempt_that_fails_once_the_run_ends_is_not_repeated_and_not_told(
     bench.lose(engine)
     bench.double.tell("refuse")
     assert ran_on(engine) == ""
-    told = list(bench.told)
+    reported = list(bench.reported)
     caplog.clear()
     engine.retire()
     eventually(lambda: "the Edge TPU cannot be used" in refusal(engine))
     assert [ran_on(engine), ran_on(engine)] == ["", ""]
-    assert (len(bench.made), bench.told, bench.twins) == (2, told, [])
+    assert (len(bench.made), bench.reported, bench.twins) == (2, reported, [])
     assert not [text for text in caplog.messages if text.startswith("engine: ")]
 
 
@@ -231,7 +231,7 @@ def test_a_twin_is_not_loaded_once_the_run_ends(bench: Bench) -> None:
     engine = bench.engine(SLUGGISH)
     engine.retire()
     assert ran_on(engine) == ""
-    assert (bench.twins, bench.told) == ([], [])
+    assert (bench.twins, bench.reported) == ([], [])
 
 
 def test_without_a_twin_nothing_is_inferred_until_the_device_is_there(bench: Bench) -> None:
@@ -242,7 +242,7 @@ def test_without_a_twin_nothing_is_inferred_until_the_device_is_there(bench: Ben
     assert ran_on(engine) == ""
     bench.double.tell()
     eventually(lambda: ran_on(engine) == "edgetpu")
-    assert bench.told_in_short() == [(None, "no poses"), ("edgetpu", "")]
+    assert bench.reported_in_short() == [(None, "no poses"), ("edgetpu", "")]
 
 
 def test_a_device_that_is_plugged_in_is_tried_at_once(bench: Bench) -> None:
@@ -257,9 +257,9 @@ def test_a_device_that_is_plugged_in_is_tried_at_once(bench: Bench) -> None:
 def test_a_missing_library_leaves_the_cpu_unless_the_edge_tpu_was_asked_for_by_name(bench: Bench) -> None:
     bench.job = Job(path=bench.job.path, name="own", library="libedgetpu-of-nowhere.so.1")
     assert ran_on(bench.engine(SLUGGISH)) == "cpu"
-    ((_, trouble),) = bench.told
-    assert trouble.startswith("running on the CPU: no Edge TPU runtime (libedgetpu-of-nowhere.so.1: ")
-    assert "install a libedgetpu that goes with the TFLite runtime" in trouble
+    ((_, problem),) = bench.reported
+    assert problem.startswith("running on the CPU: no Edge TPU runtime (libedgetpu-of-nowhere.so.1: ")
+    assert "install a libedgetpu that goes with the TFLite runtime" in problem
     for is_required, has_twin in ((True, True), (False, False)):
         with pytest.raises(UnavailableError, match=r"own is compiled for the Edge TPU: no Edge TPU runtime .*install"):
             bench.engine(SLUGGISH, is_required=is_required, has_twin=has_twin)
@@ -324,6 +324,6 @@ def test_closing_ends_a_process_that_hangs_on_its_way_up(bench: Bench) -> None:
 
 
 def test_the_wait_between_two_attempts_grows_up_to_its_limit() -> None:
-    patience = Patience(max_failures=3, first_probe_s=5, last_probe_s=30)
-    waits: list[Any] = [patience.wait_s(failures) for failures in (1, 2, 3, 4, 5, 6, 5000)]
+    retry_policy = RetryPolicy(max_failures=3, first_probe_s=5, last_probe_s=30)
+    waits: list[Any] = [retry_policy.wait_s(failures) for failures in (1, 2, 3, 4, 5, 6, 5000)]
     assert waits == [0, 0, 5, 10, 20, 30, 30]

@@ -1,4 +1,4 @@
-"""Heads are told apart by the file's notes or by the tensors' names, and refused where neither tells."""
+"""Heads are identified by the notes or by the tensors' names, and refused if neither does."""
 
 from pathlib import Path
 from typing import Any

@@ -52,13 +52,13 @@ def shifted(base: Pose, x: float, y: float = 0.0) -> Pose:
 
 
 def walk(smoother: Smoother, xs: Sequence[float], *, start_s: float = 0.0, step_s: float = FRAME_S) -> list[float]:
-    """Put a person at each x in turn and return by how much their nose is told to have moved."""
+    """Put a person at each x in turn and return by how much their nose is reported to have moved."""
     base = pose(x=0.3, track_id=7)
-    told = []
+    filtered = []
     for at, x in enumerate(xs):
         (smoothed,) = smoother.update([shifted(base, x)], start_s + at * step_s, SIZE)
-        told.append(float(smoothed.keypoints[NOSE, 0] - base.keypoints[NOSE, 0]))
-    return told
+        filtered.append(float(smoothed.keypoints[NOSE, 0] - base.keypoints[NOSE, 0]))
+    return filtered
 
 
 def same(one: Pose, other: Pose) -> bool:
@@ -84,7 +84,7 @@ def test_a_keypoint_goes_the_way_of_the_paper_s_filter() -> None:
 
 
 def test_speed_counts_along_the_way_not_along_the_axes() -> None:
-    """Somebody who walks aslant is told as late as somebody who walks straight on."""
+    """Somebody who walks aslant lags as much as somebody who walks straight on."""
     base, way = pose(x=0.3, y=0.2, width=0.15, height=0.4, track_id=1), np.array([0.6, 0.8])
     straight, aslant = Smoother(), Smoother()
     size = (500, 500)
@@ -100,8 +100,8 @@ def test_people_near_and_far_are_treated_alike() -> None:
     smoother = Smoother()
     for at, part in enumerate((0.0, 0.02, -0.01, 0.2)):
         seen = [shifted(near, 0.9 * part), shifted(far, 0.225 * part)]
-        told = smoother.update(seen, at * FRAME_S, SIZE)
-    behind = [(a.keypoints[NOSE, 0] - b.keypoints[NOSE, 0]) for a, b in zip(seen, told, strict=True)]
+        filtered = smoother.update(seen, at * FRAME_S, SIZE)
+    behind = [(a.keypoints[NOSE, 0] - b.keypoints[NOSE, 0]) for a, b in zip(seen, filtered, strict=True)]
     assert behind[0] == pytest.approx(4 * behind[1], rel=1e-3)
 
 
@@ -109,8 +109,8 @@ def test_somebody_who_lies_is_as_large_as_somebody_who_stands() -> None:
     standing, lying = pose(width=0.2, height=0.6, track_id=1), pose(width=0.6, height=0.2, track_id=2)
     size, smoother = (400, 400), Smoother()
     smoother.update([standing, lying], 0.0, size)
-    told = smoother.update([shifted(standing, 0.03), shifted(lying, 0.03)], FRAME_S, size)
-    moved = [float(a.box_xyxy[0] - b.box_xyxy[0]) for a, b in zip(told, (standing, lying), strict=True)]
+    filtered = smoother.update([shifted(standing, 0.03), shifted(lying, 0.03)], FRAME_S, size)
+    moved = [float(a.box_xyxy[0] - b.box_xyxy[0]) for a, b in zip(filtered, (standing, lying), strict=True)]
     assert moved[0] == pytest.approx(moved[1], abs=1e-6)
 
 
@@ -122,15 +122,15 @@ def test_what_stands_still_is_told_exactly_and_at_once() -> None:
 
 
 def test_trembling_is_calmed() -> None:
-    told = walk(Smoother(), [0.003 * (-1) ** at for at in range(60)])
-    assert np.std(told[20:]) < 0.4 * 0.003
+    filtered = walk(Smoother(), [0.003 * (-1) ** at for at in range(60)])
+    assert np.std(filtered[20:]) < 0.4 * 0.003
 
 
 def test_a_step_is_followed_without_overshoot() -> None:
-    told = walk(Smoother(), [0.0] * 5 + [0.1] * 20)
-    assert told == sorted(told)
-    assert told[8] > 0.08  # a fifth of a length within four frames
-    assert told[-1] == pytest.approx(0.1, abs=1e-3)
+    filtered = walk(Smoother(), [0.0] * 5 + [0.1] * 20)
+    assert filtered == sorted(filtered)
+    assert filtered[8] > 0.08  # a fifth of a length within four frames
+    assert filtered[-1] == pytest.approx(0.1, abs=1e-3)
 
 
 def test_who_moves_fast_is_hardly_late() -> None:
@@ -156,9 +156,9 @@ def test_a_frame_rate_a_third_as_high_calms_less_but_is_no_slower() -> None:
 def test_an_id_never_inherits_from_another() -> None:
     left, right, smoother = pose(x=0.1, track_id=1), pose(x=0.6, track_id=2), Smoother()
     smoother.update([left, right], 0.0, SIZE)
-    told = smoother.update([replace(right, id=1), replace(left, id=2)], FRAME_S, SIZE)  # they swap places
-    assert 0.1 < told[0].box_xyxy[0] < 0.6
-    assert 0.1 < told[1].box_xyxy[0] < 0.6
+    filtered = smoother.update([replace(right, id=1), replace(left, id=2)], FRAME_S, SIZE)  # they swap places
+    assert 0.1 < filtered[0].box_xyxy[0] < 0.6
+    assert 0.1 < filtered[1].box_xyxy[0] < 0.6
     (fresh,) = smoother.update([replace(left, id=3)], 2 * FRAME_S, SIZE)
     assert same(fresh, replace(left, id=3))
 
@@ -176,10 +176,10 @@ def test_the_order_of_the_people_does_not_matter() -> None:
 def test_who_has_no_id_is_told_as_seen_beside_those_who_have() -> None:
     known, new, smoother = pose(x=0.1, track_id=1), pose(x=0.6), Smoother()
     smoother.update([new, known], 0.0, SIZE)
-    told = smoother.update([shifted(new, 0.02), shifted(known, 0.02)], FRAME_S, SIZE)
-    assert same(told[0], shifted(new, 0.02))
-    assert told[1].box_xyxy[0] < 0.12
-    assert [each.id for each in told] == [None, 1]
+    filtered = smoother.update([shifted(new, 0.02), shifted(known, 0.02)], FRAME_S, SIZE)
+    assert same(filtered[0], shifted(new, 0.02))
+    assert filtered[1].box_xyxy[0] < 0.12
+    assert [each.id for each in filtered] == [None, 1]
 
 
 @pytest.mark.parametrize("poses", [[], [pose(), pose(x=0.5)]])
@@ -190,16 +190,16 @@ def test_without_tracks_nothing_happens(poses: list[Pose]) -> None:
 
 
 @pytest.mark.parametrize("min_score", [0.1, 0.6])
-def test_a_keypoint_of_low_score_is_told_as_seen_and_begins_anew(min_score: float) -> None:
+def test_a_keypoint_of_low_score_is_passed_through_and_resets_its_filter(min_score: float) -> None:
     sure, smoother = pose(track_id=5), Smoother(min_score=min_score)
     doubtful = shifted(sure, 0.1)
     doubtful.keypoints[LEFT_WRIST, 2] = min_score - 0.01
     smoother.update([sure], 0.0, SIZE)
-    (told,) = smoother.update([doubtful], FRAME_S, SIZE)
-    assert np.array_equal(told.keypoints[LEFT_WRIST], doubtful.keypoints[LEFT_WRIST])
-    assert told.keypoints[NOSE, 0] < doubtful.keypoints[NOSE, 0]
-    (told,) = smoother.update([sure], 2 * FRAME_S, SIZE)
-    assert np.array_equal(told.keypoints[LEFT_WRIST], sure.keypoints[LEFT_WRIST])
+    (filtered,) = smoother.update([doubtful], FRAME_S, SIZE)
+    assert np.array_equal(filtered.keypoints[LEFT_WRIST], doubtful.keypoints[LEFT_WRIST])
+    assert filtered.keypoints[NOSE, 0] < doubtful.keypoints[NOSE, 0]
+    (filtered,) = smoother.update([sure], 2 * FRAME_S, SIZE)
+    assert np.array_equal(filtered.keypoints[LEFT_WRIST], sure.keypoints[LEFT_WRIST])
 
 
 def test_scores_and_ids_stay_and_what_was_given_is_not_written_to() -> None:
@@ -208,8 +208,8 @@ def test_scores_and_ids_stay_and_what_was_given_is_not_written_to() -> None:
     kept = [(each.keypoints.copy(), each.box_xyxy.copy()) for each in seen]
     smoother = Smoother()
     smoother.update([shifted(each, 0.01) for each in seen], 0.0, SIZE)
-    told = smoother.update(seen, FRAME_S, SIZE)
-    for before, after, (keypoints, box) in zip(seen, told, kept, strict=True):
+    filtered = smoother.update(seen, FRAME_S, SIZE)
+    for before, after, (keypoints, box) in zip(seen, filtered, kept, strict=True):
         assert (after.score, after.id) == (before.score, before.id)
         assert np.array_equal(after.keypoints[:, 2], scores)
         assert after.keypoints.dtype == after.box_xyxy.dtype == np.dtype(np.float32)
@@ -221,21 +221,21 @@ def test_scores_and_ids_stay_and_what_was_given_is_not_written_to() -> None:
     ("then_s", "fresh"),
     [(10.04, False), (10.5, False), (10.51, True), (500.0, True), (10.0, True), (9.9, True), (-5.0, True)],
 )
-def test_after_a_gap_or_when_time_does_not_go_on_all_begin_anew(then_s: float, fresh: bool) -> None:
+def test_after_a_gap_or_when_time_does_not_go_on_all_filters_restart(then_s: float, fresh: bool) -> None:
     base, smoother = pose(track_id=1), Smoother(max_gap_s=0.5)
     smoother.update([base], 9.96, SIZE)
     smoother.update([base], 10.0, SIZE)
     moved = shifted(base, 0.05)
-    (told,) = smoother.update([moved], then_s, SIZE)
-    assert same(told, moved) == fresh
+    (filtered,) = smoother.update([moved], then_s, SIZE)
+    assert same(filtered, moved) == fresh
 
 
 def test_who_was_away_for_a_moment_goes_on_from_there() -> None:
     base, smoother = pose(track_id=1), Smoother()
     smoother.update([base], 0.0, SIZE)
     smoother.update([], 0.1, SIZE)
-    (told,) = smoother.update([shifted(base, 0.05)], 0.2, SIZE)
-    assert base.box_xyxy[0] < told.box_xyxy[0] < base.box_xyxy[0] + 0.05
+    (filtered,) = smoother.update([shifted(base, 0.05)], 0.2, SIZE)
+    assert base.box_xyxy[0] < filtered.box_xyxy[0] < base.box_xyxy[0] + 0.05
 
 
 def test_people_who_left_are_forgotten() -> None:
@@ -248,15 +248,15 @@ def test_people_who_left_are_forgotten() -> None:
 def test_a_box_does_not_turn_inside_out_when_one_corner_comes_faster() -> None:
     smoother, base = Smoother(), pose(track_id=1)
     smoother.update([replace(base, box_xyxy=np.array([0.09, 0.0, 0.1, 0.5], np.float32))], 0.0, SIZE)
-    (told,) = smoother.update([replace(base, box_xyxy=np.array([0.9, 0.5, 0.9, 0.5], np.float32))], FRAME_S, SIZE)
-    assert (told.box_xyxy[:2] <= told.box_xyxy[2:]).all()
+    (filtered,) = smoother.update([replace(base, box_xyxy=np.array([0.9, 0.5, 0.9, 0.5], np.float32))], FRAME_S, SIZE)
+    assert (filtered.box_xyxy[:2] <= filtered.box_xyxy[2:]).all()
 
 
 def test_a_box_without_extent_is_no_trouble() -> None:
     point, smoother = pose(width=0.0, height=0.0, track_id=1), Smoother()
     smoother.update([point], 0.0, SIZE)
-    (told,) = smoother.update([shifted(point, 0.1)], FRAME_S, SIZE)
-    assert np.isfinite(told.keypoints).all()
+    (filtered,) = smoother.update([shifted(point, 0.1)], FRAME_S, SIZE)
+    assert np.isfinite(filtered.keypoints).all()
 
 
 unit = st.floats(0, 1, width=32)
@@ -280,18 +280,18 @@ def test_nothing_is_told_outside_the_range_of_what_was_seen(
     seen = [free_pose(*each) for each in zip(xy, boxes, strict=True)]
     for at, wait_s in enumerate(waits_s):
         time_s += wait_s
-        (told,) = smoother.update([seen[at]], time_s, SIZE)
+        (filtered,) = smoother.update([seen[at]], time_s, SIZE)
         keypoints = np.stack([each.keypoints for each in seen[: at + 1]])
         hulls = np.stack([each.box_xyxy for each in seen[: at + 1]])
-        assert (keypoints.min(0) <= told.keypoints).all()
-        assert (told.keypoints <= keypoints.max(0)).all()
-        assert (hulls.min(0) <= told.box_xyxy).all()
-        assert (told.box_xyxy <= hulls.max(0)).all()
-        assert (told.box_xyxy[:2] <= told.box_xyxy[2:]).all()
+        assert (keypoints.min(0) <= filtered.keypoints).all()
+        assert (filtered.keypoints <= keypoints.max(0)).all()
+        assert (hulls.min(0) <= filtered.box_xyxy).all()
+        assert (filtered.box_xyxy <= hulls.max(0)).all()
+        assert (filtered.box_xyxy[:2] <= filtered.box_xyxy[2:]).all()
 
 
 def test_hardly_any_time_between_two_frames_is_none() -> None:
     smoother = Smoother()
     smoother.update([pose(track_id=1)], 10.0, (1280, 720))
-    (told,) = smoother.update([pose(x=0.5, track_id=1)], 10.0 + 1e-9, (1280, 720))
-    np.testing.assert_array_equal(told.keypoints, pose(x=0.5).keypoints)
+    (filtered,) = smoother.update([pose(x=0.5, track_id=1)], 10.0 + 1e-9, (1280, 720))
+    np.testing.assert_array_equal(filtered.keypoints, pose(x=0.5).keypoints)

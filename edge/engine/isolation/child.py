@@ -1,4 +1,4 @@
-"""The parent's end of an engine's process: started by exec, heard with a deadline, ended for certain."""
+"""The parent's end of an engine's child process."""
 
 import contextlib
 import os
@@ -16,17 +16,21 @@ from edge.errors import EngineLostError
 __all__ = ["Child"]
 
 MAX_PACKET_BYTES = 1 << 18
-LEAVE_S = 0.2
+EXIT_S = 0.2
 REAP_S = 1.0
 
 
 class Child:
-    """One process of `edge.engine.worker`. It lives no longer than the thread that makes this object.
+    """One process of `edge.engine.worker`, started by exec.
 
-    (Linux tells a child of the end of the thread that started it, which is what ends it when its parent is killed.)
+    It lives no longer than the thread that constructs this object: the worker asks for PR_SET_PDEATHSIG, which Linux
+    sends at the end of the thread that started a process. That also ends it if the parent is killed.
 
     Args:
-        job: what it is to load.
+        job: the model and delegate to load.
+
+    Raises:
+        EngineLostError: the process cannot be started.
     """
 
     def __init__(self, job: Job) -> None:
@@ -38,22 +42,22 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Process id."""
         return self._process.pid
 
     def send(self, packet: bytes) -> None:
-        """Send a packet; that nobody is there any more shows when the answer is waited for."""
+        """Send a packet; a dead process is noticed by the next `receive`."""
         with contextlib.suppress(ConnectionError):
             self._link.send(packet)
 
     def receive(self, deadline_s: float) -> tuple[Reply, list[int]]:
-        """Wait for a reply, and for descriptors that come with it.
+        """Return the next reply and the file descriptors sent with it.
 
         Args:
             deadline_s: on the clock of `time.monotonic`.
 
         Raises:
-            EngineLostError: it ended, or said nothing in time; it is gone then in either case.
+            EngineLostError: it ended, or sent nothing before the deadline; the process is gone in both cases.
         """
         try:
             self._link.settimeout(max(deadline_s - time.monotonic(), 0.001))
@@ -64,24 +68,24 @@ class Child:
         except ConnectionError:
             packet, descriptors = b"", []
         if not packet:
-            raise EngineLostError(self._last_words())
+            raise EngineLostError(self._exit_reason())
         return decode(packet), descriptors
 
     def close(self) -> None:
-        """Let it end, or end it; harmless when it has."""
+        """Close the socket, wait for the end, else kill it; idempotent."""
         self._link.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(LEAVE_S)
+            self._process.wait(EXIT_S)
             return
         self.kill()
 
     def kill(self) -> None:
-        """End it now."""
+        """Kill the process."""
         self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it may be stuck in the kernel: it is left behind then
+        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: it is left behind
             self._process.wait(REAP_S)
 
-    def _last_words(self) -> str:
+    def _exit_reason(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self._process.wait(REAP_S)
             return (

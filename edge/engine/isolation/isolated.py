@@ -1,4 +1,7 @@
-"""Engine `isolated`: a model in a process of its own, so that what crashes or hangs in there is not the agent."""
+"""Engine `isolated`: runs a model in a child process.
+
+A vendor's library that crashes or hangs there does not take the agent along.
+"""
 
 import os
 import time
@@ -23,10 +26,10 @@ NATIVE_CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL")
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """After how long a silent process counts as hung.
+    """Timeouts after which a silent process counts as hung.
 
     Attributes:
-        start_s: from its start to the end of its first inference, for which the model goes to the device.
+        start_s: from its start to the end of its first inference, which loads the model onto the device.
         inference_s: each one after that.
     """
 
@@ -35,14 +38,16 @@ class Deadlines:
 
 
 class IsolatedEngine:
-    """A model that runs in a child process; `start` comes first, and the thread that calls it has to live on.
+    """A model in a child process; call `start` before `run`.
+
+    The process ends with the thread that called `start`.
 
     Args:
-        job: what to load, and with which delegate.
+        job: the model and the delegate to load.
         deadlines: after which the process is killed.
 
     Attributes:
-        spec: what the model is; None until it is known, which is before the delegate is touched.
+        spec: of the model; None until the process has read the file, which is before it loads the delegate.
     """
 
     def __init__(self, job: Job, *, deadlines: Deadlines = Deadlines()) -> None:
@@ -55,16 +60,16 @@ class IsolatedEngine:
 
     @property
     def pid(self) -> int:
-        """The id of its process; 0 while there is none."""
+        """Process id; 0 while there is no process."""
         return 0 if self._child is None else self._child.pid
 
     def start(self) -> ModelSpec:
-        """Start the process, and wait for its first inference.
+        """Start the process and wait for its first inference.
 
         Raises:
             ModelError: the file is damaged or of a kind that cannot be decoded.
             UnavailableError: a library is missing, or too old for the runtime.
-            EngineLostError: the device does not want to; another time it may.
+            EngineLostError: no device, or it cannot be used now; a later attempt may succeed.
         """
         deadline_s = time.monotonic() + self._deadlines.start_s
         self._child = Child(self._job)
@@ -78,10 +83,13 @@ class IsolatedEngine:
         return self.spec
 
     def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        """Infer `tensor` (1, H, W, 3) of the spec's size and dtype; the outputs are written over by the next call.
+        """Infer `tensor`; the next call overwrites the outputs.
+
+        Args:
+            tensor: (1, H, W, 3) of the spec's size and dtype.
 
         Raises:
-            EngineLostError: the process crashed, hung or could not infer; it is gone.
+            EngineLostError: the process crashed, hung or could not infer; it is ended.
         """
         if self._child is None:
             raise EngineLostError("it is not running")
@@ -98,13 +106,13 @@ class IsolatedEngine:
         return self._outputs
 
     def abort(self) -> None:
-        """Kill the process, so that `start` or `run` fail at once; the one call for other threads."""
+        """Kill the process, so that `start` or `run` fail at once; callable from other threads."""
         child = self._child
         if child is not None:
             child.kill()
 
     def close(self) -> None:
-        """End the process, and let go of the memory that was shared with it; harmless when it has ended."""
+        """End the process and release the shared memory; idempotent."""
         self._tensor, self._outputs = np.empty(0), ()
         child, self._child = self._child, None
         if child is not None:
@@ -114,7 +122,7 @@ class IsolatedEngine:
         try:
             reply, descriptors = child.receive(deadline_s)
         except EngineLostError as error:
-            raise self._explained(error) from error
+            raise self._start_error(error) from error
         if isinstance(reply, Failed):
             raise _error(reply)
         if isinstance(reply, Described | Ready):
@@ -128,8 +136,8 @@ class IsolatedEngine:
             os.close(descriptors[0])
         return True
 
-    def _explained(self, error: EngineLostError) -> EdgeError:
-        """Say what a process that ended on its way up died of."""
+    def _start_error(self, error: EngineLostError) -> EdgeError:
+        """Return the error for a process that ended during its start."""
         crashed = any(name in str(error) for name in NATIVE_CRASHES)
         if not crashed:
             return EngineLostError(f"the engine did not start: {error}")

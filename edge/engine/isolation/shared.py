@@ -1,4 +1,7 @@
-"""Memory for tensors that two processes see: a memfd, which is gone as soon as nobody holds it, however they end."""
+"""Shared memory for tensors (memfd_create(2)).
+
+The kernel frees it with the last descriptor or mapping, however the processes end.
+"""
 
 import mmap
 import os
@@ -13,11 +16,11 @@ from edge.engine.isolation.wire import Array
 __all__ = ["create_memory", "lay_out", "map_memory"]
 
 ALIGNMENT_BYTES = 64
-"""A cache line, and what SIMD loads like best."""
+"""A cache line; aligned SIMD loads need no more."""
 
 
 def lay_out(tensors: Sequence[NDArray[Any]]) -> tuple[Array, ...]:
-    """Return a place for each tensor, one behind the other."""
+    """Return an aligned place for each tensor, one after the other."""
     places = []
     offset = 0
     for tensor in tensors:
@@ -27,7 +30,7 @@ def lay_out(tensors: Sequence[NDArray[Any]]) -> tuple[Array, ...]:
 
 
 def create_memory(places: Sequence[Array]) -> int:
-    """Return the descriptor of new memory that holds all `places`; the caller closes it."""
+    """Create memory that holds all `places`; the caller closes the returned descriptor."""
     descriptor = os.memfd_create("edge-pose-tensors", os.MFD_CLOEXEC)
     last = places[-1]
     os.ftruncate(descriptor, last.offset + max(int(np.prod(last.shape)) * np.dtype(last.dtype).itemsize, 1))
@@ -35,7 +38,7 @@ def create_memory(places: Sequence[Array]) -> int:
 
 
 def map_memory(descriptor: int, places: Sequence[Array]) -> tuple[NDArray[Any], ...]:
-    """Return views of all `places`; the memory stays mapped for as long as one of them is held."""
+    """Map all `places` as arrays; the memory stays mapped while one array lives."""
     memory = mmap.mmap(descriptor, 0)
     return tuple(
         np.frombuffer(memory, place.dtype, int(np.prod(place.shape)), place.offset).reshape(place.shape)

@@ -1,4 +1,4 @@
-"""Starts isolated engines on a thread of its own, so that nobody waits for a device that does not come."""
+"""Starts isolated engines on a background thread."""
 
 import threading
 import time
@@ -11,26 +11,26 @@ from edge.errors import EdgeError, EngineLostError
 
 __all__ = ["Outcome", "Spawner"]
 
-LOOK_S = 0.5
+POLL_S = 0.5
 JOIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An attempt to start an engine: it runs when `error` is None, and is closed otherwise."""
+    """Result of one start: the engine runs if `error` is None, else it is closed."""
 
     engine: IsolatedEngine
     error: EdgeError | None = None
 
 
 class Spawner:
-    """Makes engines when asked to, one at a time.
+    """Starts engines on request, one at a time, so that the caller does not block on a missing device.
 
-    The thread lasts as long as this object, and with it the processes that it starts (see `Child`).
+    The thread lives as long as this object: a child process ends with the thread that started it (see `Child`).
 
     Args:
         make: returns an engine that is not started yet.
-        devices: what is plugged in; a change since the last attempt ends the wait before the next.
+        devices: returns what is plugged in; a change since the last attempt ends the wait before the next.
     """
 
     def __init__(self, make: Callable[[], IsolatedEngine], devices: Callable[[], object]) -> None:
@@ -44,19 +44,19 @@ class Spawner:
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
 
-    def want(self, delay_s: float = 0.0) -> None:
-        """Ask for one attempt, after a while."""
+    def request(self, delay_s: float = 0.0) -> None:
+        """Request one attempt after `delay_s`."""
         self._requests.put(delay_s)
 
     def take(self, wait_s: float | None = None) -> Outcome | None:
-        """Return how the attempt went; None when it is not over within `wait_s`."""
+        """Return the outcome of an attempt; None after `wait_s` without one."""
         try:
             return self._outcomes.get(timeout=wait_s) if wait_s != 0 else self._outcomes.get_nowait()
         except Empty:
             return None
 
     def close(self) -> None:
-        """Give up; an engine that nobody took is ended."""
+        """Stop the thread and close an engine that was not taken."""
         self._stopping.set()
         self._requests.put(None)
         current = self._current
@@ -77,7 +77,7 @@ class Spawner:
     def _pause(self, delay_s: float) -> None:
         end_s = time.monotonic() + delay_s
         while (left_s := end_s - time.monotonic()) > 0 and self._devices() == self._tried_with:
-            if self._stopping.wait(min(left_s, LOOK_S)):
+            if self._stopping.wait(min(left_s, POLL_S)):
                 return
 
     def _attempt(self) -> Outcome:
@@ -86,7 +86,7 @@ class Spawner:
             engine.start()
         except EdgeError as error:
             return Outcome(engine, error)
-        except Exception as error:  # noqa: BLE001 - no memory, no descriptors: it may pass, and the agent lives on
+        except Exception as error:  # noqa: BLE001 - no memory or descriptors left: that may pass, so the agent goes on
             engine.close()
             return Outcome(engine, EngineLostError(f"{type(error).__name__}: {error}"))
         finally:

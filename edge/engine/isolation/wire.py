@@ -1,4 +1,4 @@
-"""What an engine's process and its parent say to one another: one packet each, MessagePack."""
+"""Messages between an engine's process and its parent (MessagePack packets)."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from edge.ports import ModelSpec
 __all__ = ["RUN", "Array", "Described", "Done", "Failed", "Job", "Ready", "Reply", "decode", "encode", "read_job"]
 
 RUN = b"run"
-"""The one request: infer what lies in the shared input."""
+"""The only request: infer the tensor in the shared input."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """What the process is to load.
+    """The model and delegate that the process loads.
 
     Attributes:
         path: of the model file, absolute.
@@ -33,7 +33,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Array(Struct, frozen=True):
-    """Where one tensor lies in the shared memory; `offset` in bytes."""
+    """Dtype, shape and byte offset of a tensor in the shared memory."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -41,13 +41,13 @@ class Array(Struct, frozen=True):
 
 
 class Described(Struct, frozen=True, tag=True):
-    """The model file is fine; the delegate has not been touched yet."""
+    """The model file is valid; the delegate is not loaded yet."""
 
     spec: ModelSpec
 
 
 class Ready(Struct, frozen=True, tag=True):
-    """Inferences can be asked for; the memory's descriptor comes with this packet."""
+    """Ready to infer; the packet carries the shared memory's descriptor."""
 
     spec: ModelSpec
     input: Array
@@ -55,11 +55,11 @@ class Ready(Struct, frozen=True, tag=True):
 
 
 class Done(Struct, frozen=True, tag=True):
-    """The outputs of one inference are written."""
+    """One inference is done, its outputs are in the shared memory."""
 
 
 class Failed(Struct, frozen=True, tag=True):
-    """It cannot: `error` is the name of the error in `edge.errors` that the text belongs to."""
+    """The process failed; `error` names the class in `edge.errors`, `text` is its message."""
 
     error: str
     text: str
@@ -69,29 +69,29 @@ Reply = Described | Ready | Done | Failed
 
 
 def encode(message: Job | Reply) -> bytes:
-    """Return one packet."""
+    """Encode a message as one packet."""
     return msgspec.msgpack.encode(message, enc_hook=_to_plain)
 
 
 def decode(packet: bytes) -> Reply:
-    """Return the reply in a packet."""
+    """Decode a reply."""
     reply: Reply = msgspec.msgpack.decode(packet, type=Reply, dec_hook=_to_array)
     return reply
 
 
 def read_job(packet: bytes) -> Job:
-    """Return the job in a packet."""
+    """Decode a job."""
     return msgspec.msgpack.decode(packet, type=Job)
 
 
 def _to_plain(value: Any) -> object:
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
-    if isinstance(value, np.integer):  # the runtime's shapes have them
+    if isinstance(value, np.integer):  # the runtime's shapes hold these
         return int(value)
     raise NotImplementedError(type(value))
 
 
-def _to_array(kind: Any, value: Any) -> object:  # noqa: ARG001 - arrays are all there is
+def _to_array(kind: Any, value: Any) -> object:  # noqa: ARG001 - only arrays need the hook
     dtype, shape, content = value
     return np.frombuffer(content, dtype).reshape(shape)
