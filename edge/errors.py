@@ -15,7 +15,10 @@ __all__ = [
     "StuckError",
     "UnavailableError",
     "UsageError",
+    "one_line",
 ]
+
+MAX_REASON_CHARACTERS = 200
 
 
 class EdgeError(Exception):
@@ -80,3 +83,8 @@ class EngineLostError(EdgeError, RuntimeError):
     """The model's process crashed, hangs or has no device; it is started again, the run goes on."""
 
     exit_code = 75
+
+
+def one_line(error: Exception) -> str:
+    """Return the text of another library's error as one line, cut off at 200 characters."""
+    return " ".join(str(error).split())[:MAX_REASON_CHARACTERS]

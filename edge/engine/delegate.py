@@ -5,14 +5,10 @@ from typing import Any
 
 from edge.engine import contract
 from edge.engine.coral import ADVICE
-from edge.errors import EngineLostError, ModelError, UnavailableError
+from edge.errors import EngineLostError, ModelError, UnavailableError, one_line
 from edge.ports import ModelSpec
 from edge.tflite.notes import read_notes
-
-try:
-    from ai_edge_litert.interpreter import Interpreter, load_delegate
-except ImportError:
-    from tflite_runtime.interpreter import Interpreter, load_delegate
+from edge.tflite.runtime import Interpreter, load_delegate
 
 __all__ = ["describe", "load"]
 
@@ -33,9 +29,8 @@ def load(library: str) -> Any:
     except AttributeError as error:
         raise UnavailableError(f"{library} is no TFLite delegate ({error}): {ADVICE}") from error
     except ValueError as error:
-        words = " ".join(str(error).split())
         raise EngineLostError(
-            f"the Edge TPU cannot be used ({words}): is it plugged in, does another program hold it, "
+            f"the Edge TPU cannot be used ({one_line(error)}): is it plugged in, does another program hold it, "
             "is this user in the group plugdev?"
         ) from error
 
@@ -49,8 +44,7 @@ def describe(path: Path, name: str) -> ModelSpec:
     try:
         interpreter = Interpreter(model_path=str(path))
     except (ValueError, RuntimeError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: the model file is damaged or truncated ({text})") from error
+        raise ModelError(f"{path}: the model file is damaged or truncated ({one_line(error)})") from error
     outputs = interpreter.get_output_details()
     found = contract.inspect(str(path), interpreter.get_input_details(), outputs, read_notes(path))
     if found.fixed_size is None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,32 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.engine import contract
-from edge.errors import ConfigError, InputError, ModelError, UnavailableError
+from edge.errors import ConfigError, ModelError, UnavailableError, one_line
 from edge.ports import ModelSpec
 from edge.poses.letterbox import dynamic_input_size
+from edge.tflite.magic import open_tflite
 from edge.tflite.notes import read_notes
+from edge.tflite.runtime import RUNTIME, Interpreter
 
-try:
-    from ai_edge_litert.interpreter import Interpreter
+__all__ = ["LiteRtEngine"]
 
-    RUNTIME = "ai-edge-litert"
-except ImportError:
-    try:
-        from tflite_runtime.interpreter import Interpreter
-
-        RUNTIME = "tflite-runtime"
-    except ImportError as error:
-        raise UnavailableError(
-            "no TFLite runtime: pip install ai-edge-litert (wheels for 64-bit ARM and x86-64; 32-bit Raspberry "
-            f"Pi OS has none, install the 64-bit one) ({error})"
-        ) from error
-
-__all__ = ["RUNTIME", "LiteRtEngine"]
-
-log = logging.getLogger(__name__)
-
-MAGIC = b"TFL3"
-"""Bytes 4..8 of every TFLite file (file_identifier of tensorflow/lite/schema/schema.fbs)."""
 TRIAL_SIDE_PX = 32
 
 
@@ -72,7 +54,8 @@ class LiteRtEngine:
         longer_side_px: int = 256,
         delegates: Sequence[Any] = (),
     ) -> None:
-        _check_magic(path)
+        with open_tflite(path):
+            pass  # the runtime would call a text file a damaged model
         self._path = path
         self._longer_side_px = longer_side_px
         self.name = name
@@ -111,7 +94,7 @@ class LiteRtEngine:
         try:
             self._interpreter.invoke()
         except RuntimeError as error:
-            raise ModelError(f"{self._path}: inference failed: {_one_line(error)}") from error
+            raise ModelError(f"{self._path}: inference failed: {one_line(error)}") from error
         # The interpreter refuses to run while somebody looks at its own memory, so that is copied, into our own.
         for output, index in zip(self._outputs, self._contract.output_indices, strict=True):
             np.copyto(output, self._interpreter.tensor(index)())
@@ -151,35 +134,23 @@ class LiteRtEngine:
         self.spec = ModelSpec(self.name, found.kind, size, found.input_dtype, found.input_codes, heads=heads)
 
 
-def _check_magic(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such model file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    if head[4:8] != MAGIC:
-        raise InputError(f"{path}: not a TFLite model (no {MAGIC.decode()} mark at its start)")
-
-
 def _construct(path: Path, threads: int, delegates: Sequence[Any]) -> Any:
     try:
         # NumPy prints a page about a runtime that was built for another NumPy; the line below says it all.
         with contextlib.redirect_stderr(io.StringIO()):
             return Interpreter(model_path=str(path), num_threads=threads, experimental_delegates=list(delegates))
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{path}: the model file is damaged or truncated ({_one_line(error)})") from error
+        raise ModelError(f"{path}: the model file is damaged or truncated ({one_line(error)})") from error
     except (SystemError, AttributeError, ImportError, TypeError) as error:
         # tflite-runtime 2.14 is built for NumPy 1: under NumPy 2 it imports, and fails just here.
         raise UnavailableError(
             f"{RUNTIME} does not work with NumPy {np.__version__}: pip install ai-edge-litert, or 'numpy<2' "
-            f"({_one_line(error)})"
+            f"({one_line(error)})"
         ) from error
 
 
 def _cannot_prepare(path: Path, size: tuple[int, int], error: Exception) -> Exception:
-    text = _one_line(error)
+    text = one_line(error)
     if "edgetpu-custom-op" in text:
         return UnavailableError(
             f"{path}: compiled for the Edge TPU, and no Edge TPU delegate is loaded: use the model's CPU twin"
@@ -187,7 +158,3 @@ def _cannot_prepare(path: Path, size: tuple[int, int], error: Exception) -> Exce
     if "unresolved custom op" in text or "Select TensorFlow op" in text:
         return ModelError(f"{path}: needs operators that the runtime does not have: {text}")
     return ModelError(f"{path}: cannot be prepared for {size[1]}x{size[0]} (HxW): {text}")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -16,8 +16,8 @@ from edge.models.manifest import ModelEntry
 from edge.models.singlepose import find_heads, find_image, pixel_codes
 from edge.tflite.file import TfliteModel, load
 from edge.tflite.notes import Notes, Source, read_notes
-from edge.tflite.packing import schema
 from edge.tflite.resize import resize
+from edge.tflite.schema import schema
 
 __all__ = ["Derived", "derive", "derive_entry"]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
+
+from edge.tflite.runtime import Interpreter
 
 __all__ = ["map_shapes", "same_maps"]
 

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import InputError, ModelError
+from edge.errors import ModelError
 from edge.host.atomic_write import write_whole
+from edge.tflite.magic import open_tflite
 from edge.tflite.notes import METADATA_NAME, Notes, encode_notes
-from edge.tflite.packing import MAGIC, encode, schema
+from edge.tflite.packing import encode
 from edge.tflite.prune import operands, prune_unused
+from edge.tflite.schema import schema
 
 __all__ = ["TfliteModel", "load"]
 
@@ -172,14 +174,8 @@ def load(path: Path) -> TfliteModel:
         InputError: no such file, it cannot be read, or it is no TFLite file.
         ModelError: it is damaged or truncated, has several graphs, or keeps weights outside of its tables.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such model file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    if content[4:8] != MAGIC:
-        raise InputError(f"{path}: not a TFLite model (no {MAGIC.decode()} mark at its start)")
+    with open_tflite(path) as file:
+        content = file.read()
     try:
         model = TfliteModel(schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)), str(path))
         _check_references(model)

@@ -9,11 +9,11 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.errors import InputError, ModelError
+from edge.errors import ModelError
+from edge.tflite.magic import open_tflite
 
 __all__ = ["read_metadata"]
 
-MAGIC = b"TFL3"
 MAX_ENTRIES = 1000
 """No file has so many entries of metadata; a damaged count must not keep the daemon from starting."""
 
@@ -33,18 +33,10 @@ def read_metadata(path: Path, name: str, *, max_bytes: int) -> bytes | None:
         ModelError: it is damaged or truncated.
     """
     try:
-        with path.open("rb") as file:
-            is_model = file.read(8)[4:] == MAGIC
-            if is_model:
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                    return _find(data, name.encode(), max_bytes)
+        with open_tflite(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _find(data, name.encode(), max_bytes)
     except (struct.error, IndexError) as error:
         raise ModelError(f"{path}: the model file is damaged or truncated (its metadata points outside)") from error
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such model file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    raise InputError(f"{path}: not a TFLite model (no {MAGIC.decode()} mark at its start)")
 
 
 def _find(data: Data, name: bytes, max_bytes: int) -> bytes | None:

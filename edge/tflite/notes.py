@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from edge.errors import ModelError
+from edge.errors import ModelError, one_line
 from edge.tflite.metadata import read_metadata
 
 __all__ = ["METADATA_NAME", "Affine", "Notes", "Source", "encode_notes", "notes_path", "read_notes"]
@@ -107,7 +107,7 @@ def _decode(content: bytes, origin: str, *, hint: str = "") -> Notes:
         problem = _foreign(content)
         notes = None if problem else msgspec.json.decode(content, type=Notes)
     except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
-        notes, problem = None, " ".join(str(error).split())
+        notes, problem = None, one_line(error)
     if notes is not None:
         problem = "; ".join(_contradictions(notes))
     if notes is None or problem:

@@ -5,20 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import UnavailableError
+from edge.tflite.magic import MAGIC
+from edge.tflite.schema import flatbuffers, schema
 
-try:
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-except ImportError as error:
-    raise UnavailableError(
-        f"changing model files needs ai-edge-litert: pip install ai-edge-litert ({error})"
-    ) from error
+__all__ = ["encode"]
 
-__all__ = ["MAGIC", "encode", "schema"]
-
-MAGIC = b"TFL3"
-"""Bytes 4..8 of every TFLite file (file_identifier of tensorflow/lite/schema/schema.fbs)."""
 ALIGNMENT_BYTES = 16
 """Of constants in the file (`force_align` in the schema), which kernels may read as they lie."""
 TABLES_BYTES = 1 << 20

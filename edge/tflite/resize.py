@@ -6,7 +6,7 @@ import numpy as np
 
 from edge.errors import ModelError
 from edge.tflite.file import TfliteModel
-from edge.tflite.packing import schema
+from edge.tflite.schema import schema
 
 __all__ = ["resize"]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edge.tflite.packing import schema
+from edge.tflite.schema import schema
 from tools.convert.graph import INPUT
 from tools.convert.network import Layer, Network
 from tools.convert.tflite_file import TfliteFile, add_options, convolution_options, resize_options

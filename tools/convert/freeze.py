@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from edge.errors import ModelError
+from edge.errors import ModelError, one_line
 from tools.convert.axes import spell_out_new_axes
 from tools.convert.graph import INPUT, FrozenGraph
 from tools.convert.workstation import load_tensorflow
@@ -30,7 +30,7 @@ def freeze(folder: Path, name: str) -> FrozenGraph:
     try:
         loaded = tf.saved_model.load(str(folder))
     except Exception as error:  # TensorFlow raises whatever its readers of protobufs and of checkpoints raise
-        raise ModelError(f"{name}: the SavedModel is damaged ({_one_line(error)}): fetch it again") from error
+        raise ModelError(f"{name}: the SavedModel is damaged ({one_line(error)}): fetch it again") from error
     if SIGNATURE not in loaded.signatures:
         found = ", ".join(sorted(loaded.signatures)) or "none"
         raise ModelError(f"{name}: not MoveNet MultiPose: no signature '{SIGNATURE}' (found: {found})")
@@ -74,7 +74,3 @@ def _describe(tensors: Any) -> str:
         if tensor.shape.rank is not None
     )
     return ", ".join(shown) or "nothing of a known shape"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edge.tflite.file import TfliteModel
 from edge.tflite.notes import Affine
-from edge.tflite.packing import schema
+from edge.tflite.schema import schema
 
 __all__ = ["join_decode"]
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge.tflite.file import TfliteModel
 from edge.tflite.notes import Affine
-from edge.tflite.packing import schema
+from edge.tflite.schema import schema
 from tools.convert.build import build_heads
 from tools.convert.calibration import Calibration
 from tools.convert.equalize import center_channels, equalize_channels, fuse_trunk, rescale_heads, split_trunk

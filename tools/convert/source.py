@@ -16,13 +16,13 @@ from edge.models.files import find, is_path
 from edge.models.manifest import SOURCE_KIND
 from edge.models.mirror import known_models
 from edge.models.places import places
+from edge.tflite.magic import is_tflite
 from edge.tflite.notes import Source, read_notes
 from tools.convert.unpack import is_archive, unpack_saved_model
 
 __all__ = ["SavedModel", "open_source"]
 
 MODEL_FILE = "saved_model.pb"
-TFLITE_MAGIC = b"TFL3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _check_file(path: Path) -> None:
             head = file.read(8)
     except OSError as error:
         raise _unreadable(path, error) from error
-    if head[4:] == TFLITE_MAGIC:
+    if is_tflite(head):
         raise ModelError(f"{path}: {_tflite_problem(path)}")
     if not is_archive(head):
         raise InputError(f"{path}: neither a SavedModel folder nor a .tar.gz archive")

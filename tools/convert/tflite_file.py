@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.tflite.packing import encode, schema
+from edge.tflite.packing import encode
+from edge.tflite.schema import schema
 from tools.convert.network import Layer
 
 __all__ = ["TfliteFile", "add_options", "convolution_options", "resize_options"]

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import InputError, ModelError
-from edge.tflite.packing import MAGIC, schema
+from edge.errors import ModelError
+from edge.tflite.magic import open_tflite
+from edge.tflite.schema import schema
 
 __all__ = ["EDGETPU_OP", "Graph", "Op", "Tensor", "read_graph"]
 
@@ -97,12 +98,8 @@ def read_graph(path: Path) -> Graph:
         InputError: it cannot be read, or is no TFLite file.
         ModelError: it is damaged or truncated.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    if content[4:8] != MAGIC:
-        raise InputError(f"{path}: not a TFLite model (no {MAGIC.decode()} mark at its start)")
+    with open_tflite(path) as file:
+        content = file.read()
     try:
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
         return _graph(model)

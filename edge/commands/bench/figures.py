@@ -168,10 +168,8 @@ class _Stopwatch:
 
 
 def _bare_interpreter(job: Job) -> Any:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        from tflite_runtime.interpreter import Interpreter
+    from edge.tflite.runtime import Interpreter
+
     interpreter = Interpreter(model_path=job.model, num_threads=job.threads)
     if job.input_size:
         width, height = job.input_size

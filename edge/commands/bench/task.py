@@ -82,7 +82,7 @@ def _libraries(job: Job) -> Figures:  # noqa: ARG001 - as all tasks
     import cv2
     import numpy as np
 
-    from edge.engine.litert import RUNTIME
+    from edge.tflite.runtime import RUNTIME
 
     return {RUNTIME: version(RUNTIME.replace("-", "_")), "numpy": np.__version__, "opencv": cv2.__version__}
 

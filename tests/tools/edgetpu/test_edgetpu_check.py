@@ -297,5 +297,5 @@ def test_a_file_that_is_not_there_is_one_line_and_66(tmp_path: Path) -> None:
     done = check(tmp_path / "none.tflite")
     assert (done.code, done.err.splitlines()) == (
         66,
-        [f"edgetpu_check: {tmp_path / 'none.tflite'}: cannot be read: No such file or directory"],
+        [f"edgetpu_check: {tmp_path / 'none.tflite'}: no such model file"],
     )

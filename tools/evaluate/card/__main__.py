@@ -28,9 +28,9 @@ from typing import Any
 import cv2
 
 from edge.config import load
-from edge.engine.litert import RUNTIME
 from edge.host.board import describe_machine
 from edge.models.files import resolve_file
+from edge.tflite.runtime import RUNTIME
 from tools.command_line import Parser, run
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
 from tools.evaluate.candidates import Candidate, pictures, split_size
