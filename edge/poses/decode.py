@@ -6,16 +6,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.poses.heads import HeadsDecoder, HeadsSpec
+from edge.poses.heads import MIN_BOX_KEYPOINT_SCORE, HeadsDecoder, HeadsSpec
 from edge.poses.letterbox import Letterbox
 from edge.poses.pose import Pose
 
 __all__ = ["Decoder", "decode_multipose", "decode_singlepose"]
-
-# A keypoint below this says nothing about where the person ends (the score at which MoveNet's own crop
-# algorithm starts to trust a keypoint, TF Hub's MoveNet tutorial).
-MIN_BOX_KEYPOINT_SCORE = 0.2
-
 
 MAX_PEOPLE = 30
 """Where the decoding is ours, there is no reason to stop at the six people of the published graph."""

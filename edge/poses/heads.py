@@ -1,11 +1,17 @@
-"""The raw maps of MoveNet's heads become people, on the host: what the published graph does behind its heads.
+"""Decodes the raw maps of MoveNet's heads into people, as the published graph does behind its heads.
 
-Coordinates in here are cells of the maps (stride 4: a cell is 4x4 pixels of the model's input), order y, x as the
-network has them; rows leave normalized to the model's input, laid out like the output of the whole graph.
+Coordinates in here are cells of the maps (stride 4: a cell is 4x4 pixels of the model's input), in the network's order
+y, x. The returned rows are normalized to the model's input and laid out like the output of the whole graph.
 
-The steps and their constants are those of the graph published as
-tfhub.dev/google/movenet/multipose/lightning/1; a model that was cut out of single-pose Lightning has no boxes, so
-its keypoints are searched for where its regression says that they are.
+The steps and their constants are those of the graph published as tfhub.dev/google/movenet/multipose/lightning/1 (the
+method is that of CenterNet: Zhou, Wang and Kraehenbuehl, "Objects as Points", 2019):
+
+1. people are the peaks of the center map;
+2. the regression at a peak gives a first guess (seed) of each of its keypoints;
+3. a keypoint is the cell of greatest heat times a Gaussian around its seed, inside the person's box;
+4. the offset at that cell moves it to a place between cells.
+
+A model that was cut out of single-pose Lightning has no boxes: its keypoints are searched for around the seeds.
 """
 
 from collections.abc import Sequence
@@ -16,37 +22,39 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HEADS", "HEAD_CHANNELS", "HeadsDecoder", "HeadsSpec", "MapSpec"]
+from edge.poses.pose import KEYPOINTS
+
+__all__ = ["HEADS", "HEAD_CHANNELS", "MIN_BOX_KEYPOINT_SCORE", "HeadsDecoder", "HeadsSpec", "MapSpec"]
 
 HEADS = ("center", "heatmap", "regression", "offset", "box_scale", "box_offset")
 """Order of the maps everywhere in this package; a model without boxes has the first four."""
 
-HEAD_CHANNELS = (1, 17, 34, 34, 2, 2)
+HEAD_CHANNELS = (1, KEYPOINTS, 2 * KEYPOINTS, 2 * KEYPOINTS, 2, 2)
 """Center and heatmap: score per cell. Regression and offset: dy, dx of each keypoint in turn. Box scale: height,
 width. Box offset: dy, dx. All but the scores in cells."""
 
-KEYPOINTS = 17
 PEAK_SIDE = 5
 """A center is the greatest of its 5x5 cells."""
 PEAK_TOLERANCE = 1e-6
 GRAPH_PEOPLE = 6
-"""The graph looks at so many centers."""
+"""Number of centers that the graph takes."""
 GAUSSIAN = 0.3
 """A keypoint at distance d from its seed weighs exp(-d^2 / (GAUSSIAN * shorter side of the map))."""
 MIN_KEYPOINT_SCORE = 0.127
 """Keypoints above this make a person's score."""
 MIN_BOX_KEYPOINT_SCORE = 0.2
-"""Keypoints from this score on make the box of a person whose model gives none."""
+"""Keypoints from this score on make the box of a person whose model gives none (the score from which on MoveNet's own
+crop algorithm trusts a keypoint, TF Hub's MoveNet tutorial)."""
 SEED_MARGIN = 0.15
 MIN_SEED_MARGIN = 3.0
-"""Without boxes the search goes so far beyond the seeds: a share of their extent, at least so many cells."""
+"""Without boxes, the search goes beyond the seeds by this share of their extent, and by at least this many cells."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class MapSpec:
-    """How the values of one map are meant: `real = scale * value + shift`, per channel.
+    """Quantization of one map: `real = scale * value + shift`, per channel.
 
     Attributes:
         dtype: NumPy name of its values: float32, int8 or uint8.
@@ -61,12 +69,12 @@ class MapSpec:
 
 @dataclass(frozen=True, slots=True)
 class HeadsSpec:
-    """What the maps of a model are.
+    """Size and quantization of a model's maps.
 
     Attributes:
         size: (width, height) of the maps in cells.
         maps: one per head, in the order of `HEADS`: six, or four without boxes.
-        logits: center and heatmap are given before the sigmoid.
+        logits: True if center and heatmap are given before the sigmoid.
     """
 
     size: tuple[int, int]
@@ -75,13 +83,13 @@ class HeadsSpec:
 
     @property
     def has_boxes(self) -> bool:
-        """False for a model that was cut out of a single-pose network."""
+        """False for a model cut out of a single-pose network."""
         return len(self.maps) == len(HEADS)
 
 
 @dataclass(frozen=True, slots=True)
 class _People:
-    """The centers that are looked at, best first: P of them.
+    """The P best centers, best first.
 
     Attributes:
         scores: (P,) of the centers.
@@ -95,10 +103,12 @@ class _People:
 
 
 class HeadsDecoder:
-    """Decodes the maps of one model; what it works in is allocated here, once.
+    """Decodes the maps of one model into people.
+
+    Work arrays as large as the maps are allocated once. Not thread-safe.
 
     Args:
-        spec: what the maps are.
+        spec: size and quantization of the maps.
     """
 
     def __init__(self, spec: HeadsSpec) -> None:
@@ -113,16 +123,18 @@ class HeadsDecoder:
         self._tables = _table(spec, 0), _table(spec, 1)
 
     def rows(self, maps: Sequence[NDArray[Any]], *, min_score: float = 0.0, max_people: int = GRAPH_PEOPLE) -> Floats:
-        """Return float32 (1, P, 56): 17 x (y, x, score), ymin, xmin, ymax, xmax, score; the best center first.
+        """Return the people as rows, float32 (1, P, 56), best center first.
 
-        With the defaults these are the rows of the published graph. No person scores higher than their center, so
-        centers below `min_score` are left out, though the graph's six still have their say in the others' scores.
+        A row is 17 x (y, x, score), ymin, xmin, ymax, xmax, score. With the defaults these are the rows of the
+        published graph. No person scores higher than their center, so centers below `min_score` get no row; the
+        graph's six still take part in the scores of the others' keypoints.
 
         Args:
             maps: each (1, h, w, C), in the order of `HEADS`.
-            min_score: people below it are not wanted.
-            max_people: at most so many; those beyond the graph's six are looked for from `min_score` on.
+            min_score: people below it get no row.
+            max_people: greatest P; centers beyond the graph's six count only from `min_score` on.
         """
+        # Centers are sorted by score, so the wanted ones are the first.
         people = self._people([each[0] for each in maps], min_score, max_people)
         wanted = int((people.scores >= min_score).sum())
         cells = self._search(maps[1][0], people, wanted)
@@ -131,12 +143,14 @@ class HeadsDecoder:
 
     def _people(self, maps: Sequence[NDArray[Any]], min_score: float, max_people: int) -> _People:
         ys, xs, scores = self._peaks(maps[0], min_score, max_people)
+        # Regression, box scale and box offset are trained at the center's cell only, so they are read nowhere else.
         cells = np.stack([ys, xs], axis=1).astype(np.float32)  # (P, [y, x])
         seeds = cells[:, None] + self._read(2, maps[2][ys, xs]).reshape(-1, KEYPOINTS, 2)
         if self.spec.has_boxes:
             middle = cells + self._read(5, maps[5][ys, xs])
             half = np.maximum(self._read(4, maps[4][ys, xs]), 0) / 2
         else:
+            # The box of the seeds, enlarged: a keypoint may lie beyond its seed.
             low, high = seeds.min(axis=1), seeds.max(axis=1)
             middle, half = (low + high) / 2, (high - low) / 2
             half = half + np.maximum(SEED_MARGIN * 2 * half, MIN_SEED_MARGIN)
@@ -151,12 +165,13 @@ class HeadsDecoder:
         self, center: NDArray[Any], min_score: float, max_people: int
     ) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
         """Return y, x and score, each (P,), of the best centers, best first."""
+        # A cell is a peak if dilation (the maximum over 5x5 cells) leaves it as it is: NMS as CenterNet does it.
         self._to_scores(0, center[..., 0], self._centers)
         cv2.dilate(self._centers, self._kernel, dst=self._highest)
         np.subtract(self._highest, self._centers, out=self._highest)
         peaks = np.flatnonzero(self._highest < PEAK_TOLERANCE)
         scores = self._centers.ravel()[peaks]
-        # Empty regions are full of peaks; a few more than are wanted, since plateaus are still to be thinned.
+        # Empty regions are full of peaks. Take twice as many as are wanted, because plateaus are thinned below.
         order = np.argsort(-scores, kind="stable")[: 2 * max_people]
         ys, xs = np.divmod(peaks[order], self.spec.size[0])
         scores = scores[order]
@@ -172,7 +187,8 @@ class HeadsDecoder:
         # Whole numbers v with low <= v < high are ceil(low) <= v < ceil(high).
         for index, (top, left, bottom, right) in enumerate(np.ceil(people.boxes[:wanted]).astype(int).tolist()):
             if top >= bottom or left >= right:
-                continue  # the graph takes the first cell then
+                continue  # an empty box: the graph takes the map's first cell
+            # Heat is weighted by the distance from the seed, so that another person's keypoint in the box loses.
             crop = heatmap[top:bottom, left:right]  # (h, w, 17)
             heat = self._heat[: crop.size].reshape(crop.shape)
             self._to_scores(1, crop, heat)
@@ -184,12 +200,19 @@ class HeadsDecoder:
         return cells
 
     def _weights(self, first: int, end: int, seeds: Floats) -> Floats:
-        """Return the Gaussian along one axis, (end - first, 17): that of both axes is their product."""
+        """Return the Gaussian along one axis, (end - first, 17).
+
+        It is separable: the product of both axes' is that of the distance.
+        """
         away = self._grid[first:end, None] - seeds
         return np.asarray(np.exp(np.square(away, out=away) / -self._spread))
 
     def _keypoint_scores(self, heatmap: NDArray[Any], cells: Floats, people: _People) -> Floats:
-        """Return (W, 17): heat at the cell, weighted by the person's seed or by that of anyone else it suits better."""
+        """Return the scores (W, 17): heat at the cell times its greatest weight.
+
+        The graph takes the greatest weight over all people, so a keypoint that two people share keeps its score.
+        """
+        # Gaussians of the distances from the seeds, 0 outside of the person's box.
         away = cells[:, None] - people.seeds  # (W, P, 17, [y, x])
         weights = np.exp(np.einsum("wpkc,wpkc->wpk", away, away) / -self._spread)
         low, high = people.boxes[:, None, :2], people.boxes[:, None, 2:]
@@ -197,23 +220,26 @@ class HeadsDecoder:
         return np.asarray((weights * inside).max(axis=1, initial=0) * self._heat_at(heatmap, cells))
 
     def _heat_at(self, heatmap: NDArray[Any], cells: Floats) -> Floats:
+        # Only these few cells are dequantized, not the map.
         ys, xs = cells.astype(np.intp).transpose(2, 0, 1)  # (W, 17) each
         values = self._read(1, heatmap[ys, xs, np.arange(KEYPOINTS)])
         return _sigmoid(values, values) if self.spec.logits else values
 
     def _offsets(self, offset: NDArray[Any], cells: Floats) -> Floats:
+        """Return the sub-cell offsets (W, 17, [dy, dx]) at the keypoints' cells."""
         ys, xs = cells.astype(np.intp).transpose(2, 0, 1)
         pairs = offset.reshape(*offset.shape[:2], KEYPOINTS, 2)
         values = pairs[ys, xs, np.arange(KEYPOINTS)]  # (W, 17, [dy, dx])
         return self._read(3, values.reshape(-1, 2 * KEYPOINTS)).reshape(values.shape)
 
     def _read(self, head: int, values: NDArray[Any]) -> Floats:
-        """Return what values (..., C) of a map stand for."""
+        """Dequantize values (..., C) of a map."""
         spec = self.spec.maps[head]
         return np.asarray(values.astype(np.float32) * spec.scale + spec.shift)
 
     def _to_scores(self, head: int, values: NDArray[Any], out: Floats) -> None:
         """Write the scores 0..1 of a part of center or heatmap, (h, w) or (h, w, C), into `out`."""
+        # A quantized value has 256 codes, so a table replaces the sigmoid, which is slow over a whole map.
         table = self._tables[head]
         if table is not None:
             cv2.LUT(values.view(np.uint8), table, dst=out)
@@ -229,6 +255,7 @@ class HeadsDecoder:
         np.divide(keypoints, limits[:2], out=trio[..., :2])
         trio[..., 2] = scores
         boxes = people.boxes[:wanted] if self.spec.has_boxes else _bounds(keypoints, scores)
+        # A person scores as their center times the mean of the keypoints that count, as in the published graph.
         counts = scores > MIN_KEYPOINT_SCORE
         mean = (scores * counts).sum(axis=1) / np.maximum(counts.sum(axis=1), 1)
         parts = (
@@ -240,12 +267,15 @@ class HeadsDecoder:
 
 
 def _table(spec: HeadsSpec, head: int) -> Floats | None:
-    """Return the score of every code of a quantized map, float32 (1, 256, C) by the code's byte; None for floats."""
-    meant = spec.maps[head]
-    if meant.dtype == "float32":
+    """Return the scores of all codes of a quantized map; None for float maps.
+
+    float32 (1, 256, C), indexed by the code's byte, as `cv2.LUT` takes it.
+    """
+    quantization = spec.maps[head]
+    if quantization.dtype == "float32":
         return None
-    codes = np.arange(256, dtype=np.uint8).view(meant.dtype).astype(np.float32)
-    values = codes[:, None] * meant.scale + meant.shift  # (256, C)
+    codes = np.arange(256, dtype=np.uint8).view(quantization.dtype).astype(np.float32)
+    values = codes[:, None] * quantization.scale + quantization.shift  # (256, C)
     scores = _sigmoid(values, values) if spec.logits else values
     return np.ascontiguousarray(scores[None], np.float32)
 
@@ -253,16 +283,18 @@ def _table(spec: HeadsSpec, head: int) -> Floats | None:
 def _sigmoid(values: Floats, out: Floats) -> Floats:
     """Return 1 / (1 + exp(-values)), written into `out`."""
     np.negative(values, out=out)
-    np.minimum(out, 80, out=out)  # exp(80) is a float32 still
+    np.minimum(out, 80, out=out)  # exp(80) still fits into a float32
     np.exp(out, out=out)
     np.add(out, 1, out=out)
     return np.reciprocal(out, out=out)
 
 
 def _first_of_each_plateau(ys: NDArray[np.intp], xs: NDArray[np.intp], scores: Floats) -> NDArray[np.bool_]:
-    """Return (P,) which peaks to keep: neighbours of the same code are one center, not several.
+    """Return a mask (P,) that keeps the first peak of each plateau.
 
-    Only quantized maps have such plateaus; the whole graph, in float, has none to thin.
+    Neighbours of the same code are one center, not several.
+
+    Only quantized maps have such plateaus; the published graph, in float, has none.
     """
     apart = np.maximum(np.abs(ys[:, None] - ys), np.abs(xs[:, None] - xs))
     same = (apart <= PEAK_SIDE // 2) & (scores[:, None] == scores)
@@ -270,7 +302,10 @@ def _first_of_each_plateau(ys: NDArray[np.intp], xs: NDArray[np.intp], scores: F
 
 
 def _bounds(keypoints: Floats, scores: Floats) -> Floats:
-    """Return the boxes (P, [y0, x0, y1, x1]) of the trusted keypoints (P, 17, [y, x]); of all where none is."""
+    """Return the boxes (P, [y0, x0, y1, x1]) of the trusted keypoints (P, 17, [y, x]).
+
+    If none of a person's keypoints is trusted, all of them make the box.
+    """
     trusted = scores >= MIN_BOX_KEYPOINT_SCORE
     trusted |= ~trusted.any(axis=1, keepdims=True)
     low = np.where(trusted[..., None], keypoints, np.inf).min(axis=1)

@@ -1,11 +1,11 @@
-"""The person's pose as COCO knows it: 17 keypoints, how they are joined, how exactly they can be placed."""
+"""The pose of a person: COCO's 17 keypoints, their edges and sigmas."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EDGES", "KEYPOINT_NAMES", "LEFT", "RIGHT", "SIGMAS", "Pose"]
+__all__ = ["EDGES", "KEYPOINTS", "KEYPOINT_NAMES", "LEFT", "RIGHT", "SIGMAS", "Pose"]
 
 KEYPOINT_NAMES = (
     "nose",
@@ -27,6 +27,7 @@ KEYPOINT_NAMES = (
     "right_ankle",
 )
 """Order of the keypoints everywhere in this package. Left and right are the person's."""
+KEYPOINTS = len(KEYPOINT_NAMES)
 
 EDGES = (
     (0, 1), (0, 2), (1, 3), (2, 4),

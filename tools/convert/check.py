@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.poses.matching import areas_px, oks
+from edge.poses.pose import KEYPOINTS
 from tools.convert.pictures import Picture
 from tools.convert.runs import Rows
 
 __all__ = ["MIN_PUBLISHED_SCORE", "MIN_WITHIN", "TOLERANCE", "Parity", "parity", "rows_of"]
 
-KEYPOINTS = 17
 MIN_POSE_SCORE = 0.1
 """Poses of the graph below this are not looked for."""
 TOLERANCE = 1e-3

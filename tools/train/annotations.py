@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError
-from edge.poses.pose import KEYPOINT_NAMES
+from edge.poses.pose import KEYPOINT_NAMES, KEYPOINTS
 from tools.train.normalised import as_coco, is_boxes, is_labels
 from tools.train.picture import Floats, bounds
 
 __all__ = ["Annotated", "read_annotations"]
 
-KEYPOINTS = len(KEYPOINT_NAMES)
 VISIBILITIES = (0, 1, 2)
 
 

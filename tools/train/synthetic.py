@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from edge.frame import Image
+from edge.poses.pose import KEYPOINTS
 from edge.scene.scene import Scene
 from tools.train.picture import Floats, Picture
 
@@ -21,7 +22,6 @@ OTHER_BACKDROPS = 0.6
 """Share of scenes that are not in the hall."""
 MIN_SEEN = 0.3
 """Who shows less of themselves is not asked for."""
-KEYPOINTS = 17
 
 
 class SceneSource:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.poses.pose import KEYPOINTS
 from tools.train.network import STRIDE
 from tools.train.picture import Floats, Picture, bounds, labelled_enough
 
 __all__ = ["MIN_WEIGHED_EXTENT", "Targets", "make_targets"]
 
-KEYPOINTS = 17
 HEAT_SIGMA = 0.035
 """Of a keypoint's Gaussian, as a share of the person's extent ..."""
 MIN_HEAT_SIGMA, MAX_HEAT_SIGMA = 0.75, 2.2
