@@ -242,7 +242,7 @@ def test_people_who_left_are_forgotten() -> None:
     smoother = Smoother()
     for at in range(200):
         smoother.update([pose(track_id=at)], at * FRAME_S, SIZE)
-    assert len(smoother._pasts) < 15
+    assert len(smoother._states) < 15
 
 
 def test_a_box_does_not_turn_inside_out_when_one_corner_comes_faster() -> None:
