@@ -1,15 +1,16 @@
-"""Takes one file out of a .tar.gz: nothing else of it ever touches the disk."""
+"""Extracts one file from a .tar.gz; writes nothing else of it to disk."""
 
 import gzip
 import shutil
 import tarfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from edge.errors import UnavailableError
+from edge.errors import UnavailableError, one_line
 
-__all__ = ["ArchiveError", "extract_member"]
+__all__ = ["ArchiveError", "LimitedReader", "TooLargeError", "extract_member", "is_gzip", "list_members"]
 
 MAX_UNPACKED_BYTES = 1 << 30
 SHOWN_MEMBERS = 5
@@ -21,49 +22,75 @@ class ArchiveError(UnavailableError):
     """The file is not the archive that was expected."""
 
 
-class _Limited:
-    """Reads gzip up to a size: a small file can unpack to any amount."""
+class TooLargeError(tarfile.ReadError):
+    """An archive unpacks to more than is allowed."""
+
+    def __init__(self) -> None:
+        super().__init__("unpacks to far more than a model")
+
+
+class LimitedReader:
+    """Reads gzip up to a limit, against decompression bombs.
+
+    Args:
+        file: the compressed file.
+        max_bytes: unpacked bytes after which `read` raises TooLargeError.
+    """
 
     def __init__(self, file: gzip.GzipFile, max_bytes: int) -> None:
         self._file = file
         self._left_bytes = max_bytes
 
     def read(self, size: int) -> bytes:
+        """Return at most `size` unpacked bytes."""
         data = self._file.read(size)
         self._left_bytes -= len(data)
         if self._left_bytes < 0:
-            raise ArchiveError("unpacks to far more than a model")
+            raise TooLargeError
         return data
 
 
+def is_gzip(head: bytes) -> bool:
+    """Return whether the first bytes of a file are those of a gzip file."""
+    return head.startswith(GZIP_MAGIC)
+
+
+def list_members(names: Sequence[str]) -> str:
+    """Return the first names of an archive's members, for messages."""
+    shown = ", ".join(map(ascii, names[:SHOWN_MEMBERS])) + (", …" if len(names) > SHOWN_MEMBERS else "")
+    return shown or "nothing"
+
+
 def extract_member(archive: Path, member: str, target: Path, *, max_bytes: int = MAX_UNPACKED_BYTES) -> None:
-    """Write one regular file of a .tar.gz to `target`; names in the archive decide nothing about where.
+    """Write one regular file of a .tar.gz to `target`.
 
     Args:
         archive: the .tar.gz.
-        member: its name in there; a leading `./` does not matter.
-        target: where its content goes.
-        max_bytes: what may be unpacked on the way to it, and of it, in all.
+        member: name of the file in it; a leading `./` does not matter.
+        target: the file to write, whatever the archive says about its path.
+        max_bytes: limit of what is unpacked in all: the members before it, and itself.
 
     Raises:
-        ArchiveError: no archive, damaged, too large, or without such a file; begins with what it "is" or "has".
+        ArchiveError: no archive, damaged, too large, or without such a file; the message starts with "is" or "has".
         OSError: `target` cannot be written.
     """
     try:
         with gzip.open(archive) as unpacked:
-            stream: Any = _Limited(unpacked, max_bytes)
+            stream: Any = LimitedReader(unpacked, max_bytes)
             with (
                 tarfile.open(fileobj=stream, mode="r|") as tar,
                 _find(tar, member) as source,
                 target.open("wb") as sink,
             ):
                 shutil.copyfileobj(source, sink)
+    except TooLargeError as error:
+        raise ArchiveError(str(error)) from None
     except (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError) as error:
         head = _head(archive)
-        if not head.startswith(GZIP_MAGIC):
+        if not is_gzip(head):
             shown = ascii(head.decode("ascii", "replace"))
             raise ArchiveError(f"is no .tar.gz archive (it begins with {shown})") from None
-        raise ArchiveError(f"is a damaged .tar.gz archive ({' '.join(str(error).split())})") from None
+        raise ArchiveError(f"is a damaged .tar.gz archive ({one_line(error)})") from None
 
 
 def _find(tar: tarfile.TarFile, member: str) -> IO[bytes]:
@@ -77,8 +104,7 @@ def _find(tar: tarfile.TarFile, member: str) -> IO[bytes]:
         source = tar.extractfile(info)
         assert source is not None
         return source
-    shown = ", ".join(map(ascii, seen[:SHOWN_MEMBERS])) + (", …" if len(seen) > SHOWN_MEMBERS else "")
-    raise ArchiveError(f"has no {member} in it, only {shown or 'nothing'}")
+    raise ArchiveError(f"has no {member} in it, only {list_members(seen)}")
 
 
 def _head(path: Path) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.download.archive import is_gzip
 from edge.download.progress import ConsoleProgress
 from edge.errors import InputError, ModelError
 from edge.models.fetch import Fetcher
@@ -18,7 +19,7 @@ from edge.models.mirror import known_models
 from edge.models.places import places
 from edge.tflite.magic import is_tflite
 from edge.tflite.notes import Source, read_notes
-from tools.convert.unpack import is_archive, unpack_saved_model
+from tools.convert.unpack import unpack_saved_model
 
 __all__ = ["SavedModel", "open_source"]
 
@@ -107,7 +108,7 @@ def _check_file(path: Path) -> None:
         raise _unreadable(path, error) from error
     if is_tflite(head):
         raise ModelError(f"{path}: {_tflite_problem(path)}")
-    if not is_archive(head):
+    if not is_gzip(head):
         raise InputError(f"{path}: neither a SavedModel folder nor a .tar.gz archive")
 
 

@@ -9,20 +9,14 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from edge.errors import InputError, ModelError, UnavailableError
+from edge.download.archive import LimitedReader, list_members
+from edge.errors import InputError, ModelError, UnavailableError, one_line
 
-__all__ = ["is_archive", "unpack_saved_model"]
+__all__ = ["unpack_saved_model"]
 
-GZIP_MAGIC = b"\x1f\x8b"
 WANTED = re.compile(r"(?:.*/)?(saved_model\.pb|variables/variables\.(?:index|data-\d{5}-of-\d{5}))")
 MAX_UNPACKED_BYTES = 1 << 30
-SHOWN_MEMBERS = 5
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def is_archive(head: bytes) -> bool:
-    """Tell a gzip file by its first bytes."""
-    return head.startswith(GZIP_MAGIC)
 
 
 def unpack_saved_model(archive: Path, folder: Path, *, max_bytes: int = MAX_UNPACKED_BYTES) -> None:
@@ -42,12 +36,12 @@ def unpack_saved_model(archive: Path, folder: Path, *, max_bytes: int = MAX_UNPA
     """
     try:
         with gzip.open(archive) as unpacked:
-            stream: Any = _Limited(unpacked, max_bytes)
+            stream: Any = LimitedReader(unpacked, max_bytes)
             with tarfile.open(fileobj=stream, mode="r|") as tar:
                 seen = [member.name for member in tar if not _write(tar, member, folder)]
     except (EOFError, zlib.error, tarfile.TarError, gzip.BadGzipFile) as error:
         raise ModelError(
-            f"{archive}: the archive is truncated or damaged ({' '.join(str(error).split())}): fetch it again"
+            f"{archive}: the archive is truncated or damaged ({one_line(error)}): fetch it again"
         ) from None
     except OSError as error:
         if error.errno in NO_ROOM:
@@ -56,23 +50,7 @@ def unpack_saved_model(archive: Path, folder: Path, *, max_bytes: int = MAX_UNPA
             ) from error
         raise InputError(f"{archive}: cannot be unpacked: {error.strerror or error}") from error
     if not (folder / "saved_model.pb").is_file():
-        shown = ", ".join(map(ascii, seen[:SHOWN_MEMBERS])) + (", …" if len(seen) > SHOWN_MEMBERS else "")
-        raise ModelError(f"{archive}: no SavedModel in the archive: no saved_model.pb, only {shown or 'nothing'}")
-
-
-class _Limited:
-    """Reads up to a size: a small file can unpack to any amount."""
-
-    def __init__(self, file: gzip.GzipFile, max_bytes: int) -> None:
-        self._file = file
-        self._left_bytes = max_bytes
-
-    def read(self, size: int) -> bytes:
-        data = self._file.read(size)
-        self._left_bytes -= len(data)
-        if self._left_bytes < 0:
-            raise tarfile.ReadError("it unpacks to far more than a model")
-        return data
+        raise ModelError(f"{archive}: no SavedModel in the archive: no saved_model.pb, only {list_members(seen)}")
 
 
 def _write(tar: Any, member: tarfile.TarInfo, folder: Path) -> bool:
