@@ -1,4 +1,7 @@
-"""HTTP as far as downloads need it: one deadline for an answer, redirects by rule, every failure one line."""
+"""Minimal HTTP client for downloads.
+
+One deadline covers everything until the response begins, redirects follow fixed rules, each failure is one line.
+"""
 
 import http.client
 import re
@@ -39,23 +42,23 @@ MAX_REASON_CHARACTERS = 200
 MAX_TEXT_BYTES = 1 << 20
 PASSING_STATUSES = {408, 425, 429, 500, 502, 503, 504}
 LOGIN_STATUSES = {407, 511}
-"""A proxy or the network wants somebody to log in first (RFC 9110, 15.5.8; RFC 6585, 6).
+"""A proxy or a captive portal asks for a login (RFC 9110, 15.5.8; RFC 6585, 6).
 
-Most such networks answer 200 and their page instead, and https with a redirect to it, a certificate of their own or no
-TLS at all."""
+Most captive portals answer with 200 and their page instead, and answer https with a redirect to it, with a certificate
+of their own or without TLS."""
 PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<[!?A-Za-z]")
-"""How HTML and XML begin, and neither TOML nor a model."""
+"""Start of HTML and XML; neither TOML nor a model starts like this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long a server is waited for.
+    """Timeouts and retries of a download.
 
     Attributes:
-        open_s: until its answer begins: name look-up, connection, TLS and redirects together.
-        stall_s: for the next byte.
-        tries: in a row that bring the download no further.
-        pause_s: before the second of these; doubled for each one after it.
+        open_s: timeout until the response begins: name look-up, connection, TLS and redirects together.
+        stall_s: timeout for the next byte.
+        tries: consecutive attempts without progress after which the download fails.
+        pause_s: before the second of these attempts; doubled for each further one (exponential back-off).
     """
 
     open_s: float = 8.0
@@ -65,7 +68,7 @@ class Timeouts:
 
 
 class TransferError(UnavailableError):
-    """A download that failed; the text says where and why, `retry` whether another try can help."""
+    """A failed download: the message says where and why, `retry` when to retry."""
 
     def __init__(self, text: str, retry: Retry = "never") -> None:
         super().__init__(text)
@@ -73,18 +76,22 @@ class TransferError(UnavailableError):
 
 
 def shown_url(url: str) -> str:
-    """Return a URL for messages: without credentials, and without the query, which signs some downloads."""
+    """Return a URL for messages, without credentials and query.
+
+    The query of a signed download is a credential, too.
+    """
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def open_url(url: str, headers: Mapping[str, str], timeouts: Timeouts) -> http.client.HTTPResponse:
-    """Ask for a URL and follow redirects; the answer may have any status, its body is still to be read.
+    """Send a GET request and follow redirects.
 
-    Proxies are taken from the environment (`https_proxy` and so on), certificates are verified.
+    The response may have any status; its body is still to be read. Proxies are taken from the environment
+    (`https_proxy` and so on), certificates are verified.
 
     Raises:
-        TransferError: no answer.
+        TransferError: no response.
     """
     try:
         return _within(timeouts.open_s, lambda: _follow(url, headers, timeouts.stall_s))
@@ -98,18 +105,23 @@ def open_url(url: str, headers: Mapping[str, str], timeouts: Timeouts) -> http.c
 
 
 def status_error(url: str, response: http.client.HTTPResponse) -> TransferError:
-    """Return what to raise for an answer with a status that brings no file."""
+    """Return the error for a response whose status means failure."""
     retry: Retry = "now" if response.status in PASSING_STATUSES else "never"
     retry = "later" if response.status in LOGIN_STATUSES else retry
-    phrase = http.client.responses.get(response.status, "")  # the server's own words could be anything
+    phrase = http.client.responses.get(response.status, "")  # the server's own phrase could be any text
     return TransferError(f"{shown_url(url)}: HTTP {response.status} {phrase}".rstrip(), retry)
 
 
 def get_text(url: str, timeouts: Timeouts, *, wanted: str = "text file") -> str | None:
-    """Return a small text, in messages called `wanted`; None where the server has none (404).
+    """Download a small text; None if the server has none (404).
+
+    Args:
+        url: http or https.
+        timeouts: of the request.
+        wanted: how messages name the text.
 
     Raises:
-        TransferError: it cannot be had, is a web page, is large, or is not UTF-8.
+        TransferError: the download failed, or is a web page, too large, or not UTF-8.
     """
     with open_url(url, {}, timeouts) as response:
         if response.status == http.HTTPStatus.NOT_FOUND:
@@ -133,30 +145,30 @@ def get_text(url: str, timeouts: Timeouts, *, wanted: str = "text file") -> str 
 
 
 def is_page(head: bytes) -> bool:
-    """Tell from the first bytes of an answer whether it is a web page."""
+    """Return whether a response that starts with `head` is a web page."""
     return PAGE.match(head) is not None
 
 
 def page_text(wanted: str) -> str:
-    """Say that a web page came in place of what was wanted."""
+    """Return the message for a web page in place of a `wanted`."""
     return f"what came is no {wanted}, but looks like a web page (a login page of the network?)"
 
 
 def broken(url: str, error: Exception, timeouts: Timeouts) -> TransferError:
-    """Return what to raise for an error while the body of an answer was read."""
+    """Return the error for a failure while a body was read."""
     if isinstance(error, TimeoutError):
         return TransferError(f"{shown_url(url)}: sent nothing for {timeouts.stall_s:g} s", "now")
     return TransferError(f"{shown_url(url)}: connection broken ({_reason(error)})", "now")
 
 
 def _within(seconds: float, call: Callable[[], http.client.HTTPResponse]) -> http.client.HTTPResponse:
-    """Run `call` in a thread, because no timeout of the socket module covers the look-up of a name."""
+    """Run `call` in a thread, because no timeout of the socket module covers name look-up."""
     future: Future[http.client.HTTPResponse] = Future()
 
     def work() -> None:
         try:
             future.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is taken
+        except BaseException as error:  # noqa: BLE001 - `future.result` raises it again
             future.set_exception(error)
 
     Thread(target=work, name="http", daemon=True).start()
@@ -173,22 +185,22 @@ def _close_late(future: "Future[http.client.HTTPResponse]") -> None:
 
 
 def _follow(url: str, headers: Mapping[str, str], stall_s: float) -> http.client.HTTPResponse:
-    way = [url]
+    chain = [url]
     while True:
-        response = _ask(way[-1], headers, stall_s)
+        response = _ask(chain[-1], headers, stall_s)
         if response.status not in REDIRECTS:
             return response
         with response:
-            target = urljoin(way[-1], quote(response.headers.get("Location", ""), safe=string.punctuation))
-        _check_redirect(way, target)
-        way.append(target)
+            target = urljoin(chain[-1], quote(response.headers.get("Location", ""), safe=string.punctuation))
+        _check_redirect(chain, target)
+        chain.append(target)
 
 
-def _check_redirect(way: list[str], target: str) -> None:
-    origin, secure = shown_url(way[0]), urlsplit(way[-1]).scheme == "https"
-    if target in way:
+def _check_redirect(chain: list[str], target: str) -> None:
+    origin, secure = shown_url(chain[0]), urlsplit(chain[-1]).scheme == "https"
+    if target in chain:
         raise TransferError(f"{origin}: redirects in a circle (by way of {shown_url(target)})")
-    if len(way) > MAX_REDIRECTS:
+    if len(chain) > MAX_REDIRECTS:
         raise TransferError(f"{origin}: more than {MAX_REDIRECTS} redirects")
     scheme = urlsplit(target).scheme
     if scheme not in {"http", "https"}:
@@ -200,7 +212,7 @@ def _check_redirect(way: list[str], target: str) -> None:
 
 
 def _ask(url: str, headers: Mapping[str, str], stall_s: float) -> http.client.HTTPResponse:
-    # Only these handlers: no file:, ftp: or data:, and no redirect but by the rules above.
+    # Only these handlers: no file:, ftp: or data:, and only redirects that `_check_redirect` allows.
     director = urllib.request.OpenerDirector()
     director.addheaders = []
     for handler in (urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), urllib.request.HTTPSHandler()):
@@ -243,4 +255,4 @@ def _unopened(url: str, error: Exception) -> TransferError:
 def _reason(error: Exception) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(text.split())[:MAX_REASON_CHARACTERS] or type(error).__name__
-    return text if text.isprintable() else ascii(text)  # some of it is what the server sent
+    return text if text.isprintable() else ascii(text)  # a server can choose part of this text

@@ -1,4 +1,4 @@
-"""What has arrived of a download, in a form that outlives the process."""
+"""Partial download files that a later process can resume."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ __all__ = ["PartialFile", "Version"]
 
 
 class Version(msgspec.Struct, frozen=True):
-    """Which file some bytes belong to.
+    """The version of a file that a partial download belongs to.
 
     Attributes:
-        url: where it was asked for.
-        validator: its strong ETag, else its date of change, else empty: the bytes cannot be continued then.
-        total_bytes: its size, None until that is known.
+        url: of the request.
+        validator: strong ETag, else Last-Modified, else empty: the download cannot be resumed then.
+        total_bytes: size of the whole file, None until that is known.
     """
 
     url: str
@@ -22,42 +22,41 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class PartialFile:
-    """What has arrived of a file, and of which version of it: `….part`, and `….part.json` beside it.
+    """A partial file `….part` and its version in `….part.json` beside it.
 
-    Every byte is handed to the system when it arrives, so that a killed process loses none.
-    All methods raise OSError.
+    Received bytes are written without buffering, so a killed process loses none. All methods raise OSError.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._note = path.with_name(f"{path.name}.json")
+        self._version_path = path.with_name(f"{path.name}.json")
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that are there."""
+        """Size of what was received, 0 without a file."""
         try:
             return self.path.stat().st_size
         except FileNotFoundError:
             return 0
 
     def version(self, url: str) -> Version:
-        """Return what the bytes are; without a validator where they cannot be continued."""
+        """Return the version of the received bytes; without a validator if they cannot be resumed."""
         try:
-            version = msgspec.json.decode(self._note.read_bytes(), type=Version)
+            version = msgspec.json.decode(self._version_path.read_bytes(), type=Version)
         except (FileNotFoundError, msgspec.MsgspecError):
             return Version(url)
         return version if version.url == url else Version(url)
 
     def begin(self, version: Version) -> None:
-        """Throw away what is there, then note what will come."""
+        """Discard what was received, then record a new version."""
         self.discard()
-        self.note(version)
+        self.record(version)
 
-    def note(self, version: Version) -> None:
-        """Write down what the bytes are."""
-        self._note.write_bytes(msgspec.json.encode(version))
+    def record(self, version: Version) -> None:
+        """Record the version of the bytes."""
+        self._version_path.write_bytes(msgspec.json.encode(version))
 
     def discard(self) -> None:
         """Remove both files."""
-        self._note.unlink(missing_ok=True)  # first: bytes without a note are never continued
+        self._version_path.unlink(missing_ok=True)  # first: bytes without a version are never resumed
         self.path.unlink(missing_ok=True)

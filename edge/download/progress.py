@@ -1,4 +1,4 @@
-"""Shows how far a download is: a bar on a terminal, one line at start and end anywhere else."""
+"""Progress display of downloads: a bar on terminals, else two lines."""
 
 import shutil
 from typing import TextIO
@@ -16,11 +16,13 @@ MIN_ELAPSED_S = 0.5
 
 
 class ConsoleProgress:
-    """Call it with every `Progress`.
+    """Progress callback that writes to a stream.
+
+    A terminal gets a bar that is redrawn, anything else one line at the start and one at the end.
 
     Args:
-        stream: where to show; stderr, as a rule.
-        columns: width of the terminal; None asks the terminal.
+        stream: usually stderr.
+        columns: width of the terminal; None: its current width.
     """
 
     def __init__(self, stream: TextIO, *, columns: int | None = None) -> None:
@@ -31,7 +33,7 @@ class ConsoleProgress:
         self._drawn_s = float("-inf")
 
     def __call__(self, progress: Progress) -> None:
-        """Show it, unless that was just done."""
+        """Show the progress, at most every 0.1 s."""
         if self._is_terminal:
             self._draw(progress)
         elif progress.state == "done":
@@ -53,7 +55,10 @@ class ConsoleProgress:
 
 
 def bar(progress: Progress, columns: int) -> str:
-    """Return one line of at most `columns` characters: name, bar, per cent, MB, MB/s and the time to come."""
+    """Return a progress line of at most `columns` characters.
+
+    It has the name, a bar, per cent, MB, MB/s and the remaining time.
+    """
     facts = _facts(progress)
     if not progress.total_bytes:
         return f"{progress.name}  {facts}"[:columns]
@@ -76,7 +81,7 @@ def _facts(progress: Progress) -> str:
 
 
 def _shortened(name: str, columns: int) -> str:
-    """Models differ at the end of their names."""
+    """Cut off the start of a long name: names of models differ at the end."""
     return name if len(name) <= columns else f"…{name[1 - columns :]}"
 
 
@@ -87,7 +92,7 @@ def _beginning(progress: Progress) -> str:
 
 
 def _speed(progress: Progress) -> float:
-    """Bytes per second of this connection; 0 while that is not known."""
+    """Return bytes per second of this connection; 0 while unknown."""
     if progress.elapsed_s < MIN_ELAPSED_S and progress.state == "running":
         return 0.0
     return progress.new_bytes / max(progress.elapsed_s, 1e-3)

@@ -1,4 +1,4 @@
-"""Downloads one URL into a file that survives being cut off: whoever comes next goes on where it ended."""
+"""Resumable HTTP download of one URL (Range and If-Range)."""
 
 import errno
 import http.client
@@ -21,22 +21,22 @@ __all__ = ["Progress", "download", "silent"]
 
 CHUNK_BYTES = 1 << 16
 MAX_BYTES = 512 << 20
-"""A model is far smaller; whoever sends more is not sending a model, and an SD card is soon full."""
+"""Limit of a download: models are far smaller, and more could fill an SD card."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a download is.
+    """Progress of a download.
 
     Attributes:
-        name: what is being fetched.
-        state: `running` from the first call on, then `done` or `broken` once.
-        done_bytes: of the file, with what was there before.
-        new_bytes: of these, since this connection began.
-        total_bytes: size of the file, None where the server does not tell.
-        elapsed_s: since this connection began.
+        name: of the file, for messages.
+        state: `running` from the first call on; the last call has `done` or `broken`.
+        done_bytes: received so far, by earlier connections too.
+        new_bytes: received by this connection.
+        total_bytes: size of the file, None if the server does not send it.
+        elapsed_s: since the start of this connection.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Progress:
 
 
 def silent(progress: Progress) -> None:
-    """Show no progress."""
+    """Progress callback that shows nothing."""
 
 
 def download(
@@ -60,25 +60,25 @@ def download(
     on_progress: Callable[[Progress], None] = silent,
     max_bytes: int = MAX_BYTES,
 ) -> bool:
-    """Bring a part to its end, from where it is.
+    """Download a file, or the rest of it.
 
-    A connection that breaks or stalls is begun again, after a pause; with Range and If-Range (RFC 9110, 13.1.5
-    and 14.2) it goes on where it ended. A server that does not know these, or has another file by now, begins anew.
+    A connection that breaks or stalls is retried with exponential back-off. Each retry resumes with Range and If-Range
+    (RFC 9110, 13.1.5 and 14.2). If the server does not support these, or the file has changed, the download restarts.
 
     Args:
         url: http or https.
-        part: where the bytes go, and may be already.
-        name: for progress and log.
-        timeouts: how long and how often.
-        on_progress: called at every connection's begin and end, and for each chunk.
-        max_bytes: no file may be larger.
+        part: the partial file to continue.
+        name: of the file, for progress and log.
+        timeouts: of a connection, and how often it is retried.
+        on_progress: called at the start and end of each connection, and for each chunk.
+        max_bytes: largest file that is accepted.
 
     Returns:
-        True when some bytes came from an earlier connection: they may belong to another file.
+        True if some bytes came from an earlier connection: they may belong to another version of the file.
 
     Raises:
-        TransferError: it cannot be had; what has arrived stays for the next time.
-        OSError: the part cannot be written.
+        TransferError: the download failed; what was received stays, to be resumed.
+        OSError: the partial file cannot be written.
     """
     job = _Job(url, part, name, timeouts, on_progress, max_bytes)
     failures, received = 0, False
@@ -91,11 +91,11 @@ def download(
             gained = part.size_bytes - before
             received |= gained > 0
             failures = 0 if gained >= CHUNK_BYTES else failures + 1
-            worth_it = error.retry == "now" or (error.retry == "later" and received)
-            if not worth_it or failures >= timeouts.tries:
+            should_retry = error.retry == "now" or (error.retry == "later" and received)
+            if not should_retry or failures >= timeouts.tries:
                 raise
             pause_s = timeouts.pause_s * 2 ** max(failures - 1, 0)
-            log.warning("%s: again in %g s", error, pause_s)
+            log.warning("%s: retrying in %g s", error, pause_s)
             time.sleep(pause_s)
         else:
             return connection.resumed
@@ -112,7 +112,7 @@ class _Job:
 
 
 class _Connection:
-    """One request and its answer."""
+    """One request and its response."""
 
     def __init__(self, job: _Job) -> None:
         self._job, self._part = job, job.part
@@ -123,11 +123,11 @@ class _Connection:
 
     @property
     def resumed(self) -> bool:
-        """Whether bytes of an earlier connection are part of the file."""
+        """True if bytes of an earlier connection are part of the file."""
         return self._offset > 0
 
     def run(self) -> None:
-        """Bring the part to its end. Raises TransferError, or OSError from the part."""
+        """Complete the partial file. Raises TransferError, or OSError from writing."""
         if self._is_complete():
             return
         headers = {}
@@ -138,15 +138,15 @@ class _Connection:
             try:
                 self._receive(response, head)
             except BaseException:
-                self._tell("broken")
+                self._report("broken")
                 raise
-            self._tell("done")
+            self._report("done")
 
     def _is_complete(self) -> bool:
         return self._version.total_bytes is not None and self._version.total_bytes == self._part.size_bytes
 
     def _begin(self, response: http.client.HTTPResponse) -> bytes:
-        """Continue the part, or begin it anew, as the server answers; return what was read of the body for that."""
+        """Resume or restart the partial file, depending on the response; return the body bytes read so far."""
         start, total_bytes = _content_range(response)
         if self._offset and response.status == http.HTTPStatus.PARTIAL_CONTENT and start == self._offset:
             self._version = replace(self._version, total_bytes=total_bytes)
@@ -158,7 +158,7 @@ class _Connection:
             raise status_error(self._job.url, response)
         version = Version(self._job.url, _validator(response), response.length)  # before a read shortens the length
         head = self._read(response)
-        if is_page(head):  # a network's login page is no reason to throw away what is here
+        if is_page(head):  # a captive portal's page: keep what was received
             raise TransferError(f"{shown_url(self._job.url)}: {page_text('model')}", "later")
         self._offset = self._done_bytes = 0
         self._version = version
@@ -167,18 +167,18 @@ class _Connection:
 
     def _receive(self, response: http.client.HTTPResponse, head: bytes) -> None:
         self._check_room()
-        self._tell("running")
+        self._report("running")
         with self._part.path.open("ab", buffering=0) as file:
             chunk = head or self._read(response)
             while chunk:
                 _write(file, chunk)
                 self._done_bytes += len(chunk)
                 self._check_size(self._done_bytes)
-                self._tell("running")
+                self._report("running")
                 chunk = self._read(response)
         total_bytes = self._version.total_bytes
-        if total_bytes is None:  # the end of the connection is the end of the file; only the digest can tell
-            self._part.note(replace(self._version, total_bytes=self._done_bytes))
+        if total_bytes is None:  # the connection's end is the file's end; only the digest shows a cut
+            self._part.record(replace(self._version, total_bytes=self._done_bytes))
         elif self._done_bytes != total_bytes:
             have = f"{self._done_bytes} of {total_bytes} bytes"
             raise TransferError(f"{shown_url(self._job.url)}: connection cut off after {have}", "now")
@@ -202,7 +202,7 @@ class _Connection:
                 f"{shown_url(self._job.url)}: larger than {self._job.max_bytes / 1e6:.0f} MB, no model is"
             )
 
-    def _tell(self, state: Literal["running", "done", "broken"]) -> None:
+    def _report(self, state: Literal["running", "done", "broken"]) -> None:
         done, total = self._done_bytes, self._version.total_bytes
         elapsed_s = time.monotonic() - self._start_s
         self._job.on_progress(Progress(self._job.name, state, done, done - self._offset, total, elapsed_s))
@@ -210,12 +210,12 @@ class _Connection:
 
 def _write(file: io.FileIO, chunk: bytes) -> None:
     rest = memoryview(chunk)
-    while rest:  # a disk that is almost full takes less than all
+    while rest:  # an almost full disk may accept a part only
         rest = rest[file.write(rest) :]
 
 
 def _validator(response: http.client.HTTPResponse) -> str:
-    """Return what If-Range may hold: a weak ETag does not promise equal bytes."""
+    """Return the validator for If-Range; a weak ETag does not promise equal bytes."""
     etag: str = response.headers.get("ETag", "")
     if etag and not etag.startswith("W/"):
         return etag
@@ -223,7 +223,7 @@ def _validator(response: http.client.HTTPResponse) -> str:
 
 
 def _content_range(response: http.client.HTTPResponse) -> tuple[int | None, int | None]:
-    """Return the first byte's index and the size of the whole, None for what is not told."""
+    """Return the first byte's index and the total size; None for what is missing."""
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""), re.ASCII)
     if match is None:
         return None, None
