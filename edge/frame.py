@@ -1,4 +1,4 @@
-"""Images on their way through the flow: the frame, its model input, and the buffers behind them."""
+"""Frames, and the pool of buffers behind their images."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -15,17 +15,17 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One captured image with its times.
+    """A captured image with its times.
 
     Attributes:
         image: RGB uint8 (H, W, 3), upright: after the camera's rotation.
-        index: number of this frame since the start of the run; a gap is a dropped or unreadable frame.
-        time_s: capture time, monotonic clock (`time.monotonic`); the age counts from here.
-        wall_time_s: the same instant as seconds since the epoch, UTC.
-        media_time_s: capture time on the camera's own clock, by which motion is measured. A live camera's is
-            `time_s`; a file read as fast as it goes keeps the pace of its recording.
-        image_size: (width, height) of the camera image where `image` is a smaller picture of it, or was let go of;
-            None while `image` tells.
+        index: frame number since the start of the run; a gap is a dropped or unreadable frame.
+        time_s: capture time on `time.monotonic`; the age of a result counts from here.
+        wall_time_s: the same instant in seconds since the epoch, UTC.
+        media_time_s: capture time on the camera's own clock, for measuring motion. For a live camera it is `time_s`;
+            a file read as fast as possible keeps the times of its recording.
+        image_size: (width, height) of the camera image if `image` is a smaller copy or was released; None if it is
+            that of `image`.
     """
 
     image: Image
@@ -41,7 +41,7 @@ class Frame:
         return self.image_size or (self.image.shape[1], self.image.shape[0])
 
     def without_image(self) -> "Frame":
-        """Return the frame with an empty image, so that its buffer is free when no output wants to look at it."""
+        """Return the frame without its image, which frees the buffer."""
         return replace(self, image=NO_IMAGE, image_size=self.size)
 
 
@@ -49,23 +49,23 @@ NO_IMAGE: Image = np.empty((0, 0, 3), np.uint8)
 
 
 class BufferPool:
-    """Arrays of one shape that are used again once nobody refers to them any more.
+    """A pool of arrays, reused when nothing else refers to them.
 
-    There is no release call to forget: an array is free when the pool holds the only reference to it. NumPy
-    views keep their base alive, so a slice that a sink still draws from counts as a reference too.
+    There is no release call: an array is free when the pool holds the only reference to it. NumPy views keep their
+    base alive, so a slice that a sink still draws from counts as a reference too.
     """
 
     def __init__(self, dtype: Any = np.uint8) -> None:
         self._dtype = np.dtype(dtype)
         self._arrays: list[NDArray[Any]] = []
-        # What getrefcount says of an array that only a list and its own call refer to.
+        # The count of an array referred to by a list and the call of getrefcount only.
         probe = [np.empty(1)]
         self._free_count = sys.getrefcount(probe[0])
 
     def take(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return an array of `shape` that nobody else refers to; its content is whatever it was.
+        """Return a free array of `shape` with arbitrary content.
 
-        A new shape (a video that changes size) lets go of all arrays of the old one.
+        A new shape (a video that changes size) drops all arrays of the old one.
         """
         if self._arrays and self._arrays[0].shape != shape:
             self._arrays.clear()
@@ -74,6 +74,3 @@ class BufferPool:
                 return self._arrays[at]
         self._arrays.append(np.empty(shape, self._dtype))
         return self._arrays[-1]
-
-    def __len__(self) -> int:
-        return len(self._arrays)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edge.frame import Frame, Image
 from edge.payload import Origin
 from edge.ports import ModelSpec, PoseFrame
+from edge.poses.letterbox import Letterbox
 from edge.poses.pose import Pose
 
 ORIGIN = Origin(device="hall", run="k3f9", camera="front", model="movenet-multipose-lightning-f16")
@@ -147,3 +148,10 @@ class ListSink:
 
     def close(self) -> None:
         self.closed = True
+
+
+def to_input(box: Letterbox, points: NDArray[Any]) -> NDArray[np.float32]:
+    """Map x, y (..., 2) normalized to the camera image to the model's input: the inverse of `Letterbox.to_image`."""
+    size = np.asarray(box.input_size, np.float32)
+    scale, offset = np.asarray(box.inner_size, np.float32) / size, np.asarray(box.pad_px, np.float32) / size
+    return np.asarray(points * scale + offset, np.float32)

@@ -11,7 +11,7 @@ def test_a_buffer_comes_back_when_the_last_reference_is_gone() -> None:
     assert first is not second
     del first
     pool.take((4, 6, 3))
-    assert len(pool) == 2
+    assert len(pool._arrays) == 2
 
 
 def test_a_view_keeps_its_buffer_from_being_used_again() -> None:
@@ -20,14 +20,14 @@ def test_a_view_keeps_its_buffer_from_being_used_again() -> None:
     assert not np.shares_memory(pool.take((4, 6, 3)), view)
 
 
-def test_a_new_shape_lets_go_of_the_old_buffers() -> None:
+def test_a_new_shape_drops_the_old_buffers() -> None:
     pool = BufferPool("float32")
     held = pool.take((4, 6, 3))
     other = pool.take((6, 4, 3))
-    assert len(pool) == 1
+    assert len(pool._arrays) == 1
     assert other.shape == (6, 4, 3)
     assert other.dtype == held.dtype == "float32"
 
 
-def test_a_frame_whose_image_was_let_go_of_still_knows_its_size() -> None:
+def test_a_frame_whose_image_was_released_still_knows_its_size() -> None:
     assert frame(width=640, height=360).without_image().size == (640, 360)

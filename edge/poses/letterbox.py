@@ -1,8 +1,7 @@
-"""The letterbox map: how a camera image lies inside a model's input, and the way back.
+"""Letterbox: how a camera image lies in a model's input.
 
 All coordinates are normalized and continuous: 0 is the left or top edge of the first pixel, 1 the right or bottom
-edge of the last. That is what `cv2.resize` assumes when it samples at pixel centres, so the map has no half-pixel
-terms.
+edge of the last. `cv2.resize` assumes the same (it samples at pixel centres), so the map has no half-pixel terms.
 """
 
 from dataclasses import dataclass
@@ -19,13 +18,15 @@ STRIDE_PX = 32
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """A camera image scaled into a model input, centred, its aspect kept to within half a pixel.
+    """A camera image scaled to fit and centred in a model input.
+
+    Rounding changes the aspect by half a pixel at most.
 
     Attributes:
         image_size: (width, height) of the camera image in pixels.
         input_size: (width, height) of the model input in pixels.
-        inner_size: (width, height) that the image takes inside the input, in pixels, at least 1x1.
-        pad_px: (left, top) padding in pixels; what is left over goes right and below.
+        inner_size: (width, height) of the scaled image inside the input in pixels, at least 1x1.
+        pad_px: (left, top) padding in pixels; an odd pixel goes right or below.
     """
 
     image_size: tuple[int, int]
@@ -34,34 +35,34 @@ class Letterbox:
     pad_px: tuple[int, int]
 
     def to_image(self, points: NDArray[Any]) -> NDArray[np.float32]:
-        """Map (..., 2) x, y normalized to the input onto the camera image, normalized, not clipped."""
-        scale, offset = self._scale_and_offset()
-        return np.asarray((points - offset) / scale, np.float32)
+        """Map input coordinates to the camera image.
 
-    def to_input(self, points: NDArray[Any]) -> NDArray[np.float32]:
-        """Map (..., 2) x, y normalized to the camera image onto the input; the inverse of `to_image`."""
-        scale, offset = self._scale_and_offset()
-        return np.asarray(points * scale + offset, np.float32)
+        Args:
+            points: (..., 2) x, y normalized to the input.
 
-    def _scale_and_offset(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        Returns:
+            (..., 2) x, y normalized to the camera image, not clipped.
+        """
         size = np.asarray(self.input_size, np.float32)
-        return np.asarray(self.inner_size, np.float32) / size, np.asarray(self.pad_px, np.float32) / size
+        scale, offset = np.asarray(self.inner_size, np.float32) / size, np.asarray(self.pad_px, np.float32) / size
+        return np.asarray((points - offset) / scale, np.float32)
 
 
 def fit(image_size: tuple[int, int], input_size: tuple[int, int]) -> Letterbox:
-    """Return the largest centred letterbox of `image_size` in `input_size`, both (width, height) in pixels."""
+    """Fit an image into an input; both sizes are (width, height)."""
     (image_w, image_h), (input_w, input_h) = image_size, input_size
     scale = min(input_w / image_w, input_h / image_h)
-    # Rounding may lose an extreme side altogether, and may not leave the input either.
+    # Rounding could make a side of an extreme aspect 0, or larger than the input.
     inner_w = min(max(round(image_w * scale), 1), input_w)
     inner_h = min(max(round(image_h * scale), 1), input_h)
     return Letterbox(image_size, input_size, (inner_w, inner_h), ((input_w - inner_w) // 2, (input_h - inner_h) // 2))
 
 
 def dynamic_input_size(image_size: tuple[int, int], longer_side_px: int = 256) -> tuple[int, int]:
-    """Return the (width, height) for a model of dynamic size: the camera's aspect, sides multiples of 32.
+    """Return the (width, height) for an input of dynamic size.
 
-    The shorter side is rounded up, so that the people are never smaller than the longer side allows.
+    It has the camera's aspect and sides that are multiples of 32. The shorter side is rounded up, so that the longer
+    side decides how large people are.
     """
     width, height = image_size
     longest = max(width, height)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from builders import pose
+from builders import pose, to_input
 from command import NO_MIRROR, PROJECT, TIMEOUT_S, Outcome, environment, tool_arguments, use_tool
 from data import data, model, needs_data, needs_models
 from edge.errors import InputError, UnavailableError
@@ -251,9 +251,9 @@ class Oracle:
         box = fit(size, self.spec.input_size)
         rows = np.zeros((1, 6, 56), np.float32)
         for at, each in enumerate(poses):
-            rows[0, at, :51].reshape(17, 3)[:, :2] = box.to_input(each.keypoints[:, :2])[:, ::-1]
+            rows[0, at, :51].reshape(17, 3)[:, :2] = to_input(box, each.keypoints[:, :2])[:, ::-1]
             rows[0, at, :51].reshape(17, 3)[:, 2] = 0.7
-            rows[0, at, 51:55] = box.to_input(each.box_xyxy.reshape(2, 2))[:, ::-1].ravel()
+            rows[0, at, 51:55] = to_input(box, each.box_xyxy.reshape(2, 2))[:, ::-1].ravel()
             rows[0, at, 55] = each.score
         return (rows,)
 
