@@ -51,7 +51,7 @@ class LimitedReader:
 
 
 def is_gzip(head: bytes) -> bool:
-    """Return whether the first bytes of a file are those of a gzip file."""
+    """Return whether a file that starts with `head` is gzip."""
     return head.startswith(GZIP_MAGIC)
 
 

@@ -145,17 +145,17 @@ def get_text(url: str, timeouts: Timeouts, *, wanted: str = "text file") -> str 
 
 
 def is_page(head: bytes) -> bool:
-    """Return whether a response that starts with `head` is a web page."""
+    """Return whether a response starting with `head` is a page."""
     return PAGE.match(head) is not None
 
 
 def page_text(wanted: str) -> str:
-    """Return the message for a web page in place of a `wanted`."""
+    """Return the message for a page in place of `wanted`."""
     return f"what came is no {wanted}, but looks like a web page (a login page of the network?)"
 
 
 def broken(url: str, error: Exception, timeouts: Timeouts) -> TransferError:
-    """Return the error for a failure while a body was read."""
+    """Return the error for a failed read of a body."""
     if isinstance(error, TimeoutError):
         return TransferError(f"{shown_url(url)}: sent nothing for {timeouts.stall_s:g} s", "now")
     return TransferError(f"{shown_url(url)}: connection broken ({_reason(error)})", "now")

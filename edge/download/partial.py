@@ -8,7 +8,7 @@ __all__ = ["PartialFile", "Version"]
 
 
 class Version(msgspec.Struct, frozen=True):
-    """The version of a file that a partial download belongs to.
+    """The version of the file of a partial download.
 
     Attributes:
         url: of the request.
@@ -40,7 +40,7 @@ class PartialFile:
             return 0
 
     def version(self, url: str) -> Version:
-        """Return the version of the received bytes; without a validator if they cannot be resumed."""
+        """Return the version of the bytes; no validator: not resumable."""
         try:
             version = msgspec.json.decode(self._version_path.read_bytes(), type=Version)
         except (FileNotFoundError, msgspec.MsgspecError):

@@ -1,4 +1,4 @@
-"""Progress display of downloads: a bar on terminals, else two lines."""
+"""Progress of downloads: a bar on terminals, else two lines."""
 
 import shutil
 from typing import TextIO

@@ -123,7 +123,7 @@ class _Connection:
 
     @property
     def resumed(self) -> bool:
-        """True if bytes of an earlier connection are part of the file."""
+        """True if the file has bytes of an earlier connection."""
         return self._offset > 0
 
     def run(self) -> None:

@@ -1,1 +1,1 @@
-"""Drivers: one vendor library each, behind the ports of `edge.ports`."""
+"""Inference engines, drivers behind the port `edge.ports.Engine`."""

@@ -1,4 +1,4 @@
-"""What a TFLite file must look like to be run: judged by shapes and dtypes, never by its name."""
+"""Recognises pose models by shapes and dtypes, never by name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ DYNAMIC = -1
 
 @dataclass(frozen=True, slots=True)
 class ModelContract:
-    """What was recognised in a model file.
+    """Kind, input and outputs of a recognised model.
 
     Attributes:
         kind: `multipose`, `singlepose` or `heads`.
         fixed_size: (width, height) of the input in pixels; None when it may be chosen.
         input_dtype: NumPy name of the input's dtype.
-        input_codes: see `ModelSpec.input_codes`.
+        input_codes: (256,) or None, see `ModelSpec.input_codes`.
         input_index: the interpreter's index of the input tensor.
-        output_indices: those of the outputs, in the order that the decoder of `kind` expects.
-        heads: what the outputs are, for the kind `heads`.
+        output_indices: the indices of the outputs, in the order that the decoder of `kind` expects.
+        heads: layout of the outputs, for the kind `heads`.
     """
 
     kind: str
@@ -43,16 +43,16 @@ class ModelContract:
 def inspect(
     path: str, inputs: Sequence[Details], outputs: Sequence[Details], notes: Notes | None = None
 ) -> ModelContract:
-    """Recognise a model by the tensor details that LiteRT gives (`get_input_details`, `get_output_details`).
+    """Recognise a model by its tensor details.
 
     Args:
-        path: begins every complaint.
-        inputs: of the interpreter.
-        outputs: likewise.
-        notes: what the file says about itself; heads are told apart by them, or by their names.
+        path: of the model, for error messages.
+        inputs: the interpreter's `get_input_details()`.
+        outputs: its `get_output_details()`.
+        notes: of the file; they identify the heads, else the tensors' names do.
 
     Raises:
-        ModelError: it is of another kind; the message names what was found and what is needed.
+        ModelError: the model is of another kind; the message names what was found and what is needed.
     """
     heads = find_heads(path, outputs, notes)
     kind = "heads" if heads else _kind(outputs)
@@ -97,30 +97,30 @@ def _is_image(tensor: Details) -> bool:
 
 
 def _codes(path: str, image: Details) -> NDArray[Any] | None:
-    """Return what to feed for pixel values 0..255, or None when that is the pixel value itself.
+    """Return the input codes (256,) for pixel values 0..255; None if they are the pixel values themselves.
 
-    MoveNet takes pixels as they are, whatever the dtype. A quantized input says what its codes mean: real =
-    scale * (code - zero point) (tensorflow.org/lite/performance/quantization_spec). The real range tells whether
-    the graph wants 0..255, 0..1 or -1..1.
+    MoveNet takes raw pixel values in any dtype. For a quantized input, real = scale * (code - zero point)
+    (tensorflow.org/lite/performance/quantization_spec); the range of real values shows whether the graph expects
+    0..255, 0..1 or -1..1.
     """
     dtype = np.dtype(image["dtype"])
     scale, zero_point = (float(value) for value in image["quantization"])
     pixels = np.arange(256, dtype=np.float64)
     if scale == 0:
         if dtype == np.int8:
-            return (pixels - 128).astype(np.int8)  # the only reading that keeps all 256 values apart
+            return (pixels - 128).astype(np.int8)  # the only mapping that keeps all 256 values distinct
         return None if dtype == np.uint8 else pixels.astype(dtype)
     limits = np.iinfo(dtype.name)
     low, high = scale * (limits.min - zero_point), scale * (limits.max - zero_point)
     real = _real_values(path, pixels, low, high)
     exact = real / scale + zero_point
     if dtype == np.uint8 and np.abs(exact - pixels).max() <= 0.5 + 1e-3:
-        return None  # the pixel value itself is as near as any code
+        return None  # the pixel values are within rounding of the codes
     return np.clip(np.round(exact), limits.min, limits.max).astype(dtype)
 
 
 def _real_values(path: str, pixels: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """Map pixels 0..255 to the values that a quantized input of the real range low..high stands for."""
+    """Map pixels 0..255 onto the real range low..high of a quantized input."""
     if -8 <= low <= 8 and 200 <= high <= 300:
         return pixels
     if -0.1 <= low <= 0.1 and 0.8 <= high <= 1.2:

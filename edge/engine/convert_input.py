@@ -12,7 +12,7 @@ __all__ = ["convert_input"]
 
 
 def convert_input(tensor: NDArray[Any], source: ModelSpec, target: ModelSpec) -> NDArray[Any]:
-    """Convert `tensor` from `source` to `target`; the same object if both take the same.
+    """Convert `tensor` to what `target` takes; unchanged if that is the same.
 
     The image is stretched together with its padding, so coordinates normalized to the input are the same in both.
 

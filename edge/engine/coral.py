@@ -1,4 +1,4 @@
-"""Which Edge TPUs this machine has, and what their models and their runtime are called. Loads no vendor library."""
+"""Finds Edge TPUs and models compiled for them, without loading a vendor library."""
 
 import importlib.machinery
 import json
@@ -18,13 +18,16 @@ ADVICE = (
 )
 
 OPERATOR = b"edgetpu-custom-op"
-"""What the compiler puts in place of all that runs on the Edge TPU."""
+"""Name of the operator by which the compiler replaces what runs on the Edge TPU."""
 
 USB_IDS = {("1a6e", "089a"): False, ("18d1", "9302"): True}
-"""Vendor and product to whether it has its firmware: it is one of Global Unichip until first used, then of Google."""
+"""Vendor and product id, and whether the stick has its firmware.
+
+It identifies as a device of Global Unichip until it is first used, then as one of Google.
+"""
 
 PYCORAL_TIMEOUT_S = 10
-# Google's library may crash with another runtime, so a process of its own asks it.
+# Google's library may crash with another runtime, so it runs in a child process.
 PYCORAL_QUESTION = """
 import json
 import sys
@@ -41,8 +44,8 @@ class Tpu:
     Attributes:
         bus: how it is connected.
         path: in /sys or /dev.
-        is_awake: False for one on USB that nobody has used since it was plugged in.
-        speed_mbit_s: of its USB port: 480 is USB 2, which makes it slow; None where that is not known.
+        is_awake: False for one on USB that was not used since it was plugged in.
+        speed_mbit_s: of its USB port: 480 is USB 2, which makes it slow; None if unknown.
     """
 
     bus: Literal["usb", "pci"]
@@ -57,21 +60,21 @@ def is_compiled(path: Path) -> bool:
 
 
 def list_tpus(root: Path = Path("/"), packages: list[str] | None = None) -> list[Tpu]:
-    """Return the Edge TPUs of this machine, by what Linux sees and, where it is installed, Google's pycoral says.
+    """Return the Edge TPUs in /sys, in /dev and of pycoral.
 
     Args:
         root: of the file system.
-        packages: folders in which Python packages are looked for; None: this Python's own.
+        packages: folders to search for Google's pycoral, which is optional; None: `sys.path`.
     """
-    seen = usb_and_pci(root)
-    known = {tpu.path for tpu in seen}
-    pycoral = _googles(packages)
-    told = [] if pycoral is None else _ask_pycoral(pycoral)
-    return seen + [tpu for tpu in told if tpu.path not in known]
+    found = usb_and_pci(root)
+    known = {tpu.path for tpu in found}
+    pycoral = _find_pycoral(packages)
+    listed = [] if pycoral is None else _ask_pycoral(pycoral)
+    return found + [tpu for tpu in listed if tpu.path not in known]
 
 
 def usb_and_pci(root: Path = Path("/")) -> list[Tpu]:
-    """Return what Linux sees of them: quick, and no vendor's library has a say."""
+    """Return the Edge TPUs in /sys and /dev, without a vendor library."""
     return [*_on_usb(root / "sys/bus/usb/devices"), *_on_pci(root / "dev")]
 
 
@@ -95,8 +98,8 @@ def _word(path: Path) -> str:
         return ""
 
 
-def _googles(packages: list[str] | None) -> Path | None:
-    """Return the folder that has Google's `pycoral`; the package of that name on PyPI is another one."""
+def _find_pycoral(packages: list[str] | None) -> Path | None:
+    """Return the folder of Google's `pycoral`; the package of that name on PyPI is another one."""
     found = importlib.machinery.PathFinder.find_spec("pycoral", packages)  # imports nothing
     folders = [Path(folder) for folder in (found and found.submodule_search_locations) or []]
     return next((folder.parent for folder in folders if (folder / "utils/edgetpu.py").is_file()), None)

@@ -1,4 +1,7 @@
-"""The Edge TPU's delegate: libedgetpu, loaded through the TFLite runtime. To be called in an engine's own process."""
+"""Loads the Edge TPU's delegate, libedgetpu.
+
+Only for an engine's child process, because the library may crash it.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,13 +17,13 @@ __all__ = ["describe", "load"]
 
 
 def load(library: str) -> Any:
-    """Load a delegate, and keep what it returns for as long as the interpreter that gets it.
+    """Load a delegate, which must outlive its interpreter.
 
-    A library that is too old for the runtime kills the process here or later.
+    A library that is too old for the runtime crashes the process here or later.
 
     Raises:
         UnavailableError: there is no such library, or it is no delegate.
-        EngineLostError: the delegate does not want to: no device, or another program has it.
+        EngineLostError: the delegate fails: no device, or another program uses it.
     """
     try:
         return load_delegate(library)
@@ -36,10 +39,12 @@ def load(library: str) -> Any:
 
 
 def describe(path: Path, name: str) -> ModelSpec:
-    """Return what a compiled model is, without a delegate: its size is fixed, so nothing needs to be prepared.
+    """Return a compiled model's spec without loading a delegate.
+
+    Its size is fixed, so its tensors need not be allocated, which would need the delegate.
 
     Raises:
-        ModelError: it is damaged, or of a kind that cannot be decoded.
+        ModelError: the model is damaged, or of a kind that cannot be decoded.
     """
     try:
         interpreter = Interpreter(model_path=str(path))

@@ -1,4 +1,4 @@
-"""Engine for the Edge TPU that falls back to the CPU while the TPU is lost."""
+"""Engine for the Edge TPU with a fallback to the CPU."""
 
 import logging
 from collections.abc import Callable
@@ -26,7 +26,7 @@ TAKE_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When the CPU takes over from the Edge TPU, and when the TPU is retried.
+    """When the CPU takes over and when the TPU is retried.
 
     Attributes:
         max_failures: consecutive failures after which the CPU takes over.
@@ -41,13 +41,13 @@ class RetryPolicy:
     last_probe_s: float = 30.0
 
     def wait_s(self, failures: int) -> float:
-        """Return the wait before the next attempt (exponential back-off); 0 before the CPU takes over."""
+        """Return the wait before the next attempt: exponential back-off, 0 before a takeover."""
         doublings = failures - self.max_failures
         return min(self.first_probe_s * 2.0 ** min(doublings, 16), self.last_probe_s) if doublings >= 0 else 0.0
 
 
 class FallbackEngine:
-    """Runs a model on the Edge TPU, and its CPU twin while the TPU is lost.
+    """Runs a model on the Edge TPU, or its twin on the CPU.
 
     The Edge TPU runs in a child process, which is restarted when it is lost. `spec` is that of the engine that made
     the last outputs; inputs are always made for the Edge TPU's model (`size_for`). The constructor returns after the
@@ -110,7 +110,7 @@ class FallbackEngine:
         return False
 
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:  # noqa: ARG002 - a compiled model's size is fixed
-        """Return the spec that inputs are made for: always that of the Edge TPU's model."""
+        """Return the spec of the Edge TPU's model, for any input."""
         return self._own
 
     def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
@@ -136,7 +136,7 @@ class FallbackEngine:
         return self._run_twin(tensor)
 
     def retire(self) -> None:
-        """Stop recovery: an Edge TPU lost from now on is not restarted, logged or reported."""
+        """Stop recovery: a later loss is not repaired, logged or reported."""
         self._retiring = True
 
     def close(self) -> None:

@@ -1,4 +1,7 @@
-"""Which output of a model is which head: by the file's notes or by the tensors' names, never by shape alone."""
+"""Identifies the heads among a model's outputs.
+
+The file's notes or the tensors' names decide, never shapes alone: two heads have the same shape.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,11 +19,11 @@ __all__ = ["SCALED", "Details", "HeadsLayout", "describe", "find_heads", "shape_
 MAP_DTYPES = ("float32", "int8", "uint8")
 WITHOUT_BOXES = 4
 SCALED = ":scaled"
-"""Ends the name of a head whose channels were rescaled: without the notes its values mean nothing."""
+"""Suffix of a head whose channels were rescaled; its values need the factors in the notes."""
 
 SIGMOID = re.compile("sigmoid|logistic", re.IGNORECASE)
 
-# Names of ours, and those of the published graph's layers (center_0, kpt_regress_0/conv2d_6/BiasAdd).
+# Our own names, and those of the published graph's layers (center_0, kpt_regress_0/conv2d_6/BiasAdd).
 NAMES = {
     "center": re.compile(r"(?:^|/)center(?:_0)?(?:$|[/:])"),
     "heatmap": re.compile(r"(?:^|/)(?:kpt_)?heatmap(?:_0)?(?:$|[/:])"),
@@ -39,8 +42,8 @@ class HeadsLayout:
 
     Attributes:
         indices: the interpreter's index of each map's tensor, in the order of `edge.poses.heads.HEADS`.
-        maps: what their values mean, in the same order.
-        logits: center and heatmap are given before the sigmoid.
+        maps: their quantization, in the same order.
+        logits: True if center and heatmap are given before the sigmoid.
     """
 
     indices: tuple[int, ...]
@@ -48,17 +51,17 @@ class HeadsLayout:
     logits: bool
 
     def spec(self, size: tuple[int, int]) -> HeadsSpec:
-        """Return the spec of maps of `size`, (width, height) in cells."""
+        """Return the spec for maps of `size` (width, height) in cells."""
         return HeadsSpec(size, self.maps, self.logits)
 
 
 def find_heads(path: str, outputs: Sequence[Details], notes: Notes | None) -> HeadsLayout | None:
-    """Tell the heads of a model apart; None when the outputs are no heads.
+    """Identify the heads of a model; None if the outputs are no heads.
 
     Raises:
-        ModelError: they look like heads, and cannot be told apart or used; the message says why.
+        ModelError: they look like heads, but cannot be identified or used; the message says why.
     """
-    if not _like_heads(outputs):
+    if not _look_like_heads(outputs):
         if notes is not None and notes.kind == "heads":
             raise ModelError(f"{path}: its notes promise heads, its outputs are {describe(outputs)}")
         return None
@@ -72,13 +75,13 @@ def find_heads(path: str, outputs: Sequence[Details], notes: Notes | None) -> He
             )
     return HeadsLayout(
         indices=tuple(int(by_name[name]["index"]) for name in names),
-        maps=tuple(_meaning(path, name, by_name[name], notes) for name in names),
+        maps=tuple(_map_spec(path, name, by_name[name], notes) for name in names),
         logits=_are_logits(by_name, notes),
     )
 
 
 def shape_of(tensor: Details) -> tuple[int, ...]:
-    """Return the shape of a tensor, -1 where a side is dynamic."""
+    """Return a tensor's shape, -1 for dynamic sides."""
     # The signature keeps -1; `shape` has a placeholder 1 there.
     signature = tensor.get("shape_signature")
     shape = tensor["shape"] if signature is None or len(signature) == 0 else signature
@@ -90,7 +93,7 @@ def describe(tensors: Sequence[Details]) -> str:
     return ", ".join(f"{np.dtype(tensor['dtype']).name} {list(shape_of(tensor))}" for tensor in tensors) or "none"
 
 
-def _like_heads(outputs: Sequence[Details]) -> bool:
+def _look_like_heads(outputs: Sequence[Details]) -> bool:
     shapes = [shape_of(output) for output in outputs]
     if any(len(shape) != 4 for shape in shapes):
         return False
@@ -99,7 +102,7 @@ def _like_heads(outputs: Sequence[Details]) -> bool:
 
 
 def _by_notes(outputs: Sequence[Details], notes: Notes) -> dict[str, Details]:
-    # Our own names outweigh the order: a compiler may list the outputs anew.
+    # Names come before the order: a compiler may reorder the outputs.
     named = {str(output["name"]).removesuffix(SCALED): output for output in outputs}
     if len(named) == len(outputs) and set(named) == set(notes.heads):
         return named
@@ -107,7 +110,7 @@ def _by_notes(outputs: Sequence[Details], notes: Notes) -> dict[str, Details]:
 
 
 def _are_logits(by_name: Mapping[str, Details], notes: Notes | None) -> bool:
-    """Return whether center and heatmap are given before the sigmoid; without notes their names must tell."""
+    """Return whether center and heatmap are given before the sigmoid; without notes by their names."""
     if notes is not None and notes.kind == "heads":
         return notes.activation == "logits"
     return not all(SIGMOID.search(str(by_name[name]["name"])) for name in ("center", "heatmap"))
@@ -126,15 +129,15 @@ def _by_name(path: str, outputs: Sequence[Details]) -> dict[str, Details]:
         names = {name for name, pattern in NAMES.items() for part in tensor_name.split(";") if pattern.search(part)}
         if len(names) != 1:
             raise ModelError(
-                f"{path}: which head is '{tensor_name}'? Heads are told apart by their names ({', '.join(HEADS)}): "
+                f"{path}: which head is '{tensor_name}'? Heads are identified by their names ({', '.join(HEADS)}): "
                 "convert the model with tools/convert.py"
             )
         found[names.pop()] = output
     return found
 
 
-def _meaning(path: str, name: str, output: Details, notes: Notes | None) -> MapSpec:
-    """Put the quantization of a map and the rescaling of its channels into one line per channel."""
+def _map_spec(path: str, name: str, output: Details, notes: Notes | None) -> MapSpec:
+    """Merge a map's quantization with the rescaling of its channels: scale and shift per channel."""
     dtype = np.dtype(output["dtype"]).name
     channels = shape_of(output)[3]
     scale, zero_point = (float(value) for value in output["quantization"])

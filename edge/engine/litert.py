@@ -1,4 +1,4 @@
-"""Engine `litert`: runs a TFLite model on the CPU through LiteRT, or tflite-runtime where only that exists."""
+"""Engine `litert`: runs a TFLite model on the CPU."""
 
 import contextlib
 import io
@@ -23,23 +23,23 @@ TRIAL_SIDE_PX = 32
 
 
 class LiteRtEngine:
-    """A TFLite model of a known contract; `size_for` must be called once before `run`.
+    """A TFLite model in this process; `size_for` comes before `run`.
 
-    The file is checked whole at construction, before any camera is opened.
+    The constructor checks the whole file, before any camera is opened.
 
     Args:
         path: the model file.
         name: how messages name the model.
         threads: CPU threads per inference.
-        input_size: (width, height) to use instead of the camera's aspect; a model of fixed size refuses another.
-        longer_side_px: longer side of the input when it follows the camera's aspect.
+        input_size: (width, height) instead of the camera's aspect; a model of fixed size refuses another.
+        longer_side_px: longer side of an input that follows the camera's aspect.
         delegates: loaded by `edge.engine.delegate.load`.
 
     Raises:
-        InputError: no such file, or no TFLite file at all.
-        ModelError: a TFLite file that is damaged, or of a kind that this program cannot decode.
-        UnavailableError: it needs an Edge TPU, or the runtime does not work with this NumPy.
-        ConfigError: `input_size` is not the model's.
+        InputError: no such file, or not a TFLite file.
+        ModelError: the file is damaged, or of a kind that cannot be decoded.
+        UnavailableError: the model needs an Edge TPU, or the runtime does not work with this NumPy.
+        ConfigError: the model has another fixed size than `input_size`.
     """
 
     spec: ModelSpec
@@ -73,11 +73,11 @@ class LiteRtEngine:
 
     @property
     def is_dynamic(self) -> bool:
-        """True when the model takes an input of any size."""
+        """True if the model accepts inputs of any size."""
         return self._contract.fixed_size is None
 
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:
-        """Fix the input size for a camera of `image_size` (width, height); a size once fixed stays."""
+        """Fix the input size by the first `image_size`, (width, height)."""
         if self._input_size is None:
             self._input_size = dynamic_input_size(image_size, self._longer_side_px)
             self._allocate(self._input_size)
@@ -85,26 +85,29 @@ class LiteRtEngine:
         return self.spec
 
     def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        """Infer `tensor` (1, H, W, 3) of the spec's size and dtype; the outputs are written over by the next call.
+        """Infer `tensor`; the next call overwrites the outputs.
+
+        Args:
+            tensor: (1, H, W, 3) of the spec's size and dtype.
 
         Raises:
-            ModelError: the runtime refused to infer, for which a model file is to blame.
+            ModelError: the runtime cannot infer, which is a fault of the model file.
         """
         self._interpreter.set_tensor(self._contract.input_index, tensor)
         try:
             self._interpreter.invoke()
         except RuntimeError as error:
             raise ModelError(f"{self._path}: inference failed: {one_line(error)}") from error
-        # The interpreter refuses to run while somebody looks at its own memory, so that is copied, into our own.
+        # The interpreter refuses to run while an array refers to its memory, so the outputs are copied.
         for output, index in zip(self._outputs, self._contract.output_indices, strict=True):
             np.copyto(output, self._interpreter.tensor(index)())
         return self._outputs
 
     def retire(self) -> None:
-        """Nothing of it can be lost."""
+        """Do nothing: this engine cannot be lost."""
 
     def close(self) -> None:
-        """Release the interpreter and the file it maps."""
+        """Release the interpreter and the file that it maps."""
         del self._interpreter
 
     def _check_size(self) -> None:
@@ -121,7 +124,7 @@ class LiteRtEngine:
                 self._interpreter.resize_tensor_input(self._contract.input_index, [1, height, width, 3])
             self._interpreter.allocate_tensors()
             if self._contract.kind == "heads" and self._contract.fixed_size is None:
-                self._interpreter.invoke()  # maps of an open size get their shapes only now
+                self._interpreter.invoke()  # outputs of dynamic size have their shapes only after an inference
         except (RuntimeError, ValueError) as error:
             raise _cannot_prepare(self._path, size, error) from error
 
@@ -136,13 +139,13 @@ class LiteRtEngine:
 
 def _construct(path: Path, threads: int, delegates: Sequence[Any]) -> Any:
     try:
-        # NumPy prints a page about a runtime that was built for another NumPy; the line below says it all.
+        # NumPy prints a page about a runtime built for another NumPy; the error below says it in one line.
         with contextlib.redirect_stderr(io.StringIO()):
             return Interpreter(model_path=str(path), num_threads=threads, experimental_delegates=list(delegates))
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: the model file is damaged or truncated ({one_line(error)})") from error
     except (SystemError, AttributeError, ImportError, TypeError) as error:
-        # tflite-runtime 2.14 is built for NumPy 1: under NumPy 2 it imports, and fails just here.
+        # tflite-runtime 2.14 is built for NumPy 1: with NumPy 2 it can be imported, and fails here.
         raise UnavailableError(
             f"{RUNTIME} does not work with NumPy {np.__version__}: pip install ai-edge-litert, or 'numpy<2' "
             f"({one_line(error)})"

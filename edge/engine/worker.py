@@ -1,4 +1,4 @@
-"""Child process of an isolated engine: loads a model and its delegate, then infers.
+"""Child process of an isolated engine: loads a model, then infers.
 
 Started as `python -m edge.engine.worker DESCRIPTOR PARENT`: the socket to the parent, and the parent's process id.
 A crash or hang of a vendor's library ends this process only, not the parent.

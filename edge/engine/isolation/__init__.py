@@ -1,1 +1,1 @@
-"""A model in a child process: the process, its messages, the memory shared with it."""
+"""A model in a child process: process, messages, shared memory."""

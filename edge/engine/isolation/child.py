@@ -46,12 +46,12 @@ class Child:
         return self._process.pid
 
     def send(self, packet: bytes) -> None:
-        """Send a packet; a dead process is noticed by the next `receive`."""
+        """Send a packet; only `receive` notices a dead process."""
         with contextlib.suppress(ConnectionError):
             self._link.send(packet)
 
     def receive(self, deadline_s: float) -> tuple[Reply, list[int]]:
-        """Return the next reply and the file descriptors sent with it.
+        """Return the next reply and its file descriptors.
 
         Args:
             deadline_s: on the clock of `time.monotonic`.
@@ -72,7 +72,7 @@ class Child:
         return decode(packet), descriptors
 
     def close(self) -> None:
-        """Close the socket, wait for the end, else kill it; idempotent."""
+        """Close the socket and end the process; idempotent."""
         self._link.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(EXIT_S)

@@ -106,7 +106,7 @@ class IsolatedEngine:
         return self._outputs
 
     def abort(self) -> None:
-        """Kill the process, so that `start` or `run` fail at once; callable from other threads."""
+        """Kill the process from any thread; `start` or `run` fail at once."""
         child = self._child
         if child is not None:
             child.kill()

@@ -20,7 +20,7 @@ ALIGNMENT_BYTES = 64
 
 
 def lay_out(tensors: Sequence[NDArray[Any]]) -> tuple[Array, ...]:
-    """Return an aligned place for each tensor, one after the other."""
+    """Return aligned, consecutive places for tensors."""
     places = []
     offset = 0
     for tensor in tensors:
@@ -30,7 +30,7 @@ def lay_out(tensors: Sequence[NDArray[Any]]) -> tuple[Array, ...]:
 
 
 def create_memory(places: Sequence[Array]) -> int:
-    """Create memory that holds all `places`; the caller closes the returned descriptor."""
+    """Create memory for all `places`; the caller closes the descriptor."""
     descriptor = os.memfd_create("edge-pose-tensors", os.MFD_CLOEXEC)
     last = places[-1]
     os.ftruncate(descriptor, last.offset + max(int(np.prod(last.shape)) * np.dtype(last.dtype).itemsize, 1))

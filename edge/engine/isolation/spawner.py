@@ -17,14 +17,16 @@ JOIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Result of one start: the engine runs if `error` is None, else it is closed."""
+    """Result of a start: without an error the engine runs, else it is closed."""
 
     engine: IsolatedEngine
     error: EdgeError | None = None
 
 
 class Spawner:
-    """Starts engines on request, one at a time, so that the caller does not block on a missing device.
+    """Starts engines on request, one at a time.
+
+    The caller does not block while a device is missing.
 
     The thread lives as long as this object: a child process ends with the thread that started it (see `Child`).
 
@@ -49,14 +51,14 @@ class Spawner:
         self._requests.put(delay_s)
 
     def take(self, wait_s: float | None = None) -> Outcome | None:
-        """Return the outcome of an attempt; None after `wait_s` without one."""
+        """Return an attempt's outcome; None after `wait_s` without one."""
         try:
             return self._outcomes.get(timeout=wait_s) if wait_s != 0 else self._outcomes.get_nowait()
         except Empty:
             return None
 
     def close(self) -> None:
-        """Stop the thread and close an engine that was not taken."""
+        """Stop the thread; close an engine that was not taken."""
         self._stopping.set()
         self._requests.put(None)
         current = self._current

@@ -33,7 +33,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Array(Struct, frozen=True):
-    """Dtype, shape and byte offset of a tensor in the shared memory."""
+    """Dtype, shape and byte offset of a shared tensor."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -41,7 +41,7 @@ class Array(Struct, frozen=True):
 
 
 class Described(Struct, frozen=True, tag=True):
-    """The model file is valid; the delegate is not loaded yet."""
+    """The model file is valid; no delegate is loaded yet."""
 
     spec: ModelSpec
 
@@ -55,7 +55,7 @@ class Ready(Struct, frozen=True, tag=True):
 
 
 class Done(Struct, frozen=True, tag=True):
-    """One inference is done, its outputs are in the shared memory."""
+    """An inference is done, the shared memory has its outputs."""
 
 
 class Failed(Struct, frozen=True, tag=True):
