@@ -1,1 +1,1 @@
-"""A TFLite file as tables: read, cut, prune, resize and pack it, and our notes in it."""
+"""Reads and edits TFLite files, and our notes in them."""

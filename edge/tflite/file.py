@@ -1,4 +1,4 @@
-"""TFLite files as objects that can be changed: cut, named, annotated, and written again, without TensorFlow.
+"""Editable TFLite files: cut, rename, annotate and save, without TensorFlow.
 
 The tables and their names are those of tensorflow/lite/schema/schema.fbs (T at the end: `OperatorT`).
 """
@@ -31,11 +31,13 @@ OPERATORS: Mapping[int, str] = {
 }
 OPERATOR_CODES: Mapping[str, int] = {name: code for code, name in OPERATORS.items()}
 OLD_CODES_END = 127
-"""Operators beyond stand only in the newer field; the older one then holds this number."""
+"""Higher operator codes are only in the newer field; the older one then holds this number."""
 
 
 class TfliteModel:
-    """The one graph of a TFLite file. Tensors are known by their index, which `cut` changes.
+    """A TFLite file with one graph.
+
+    Tensors are addressed by index; `cut` changes the indices.
 
     Attributes:
         origin: how messages name the file.
@@ -51,18 +53,18 @@ class TfliteModel:
         self.graph = tree.subgraphs[0]
 
     def op_name(self, op: Any) -> str:
-        """Return `CONV_2D` and so on; for a custom operator its own name."""
+        """Return an operator's name, such as `CONV_2D`, or its custom name."""
         entry = self.tree.operatorCodes[op.opcodeIndex]
         if entry.customCode:
             return str(entry.customCode.decode("utf-8", "replace"))
         return OPERATORS[max(entry.builtinCode, entry.deprecatedBuiltinCode)]
 
     def op_names(self) -> list[str]:
-        """Return the name of every operator, in the order of execution."""
+        """Return the names of all operators in execution order."""
         return [self.op_name(op) for op in self.graph.operators]
 
     def operator_code(self, name: str, version: int = 1) -> int:
-        """Return the place of a builtin operator in the file's list of them, after adding it if need be."""
+        """Return an operator code's index, adding it if missing."""
         code = OPERATOR_CODES[name]
         for place, entry in enumerate(self.tree.operatorCodes):
             if max(entry.builtinCode, entry.deprecatedBuiltinCode) == code and entry.version == version:
@@ -76,41 +78,49 @@ class TfliteModel:
         return str((self.graph.tensors[tensor].name or b"").decode("utf-8", "replace"))
 
     def shape(self, tensor: int) -> tuple[int, ...]:
-        """Return the shape of a tensor; a side that is not fixed is 1, or -1 in the shape signature."""
+        """Return the shape of a tensor.
+
+        A dynamic side is 1 here, and -1 in the tensor's shape signature.
+        """
         shape = self.graph.tensors[tensor].shape
         return () if shape is None else tuple(int(side) for side in shape)
 
     def dtype(self, tensor: int) -> str:
-        """Return the NumPy name of a tensor's dtype; empty for types that NumPy does not have."""
+        """Return a tensor's NumPy dtype, empty if NumPy has none."""
         return DTYPES.get(self.graph.tensors[tensor].type, "")
 
     def constant(self, tensor: int) -> NDArray[Any] | None:
-        """Return the value of a constant tensor; None for one that is computed."""
+        """Return a constant tensor's value; None if it is computed."""
         data = None if tensor < 0 else self.tree.buffers[self.graph.tensors[tensor].buffer].data
         if data is None or len(data) == 0:
             return None
         return np.frombuffer(data.tobytes(), self.dtype(tensor)).reshape(self.shape(tensor))
 
     def set_constant(self, tensor: int, value: NDArray[Any]) -> None:
-        """Give a tensor a value in a buffer of its own; other tensors that shared its old buffer keep theirs."""
+        """Set a tensor's value in a buffer of its own.
+
+        Other tensors that shared its old buffer keep their value.
+        """
         wanted = self.graph.tensors[tensor]
         wanted.shape = np.array(value.shape, np.int32)
         wanted.buffer = self._add_buffer(value.astype(self.dtype(tensor)).tobytes())
 
     def producer(self, tensor: int) -> Any | None:
-        """Return the operator that computes a tensor; None for a constant or an input."""
+        """Return the operator that computes a tensor, or None."""
         return next((op for op in self.graph.operators if tensor in op.outputs), None)
 
     def consumers(self, tensor: int) -> list[Any]:
-        """Return the operators that read a tensor, in the order of execution."""
+        """Return the operators that read a tensor, in execution order."""
         return [op for op in self.graph.operators if tensor in op.inputs]
 
     def rename(self, tensor: int, name: str) -> None:
-        """Give a tensor another name."""
+        """Rename a tensor."""
         self.graph.tensors[tensor].name = name.encode()
 
     def cut(self, *, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
-        """Keep what leads from the inputs to the outputs, and drop every operator, tensor and buffer else.
+        """Keep only what computes the outputs from the inputs.
+
+        All other operators, tensors and buffers are removed.
 
         Args:
             inputs: tensor by its name in the signature.
@@ -134,18 +144,18 @@ class TfliteModel:
         prune_unused(self.tree)
 
     def set_notes(self, notes: Notes) -> None:
-        """Put notes into the file's metadata, in place of older ones."""
+        """Write notes into the file's metadata, replacing older ones."""
         kept = [entry for entry in self.tree.metadata or () if entry.name != METADATA_NAME.encode()]
         entry = schema.MetadataT(METADATA_NAME.encode(), self._add_buffer(encode_notes(notes)))
         self.tree.metadata = [*kept, entry]
         prune_unused(self.tree)
 
     def encode(self) -> bytes:
-        """Return the file's content; the same model gives the same bytes."""
+        """Return the file's bytes; the same model gives the same bytes."""
         return encode(self.tree)
 
     def save(self, path: Path) -> None:
-        """Write the file whole, or not at all. Raises UnavailableError (see `write_whole`)."""
+        """Save the file atomically. Raises UnavailableError (see `write_whole`)."""
         write_whole(path, self.encode())
 
     def _add_buffer(self, content: bytes) -> int:
@@ -171,7 +181,7 @@ def load(path: Path) -> TfliteModel:
     """Read a TFLite file.
 
     Raises:
-        InputError: no such file, it cannot be read, or it is no TFLite file.
+        InputError: no such file, it cannot be read, or is not a TFLite file.
         ModelError: it is damaged or truncated, has several graphs, or keeps weights outside of its tables.
     """
     with open_tflite(path) as file:
@@ -189,9 +199,11 @@ def load(path: Path) -> TfliteModel:
 
 
 def _check_references(model: TfliteModel) -> None:
-    """Look up all that tables refer to by number: IndexError where one points outside, ModelError for what is not held.
+    """Check every index in the tables, so that a damaged file fails here and not later.
 
-    A damaged file can be unpacked; this keeps it from failing anywhere later.
+    Raises:
+        IndexError: an index points outside.
+        ModelError: weights are kept outside of the tables.
     """
     tree, graph = model.tree, model.graph
     if any(buffer.offset > 1 for buffer in tree.buffers) or getattr(tree, "externalBuffers", None):

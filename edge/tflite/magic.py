@@ -15,13 +15,13 @@ HEAD_BYTES = 8
 
 
 def is_tflite(head: bytes) -> bool:
-    """Return whether the first bytes of a file are those of a TFLite file."""
+    """Return whether a file that starts with `head` is a TFLite file."""
     return head[4:HEAD_BYTES] == MAGIC
 
 
 @contextlib.contextmanager
 def open_tflite(path: Path) -> Iterator[BinaryIO]:
-    """Open a TFLite file for reading, and check its magic bytes.
+    """Open a TFLite file after checking its magic bytes.
 
     Raises:
         InputError: no such file, not a TFLite file, or it cannot be read, here or in the body of the `with`.

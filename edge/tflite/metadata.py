@@ -1,7 +1,8 @@
-"""Reads one named piece of metadata out of a TFLite file, and nothing else of it.
+"""Reads one metadata entry of a TFLite file.
 
-Three tables of tensorflow/lite/schema/schema.fbs are followed by their offsets (flatbuffers' "internals" page tells
-how), because the daemon does this at each start: about a millisecond, and no memory for a damaged file to ask for.
+It follows the offsets of three tables of tensorflow/lite/schema/schema.fbs (the format is on FlatBuffers' page
+"Internals"), because every start of the agent reads them: that takes about a millisecond, where the generated classes
+take 0.2 s to import, and a damaged file cannot make it allocate memory.
 """
 
 import mmap
@@ -15,9 +16,9 @@ from edge.tflite.magic import open_tflite
 __all__ = ["read_metadata"]
 
 MAX_ENTRIES = 1000
-"""No file has so many entries of metadata; a damaged count must not keep the daemon from starting."""
+"""More than any file has; a damaged count must not block the start."""
 
-# Numbers of the fields in their tables.
+# Field indices in their tables.
 MODEL_BUFFERS, MODEL_METADATA = 4, 6
 METADATA_NAME, METADATA_BUFFER = 0, 1
 BUFFER_DATA = 0
@@ -26,11 +27,11 @@ Data = mmap.mmap | bytes
 
 
 def read_metadata(path: Path, name: str, *, max_bytes: int) -> bytes | None:
-    """Return the content of the metadata of that name, cut off at `max_bytes`; None when the file has none.
+    """Return at most `max_bytes` of a metadata entry; None without it.
 
     Raises:
         InputError: no such file, or not a TFLite file.
-        ModelError: it is damaged or truncated.
+        ModelError: the file is damaged or truncated.
     """
     try:
         with open_tflite(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -57,7 +58,7 @@ def _buffer(data: Data, root: int, number: int, max_bytes: int) -> bytes:
 
 
 def _tables(data: Data, vector: int | None) -> Iterator[int]:
-    """Yield the places of the tables in a vector of them."""
+    """Yield the positions of the tables in a vector of tables."""
     if vector is None:
         return
     first = _follow(data, vector)
@@ -70,7 +71,7 @@ def _item(data: Data, vector: int, number: int) -> int:
 
 
 def _field(data: Data, table: int, number: int) -> int | None:
-    """Return the place of a field's value; None where the field is left out."""
+    """Return the position of a field's value; None if the field is absent."""
     slots = table - _number("<i", data, table)
     slot = 4 + 2 * number
     offset = _number("<H", data, slots + slot) if slot < _number("<H", data, slots) else 0

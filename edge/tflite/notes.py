@@ -1,4 +1,4 @@
-"""Notes: what a model file of our own making says about itself, as JSON inside the file or beside it."""
+"""Notes of our models: JSON in the file's metadata or beside it."""
 
 import math
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from edge.tflite.metadata import read_metadata
 __all__ = ["METADATA_NAME", "Affine", "Notes", "Source", "encode_notes", "notes_path", "read_notes"]
 
 METADATA_NAME = "edge-pose"
-"""The entry in the metadata of a TFLite file whose buffer holds the notes."""
+"""Name of the metadata entry that holds the notes."""
 FORMAT = 1
 MAX_NOTES_BYTES = 1 << 20
 
 
 class Affine(Struct, frozen=True):
-    """How the channels of a head were rescaled: real[c] = gain[c] * dequantized[c] + shift[c].
+    """Rescaling of a head's channels: real[c] = gain[c] * dequantized[c] + shift[c].
 
     Attributes:
         gain: (C,) factors, none of them 0.
@@ -32,10 +32,10 @@ class Affine(Struct, frozen=True):
 
 
 class Source(Struct, frozen=True):
-    """What a model was made from.
+    """The file or folder that a model was made from.
 
     Attributes:
-        name: of the file or folder, without where it lay.
+        name: of the file or folder, without its path.
         digest: `sha256:…` of its content.
     """
 
@@ -44,17 +44,17 @@ class Source(Struct, frozen=True):
 
 
 class Notes(Struct, frozen=True, kw_only=True):
-    """What a model of our tools is.
+    """Properties of a model made by our tools.
 
     Attributes:
-        format: version of this very record.
-        kind: what the outputs are: see `ModelSpec.kind`.
+        format: version of this record.
+        kind: of the outputs, see `ModelSpec.kind`.
         heads: names of the outputs in the graph's order; only for the kind `heads`.
-        activation: what `center` and `heatmap` hold: logits, or probabilities (after the sigmoid).
+        activation: whether `center` and `heatmap` are logits, or probabilities (after the sigmoid).
         affine: the heads that were rescaled, by name.
         quantization: of weights and activations.
-        source: what it was made from.
-        tool: what made it, with its version.
+        source: of the model.
+        tool: that made it, with its version.
     """
 
     format: int = FORMAT
@@ -72,21 +72,24 @@ class _Format(Struct):
 
 
 def encode_notes(notes: Notes) -> bytes:
-    """Return notes as JSON; the same notes give the same bytes."""
+    """Encode notes as JSON; the same notes give the same bytes."""
     return msgspec.json.encode(notes, order="deterministic")
 
 
 def notes_path(path: Path) -> Path:
-    """Return where the notes of a file lie that lost its own: Google's Edge TPU compiler drops metadata."""
+    """Return the path of the notes beside a model file.
+
+    For files that lost their own: Google's Edge TPU compiler drops metadata.
+    """
     return path.with_name(f"{path.name}.json")
 
 
 def read_notes(path: Path) -> Notes | None:
-    """Read the notes in a TFLite file, else those beside it; None when there are none.
+    """Read the notes in a TFLite file, else beside it, else None.
 
     Raises:
         InputError: no such file, or not a TFLite file.
-        ModelError: the file is damaged, or its notes are none that this version understands.
+        ModelError: the file is damaged, or its notes are invalid or of an unknown format.
     """
     content = read_metadata(path, METADATA_NAME, max_bytes=MAX_NOTES_BYTES + 1)
     if content is not None:
@@ -104,9 +107,9 @@ def read_notes(path: Path) -> Notes | None:
 
 def _decode(content: bytes, origin: str, *, hint: str = "") -> Notes:
     try:
-        problem = _foreign(content)
+        problem = _unknown_format(content)
         notes = None if problem else msgspec.json.decode(content, type=Notes)
-    except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         notes, problem = None, one_line(error)
     if notes is not None:
         problem = "; ".join(_contradictions(notes))
@@ -115,7 +118,7 @@ def _decode(content: bytes, origin: str, *, hint: str = "") -> Notes:
     return notes
 
 
-def _foreign(content: bytes) -> str:
+def _unknown_format(content: bytes) -> str:
     if len(content) > MAX_NOTES_BYTES:
         return f"longer than {MAX_NOTES_BYTES} bytes"
     number = msgspec.json.decode(content, type=_Format).format

@@ -1,4 +1,4 @@
-"""Packs the tables of a TFLite file into its bytes."""
+"""Serializes the tables of a TFLite file."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from edge.tflite.schema import flatbuffers, schema
 __all__ = ["encode"]
 
 ALIGNMENT_BYTES = 16
-"""Of constants in the file (`force_align` in the schema), which kernels may read as they lie."""
+"""Of constants in the file (`force_align` in the schema): kernels may read them in place."""
 TABLES_BYTES = 1 << 20
 
 
 def encode(tree: Any) -> bytes:
-    """Return the bytes of a file (`ModelT`); the same tables give the same bytes."""
+    """Serialize a file (`ModelT`); the same tables give the same bytes."""
     content_bytes = sum(len(buffer.data) for buffer in tree.buffers if buffer.data is not None)
     builder = flatbuffers.Builder(content_bytes + TABLES_BYTES)
     builder.vtables = _Unshared()
@@ -30,18 +30,18 @@ def encode(tree: Any) -> bytes:
 
 
 class _Unshared(dict[Any, Any]):
-    """Never finds an earlier table of the same layout to share its field offsets.
+    """Cache of table layouts that never hits, so that every table gets a layout of its own.
 
-    When layouts count as the same differs between versions of flatbuffers, and so would the bytes: 1 % larger files
-    that are the same everywhere are worth more, because a digest can be told in advance.
+    Versions of flatbuffers differ in which layouts they share, and the bytes would differ with them. Files are 1 %
+    larger but the same everywhere, so their digests can be published in advance.
     """
 
-    def get(self, key: Any, default: Any = None) -> Any:  # noqa: ARG002 - dict's own form
+    def get(self, key: Any, default: Any = None) -> Any:  # noqa: ARG002 - dict's signature
         return default
 
 
 class _AlignedBuffer:
-    """Takes a buffer's place while packing: the generated code would let its content begin anywhere."""
+    """Replaces a `BufferT` while packing: the generated code does not align the content."""
 
     def __init__(self, data: NDArray[np.uint8] | None) -> None:
         self._data = data

@@ -1,4 +1,4 @@
-"""Removes unused tensors, buffers and operator codes from a TFLite file."""
+"""Removes unused tensors, buffers and operator codes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,8 +21,8 @@ def operands(operators: Iterable[Any]) -> list[int]:
 
 
 def prune_unused(tree: Any) -> None:
-    """Remove unused tensors, buffers and operator codes from a `ModelT` of one graph."""
-    graph = tree.subgraphs[0]
+    """Remove unused tensors, buffers and operator codes from a `ModelT`."""
+    graph = tree.subgraphs[0]  # the only one: see `TfliteModel`
     tensors = _Renumbering([*graph.inputs, *graph.outputs, *operands(graph.operators)])
     graph.tensors = tensors.keep(graph.tensors)
     graph.inputs, graph.outputs = tensors.apply(graph.inputs), tensors.apply(graph.outputs)

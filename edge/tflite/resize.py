@@ -1,4 +1,4 @@
-"""Gives a fully convolutional TFLite graph another input size."""
+"""Changes the input size of a fully convolutional TFLite graph."""
 
 from typing import Any
 
@@ -11,23 +11,25 @@ from edge.tflite.schema import schema
 __all__ = ["resize"]
 
 OPERATORS = ("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "QUANTIZE", "RESIZE_BILINEAR")
-"""Each works at any size, and an Edge TPU takes it (coral.ai/docs/edgetpu/models-intro, "Supported operations")."""
+"""Each works at any size and on an Edge TPU (coral.ai/docs/edgetpu/models-intro, "Supported operations")."""
 
 
 def resize(model: TfliteModel, old_size: tuple[int, int], new_size: tuple[int, int]) -> None:
-    """Change the shapes of all maps, and the sizes that resizes aim at, in proportion to the input's.
+    """Scale all maps and resize operators with the input.
 
     Args:
-        model: is changed; only convolutions with padding SAME, sums of maps, and resizes to a constant size.
+        model: changed in place; may have convolutions with padding SAME, sums of maps, and resizes to a constant size.
         old_size: (width, height) of its input.
-        new_size: what that shall be; multiples of the deepest map's stride.
+        new_size: the new (width, height), multiples of the deepest map's stride.
 
     Raises:
-        ModelError: it has other operators, or a map whose size is not a whole fraction of the input's.
+        ModelError: the model has other operators, or a map whose size is not a whole fraction of the input's.
     """
-    foreign = sorted(set(model.op_names()) - set(OPERATORS))
-    if foreign:
-        raise ModelError(f"{model.origin}: cannot be cut so that only operators for an Edge TPU are left: {foreign}")
+    unsupported = sorted(set(model.op_names()) - set(OPERATORS))
+    if unsupported:
+        raise ModelError(
+            f"{model.origin}: cannot be cut so that only operators for an Edge TPU are left: {unsupported}"
+        )
     maps = {int(tensor) for op in model.graph.operators for tensor in (op.inputs[0], *op.outputs)}
     for tensor in sorted(maps):
         _scale_shape(model, tensor, old_size, new_size)
@@ -52,7 +54,7 @@ def _scale_shape(model: TfliteModel, tensor: int, old_size: tuple[int, int], new
 
 
 def _check_padding(model: TfliteModel, op: Any) -> None:
-    """Refuse a convolution that loses cells at the borders: its maps are no whole fraction of the input."""
+    """Raise ModelError for a convolution without SAME padding: its maps do not scale with the input."""
     padding = getattr(op.builtinOptions, "padding", schema.Padding.SAME)
     if padding != schema.Padding.SAME and model.shape(int(op.inputs[1]))[1:3] != (1, 1):
         raise ModelError(f"{model.origin}: has a convolution without SAME padding: its size cannot be changed")

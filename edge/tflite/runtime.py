@@ -1,4 +1,4 @@
-"""The TFLite runtime: ai-edge-litert, or tflite-runtime if only that is installed."""
+"""The TFLite runtime: ai-edge-litert, else tflite-runtime."""
 
 from edge.errors import UnavailableError
 
