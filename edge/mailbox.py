@@ -1,4 +1,4 @@
-"""The mailbox between two threads: room for one, and the newest wins."""
+"""One-slot mailbox between two threads; the newest item wins."""
 
 import threading
 from collections.abc import Iterator
@@ -14,7 +14,10 @@ class Mailbox(Generic[T]):
 
     Args:
         waits: False: a new item replaces one that was not taken, which counts as dropped. True (`--no-pace`):
-            `put` waits until the last item was taken, so every item arrives.
+            `put` blocks until the last item was taken, so every item arrives.
+
+    Attributes:
+        dropped: number of items that were replaced before they were taken.
     """
 
     def __init__(self, *, waits: bool = False) -> None:
@@ -25,7 +28,7 @@ class Mailbox(Generic[T]):
         self.dropped = 0
 
     def put(self, item: T) -> bool:
-        """Leave an item; False when the mailbox is closed."""
+        """Put an item; return False if the mailbox is closed."""
         with self._changed:
             if self._waits:
                 self._changed.wait_for(lambda: self._item is None or self._closed)
@@ -38,7 +41,7 @@ class Mailbox(Generic[T]):
             return True
 
     def get(self, timeout_s: float | None = None) -> T | None:
-        """Wait for an item; None once the mailbox is closed and empty, or without one after `timeout_s`."""
+        """Wait for an item; None on timeout or if closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._item is not None or self._closed, timeout_s)
             item, self._item = self._item, None
@@ -46,13 +49,19 @@ class Mailbox(Generic[T]):
             return item
 
     def __iter__(self) -> Iterator[T]:
-        """Yield items until the mailbox is closed; the reader holds no reference to one it is done with."""
+        """Yield items until the mailbox is closed.
+
+        The generator drops its reference before the next item, so that buffers are free early.
+        """
         while (item := self.get()) is not None:
             yield item
             del item
 
     def close(self) -> None:
-        """Let no more in; what waits inside can still be taken, and everybody who waits goes on."""
+        """Refuse further items and wake blocked threads.
+
+        The last item can still be taken.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What happened lately: percentiles of the last values."""
+"""Percentiles over a sliding window."""
 
 import math
 
@@ -8,22 +8,22 @@ __all__ = ["Rolling"]
 
 
 class Rolling:
-    """The last `capacity` values and their percentiles. Not for several threads."""
+    """The last `capacity` values and their percentiles. Not thread-safe."""
 
     def __init__(self, capacity: int = 512) -> None:
         self._values = np.zeros(capacity)
         self._count = 0
 
     def add(self, value: float) -> None:
-        """Take in a value, in place of the oldest one when full. NaN and infinities are ignored."""
+        """Add a finite value, replacing the oldest one if full."""
         if math.isfinite(value):
             self._values[self._count % len(self._values)] = value
             self._count += 1
 
     def percentile(self, percent: float) -> float | None:
-        """Return the value that `percent` (0..100) of the values do not exceed; None without values.
+        """Return the percentile `percent` (0..100); None without values.
 
-        Between two values it is interpolated linearly, as NumPy does by default.
+        Linear interpolation between values, NumPy's default.
         """
         if not self._count:
             return None
@@ -31,10 +31,10 @@ class Rolling:
 
     @property
     def p50(self) -> float | None:
-        """The median."""
+        """Median."""
         return self.percentile(50)
 
     @property
     def p95(self) -> float | None:
-        """What 95 % of the values do not exceed."""
+        """95th percentile."""
         return self.percentile(95)

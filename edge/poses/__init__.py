@@ -1,1 +1,1 @@
-"""The stages from an image to tracked, smooth poses. Pure: no clock, files, threads or logs."""
+"""The pure stages from an image to smoothed poses."""

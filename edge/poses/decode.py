@@ -1,4 +1,7 @@
-"""From a model's outputs to poses. The only place where the model's (y, x) becomes (x, y)."""
+"""Decodes a model's outputs into poses.
+
+The only module that turns the models' (y, x) into (x, y).
+"""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -13,11 +16,11 @@ from edge.poses.pose import Pose
 __all__ = ["Decoder", "decode_multipose", "decode_singlepose"]
 
 MAX_PEOPLE = 30
-"""Where the decoding is ours, there is no reason to stop at the six people of the published graph."""
+"""Limit where we decode the heads; the published graph stops at six."""
 
 
 class Outputs(Protocol):
-    """What a decoder has to know of a model; `edge.ports.ModelSpec` has it."""
+    """What a decoder needs to know of a model; `edge.ports.ModelSpec` fits."""
 
     @property
     def kind(self) -> str:
@@ -25,11 +28,11 @@ class Outputs(Protocol):
 
     @property
     def heads(self) -> HeadsSpec | None:
-        """What the maps are, for the kind `heads`."""
+        """Size and quantization of the maps, for the kind `heads`."""
 
 
 class Decoder:
-    """Decodes the outputs of models into poses; keeps what it works in from frame to frame."""
+    """Decodes outputs of models; keeps work arrays between frames."""
 
     def __init__(self) -> None:
         self._heads: HeadsDecoder | None = None
@@ -37,11 +40,11 @@ class Decoder:
     def decode(
         self, model: Outputs, outputs: Sequence[NDArray[Any]], box: Letterbox, *, min_score: float = 0.2
     ) -> tuple[Pose, ...]:
-        """Return the people in the outputs of `model`, on the camera image, best score first.
+        """Return the people in the outputs, best score first.
 
         Args:
-            model: that made the outputs; it may be another one every time.
-            outputs: what the engine returned for its kind.
+            model: that made the outputs; it may change between calls.
+            outputs: of the engine.
             box: the letterbox that made the input.
             min_score: people below this score are not reported.
         """
@@ -59,7 +62,12 @@ class Decoder:
 
 
 def decode_multipose(output: NDArray[np.float32], box: Letterbox) -> list[Pose]:
-    """Decode MoveNet MultiPose: float32 (1, 6, 56), a row is 17 x (y, x, score), ymin, xmin, ymax, xmax, score."""
+    """Decode MoveNet MultiPose.
+
+    Args:
+        output: float32 (1, 6, 56), a row is 17 x (y, x, score), ymin, xmin, ymax, xmax, score.
+        box: the letterbox that made the input.
+    """
     rows = output[0]  # (P, 56)
     keypoints = _to_image(rows[:, :51].reshape(-1, 17, 3), box)  # (P, 17, [y, x, score]) in
     corners = box.to_image(rows[:, 51:55].reshape(-1, 2, 2)[..., ::-1])  # (P, [min, max], [x, y])
@@ -69,10 +77,14 @@ def decode_multipose(output: NDArray[np.float32], box: Letterbox) -> list[Pose]:
 
 
 def decode_singlepose(output: NDArray[np.float32], box: Letterbox) -> list[Pose]:
-    """Decode MoveNet Lightning or Thunder: float32 (1, 1, 17, 3), rows of y, x, score.
+    """Decode MoveNet Lightning or Thunder.
 
-    The model gives neither box nor score of the person: the score is the mean of the keypoints' (as in Google's
-    own samples), the box that of the keypoints it trusts.
+    The model has neither a box nor a score of the person: the score is the mean of the keypoints' (as in Google's
+    samples), the box is that of the keypoints with a sufficient score.
+
+    Args:
+        output: float32 (1, 1, 17, 3), rows of y, x, score.
+        box: the letterbox that made the input.
     """
     keypoints = _to_image(output[0], box)[0]  # (17, [x, y, score])
     trusted = keypoints[keypoints[:, 2] >= MIN_BOX_KEYPOINT_SCORE, :2]
@@ -83,7 +95,7 @@ def decode_singlepose(output: NDArray[np.float32], box: Letterbox) -> list[Pose]
 
 
 def _to_image(keypoints: NDArray[np.float32], box: Letterbox) -> NDArray[np.float32]:
-    """(P, 17, [y, x, score]) normalized to the input -> (P, 17, [x, y, score]) normalized to the image."""
+    """Map (P, 17, [y, x, score]) normalized to the input to (P, 17, [x, y, score]) normalized to the image."""
     mapped = np.empty_like(keypoints)
     mapped[..., :2] = box.to_image(keypoints[..., 1::-1])
     mapped[..., 2] = np.clip(keypoints[..., 2], 0, 1)

@@ -1,4 +1,7 @@
-"""Poses drawn onto an image: the person's left side in one colour, the right in another, ids at the heads."""
+"""Draws poses onto an image.
+
+The person's left and right side have different colours, the id stands at the head.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +27,10 @@ _PLATE = 24  # grey
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """RGB colours of a skeleton; blue and orange differ for colour-blind people too (Okabe and Ito)."""
+    """RGB colours of a skeleton.
+
+    Blue and orange differ for colour-blind people too (Okabe and Ito).
+    """
 
     left: Rgb = (255, 159, 28)
     right: Rgb = (64, 180, 255)
@@ -32,7 +38,7 @@ class Colours:
     outline: Rgb = (20, 20, 20)
 
     def reversed(self) -> "Colours":
-        """Return them for a BGR image."""
+        """Return the colours for a BGR image."""
         return Colours(self.left[::-1], self.right[::-1], self.middle[::-1], self.outline[::-1])
 
 
@@ -47,14 +53,14 @@ def draw_poses(
     labels: bool = True,
     colours: Colours = _COLOURS,
 ) -> None:
-    """Draw skeletons onto `image` in place, the best person on top.
+    """Draw skeletons in place, the highest score on top.
 
     Lines and text grow with the image; the lines of small people are thinner. Keypoints may lie outside.
 
     Args:
-        image: RGB uint8 (H, W, 3), contiguous and writable; BGR with `colours` that are reversed.
+        image: RGB uint8 (H, W, 3), contiguous and writable; BGR with reversed `colours`.
         poses: people on this image, normalized coordinates.
-        min_keypoint_score: keypoints below are left out, and the bones that end there.
+        min_keypoint_score: keypoints below are not drawn, nor are their bones.
         labels: write the track id and the score, in percent, above each head.
         colours: of the skeletons.
     """
@@ -66,7 +72,7 @@ def draw_poses(
 
 
 def draw_text_lines(image: Image, lines: Sequence[str]) -> None:
-    """Write ASCII lines of status onto dark plates in the upper left corner of `image`, in place."""
+    """Write ASCII lines into the upper left corner, in place."""
     height = _text_height(image)
     for row, line in enumerate(lines):
         _draw_plate(image, line, (height // 2, round(height * (0.5 + 2.0 * row))), height)
@@ -78,7 +84,7 @@ def _draw_skeleton(image: Image, pose: Pose, min_score: float, colours: Colours)
     width = _line_width(image, pose)
     bones = [(a, b) for a, b in EDGES if known[a] and known[b]]
     dots = np.flatnonzero(known).tolist()
-    # All outlines first: that of one bone must not cut through another.
+    # All outlines first, so that the outline of one bone does not cut through another.
     for a, b in bones:
         cv2.line(image, points[a], points[b], colours.outline, width + 2 * _rim(width), cv2.LINE_AA, _SHIFT)
     for dot in dots:
@@ -105,8 +111,8 @@ def _draw_label(image: Image, pose: Pose, min_score: float) -> None:
 
 
 def _draw_plate(image: Image, text: str, at: tuple[int, int], height: int) -> None:
-    """Write `text`, `height` pixels high, on a dark plate inside the image, its text's left top near `at`."""
-    margin = max(round(0.4 * height), 3)  # room for what hangs below the line, as in `#`
+    """Write `text`, `height` pixels high, on a dark plate; `at` is its top left, moved into the image."""
+    margin = max(round(0.4 * height), 3)  # room for descenders
     width = _text_width(text, height)
     left = int(np.clip(at[0], margin, max(image.shape[1] - width - margin, margin)))
     top = int(np.clip(at[1], margin, max(image.shape[0] - height - margin, margin)))
@@ -120,7 +126,7 @@ def _text_height(image: Image) -> int:
 
 
 def _shorter_px(image: Image) -> int:
-    """A turned camera's picture is narrow: text by its height would not fit into its width."""
+    """Return the shorter side: in a portrait image, text scaled by the height would not fit the width."""
     return int(min(image.shape[:2]))
 
 
@@ -147,7 +153,7 @@ def _rim(width: int) -> int:
 
 
 def _colour(colours: Colours, a: int, b: int) -> Rgb:
-    """Return the colour of the bone from keypoint a to b: a side's, if it has no end on the other."""
+    """Return the colour of the bone from keypoint a to b: a side's, unless it joins both sides."""
     if {a, b} & set(LEFT):
         return colours.middle if {a, b} & set(RIGHT) else colours.left
     return colours.right if {a, b} & set(RIGHT) else colours.middle
@@ -158,9 +164,9 @@ def _known(pose: Pose, min_score: float) -> NDArray[np.bool_]:
 
 
 def _sixteenths(image: Image, points: NDArray[np.float32]) -> list[list[int]]:
-    """Return normalized (K, 2) as OpenCV's fixed point, in which 0 is the middle of the first pixel.
+    """Return normalized (K, 2) in OpenCV's fixed point, with 0 at the centre of the first pixel.
 
-    Points further out than two images are pulled back: OpenCV's integers would overflow.
+    Points far outside (two image sides) are clipped, because OpenCV's integers would overflow.
     """
     pixels = np.clip(np.nan_to_num(points), -2, 3) * (image.shape[1], image.shape[0]) - 0.5
     sixteenths: list[list[int]] = np.rint(pixels * 2**_SHIFT).astype(int).tolist()

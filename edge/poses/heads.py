@@ -1,7 +1,8 @@
-"""Decodes the raw maps of MoveNet's heads into people, as the published graph does behind its heads.
+"""Decodes the raw maps of MoveNet's heads into people.
 
-Coordinates in here are cells of the maps (stride 4: a cell is 4x4 pixels of the model's input), in the network's order
-y, x. The returned rows are normalized to the model's input and laid out like the output of the whole graph.
+It does what the published graph does behind its heads. Coordinates in here are cells of the maps (stride 4: a cell is
+4x4 pixels of the model's input), in the network's order y, x. The returned rows are normalized to the model's input and
+laid out like the output of the whole graph.
 
 The steps and their constants are those of the graph published as tfhub.dev/google/movenet/multipose/lightning/1 (the
 method is that of CenterNet: Zhou, Wang and Kraehenbuehl, "Objects as Points", 2019):
@@ -54,7 +55,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class MapSpec:
-    """Quantization of one map: `real = scale * value + shift`, per channel.
+    """Quantization of a map: `real = scale * value + shift` per channel.
 
     Attributes:
         dtype: NumPy name of its values: float32, int8 or uint8.

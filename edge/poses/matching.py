@@ -1,4 +1,4 @@
-"""Who is who: how alike two poses or boxes are, and which pairs belong together.
+"""Similarity of poses and boxes (OKS, IoU), and their optimal assignment.
 
 OKS, object keypoint similarity, is COCO's (cocodataset.org, "keypoints-eval"):
 `mean over keypoints of exp(-d^2 / (2 * area * (2 * sigma)^2))`, with d in pixels.
@@ -19,12 +19,12 @@ _VARIANCES = (2 * SIGMAS) ** 2  # (17,)
 
 
 def areas_px(boxes_xyxy: Floats, size: tuple[int, int]) -> Floats:
-    """Return how large persons are for OKS: the areas of their boxes, (P,), in square pixels.
+    """Return the areas (P,) of persons for OKS, in square pixels.
 
-    COCO takes the area inside a person's outline, which nobody has at run time; a box is about twice that, so
-    this OKS is kinder than COCO's. A box counts as no thinner than a quarter of its length (people seen from
-    the side, or cut by the image's edge, are as large as others), its sides as no shorter than 2 % of the
-    image's longer side (a detector's error does not shrink with the person).
+    COCO takes the area inside a person's outline, which is not known at run time. The box's area is about twice
+    that, so this OKS is more tolerant than COCO's. A box counts as at least a quarter as wide as long (people seen
+    from the side, or cut by the image's edge, are as large as others), and its sides as at least 2 % of the image's
+    longer side (a detector's error does not shrink with the person).
 
     Args:
         boxes_xyxy: (P, 4), normalized.
@@ -47,15 +47,15 @@ def oks(
 ) -> Floats:
     """Return the object keypoint similarity of all pairs, (A, B), 0..1.
 
-    Only keypoints that both poses know well take part.
+    Only keypoints with a sufficient score in both poses count.
 
     Args:
         keypoints_a: (A, 17, 3), rows of x, y, score, normalized.
         keypoints_b: (B, 17, 3), likewise.
         areas: square pixels, (A, B) or broadcastable to it; see `areas_px`.
         size: (width, height) of the image in pixels: distances are measured in square pixels.
-        min_score: score from which on a keypoint takes part.
-        min_keypoints: pairs that share fewer keypoints are not alike: 0.
+        min_score: lowest score of a keypoint that counts.
+        min_keypoints: pairs with fewer common keypoints have similarity 0.
     """
     delta = (keypoints_a[:, None, :, :2] - keypoints_b[None, :, :, :2]) * np.asarray(size, np.float32)
     squared = np.einsum("abkc,abkc->abk", delta, delta)  # (A, B, 17)
@@ -67,9 +67,13 @@ def oks(
 
 
 def iou(boxes_a: Floats, boxes_b: Floats) -> Floats:
-    """Return the intersection over union of all pairs of boxes x0, y0, x1, y1: (A, 4), (B, 4) -> (A, B).
+    """Return the intersection over union of all pairs, (A, B).
 
-    The ratio is the same in any space; boxes without area are like none.
+    The ratio is the same in any coordinate space; a box without area has an IoU of 0.
+
+    Args:
+        boxes_a: (A, 4), x0, y0, x1, y1.
+        boxes_b: (B, 4), likewise.
     """
     first = np.maximum(boxes_a[:, None, :2], boxes_b[None, :, :2])
     last = np.minimum(boxes_a[:, None, 2:], boxes_b[None, :, 2:])
@@ -81,11 +85,11 @@ def iou(boxes_a: Floats, boxes_b: Floats) -> Floats:
 
 
 def assign(similarity: Floats, min_similarity: float) -> list[tuple[int, int]]:
-    """Pair rows with columns so that the sum of the pairs' similarities is the greatest possible.
+    """Assign rows to columns with the greatest total similarity.
 
     Args:
         similarity: (A, B), not negative.
-        min_similarity: pairs less alike than this are never made.
+        min_similarity: pairs below it are never made.
 
     Returns:
         (row, column) pairs by row; no row and no column occurs twice.
@@ -95,7 +99,7 @@ def assign(similarity: Floats, min_similarity: float) -> list[tuple[int, int]]:
         return []
     columns = gain.argmax(axis=1)
     taken = columns[gain.max(axis=1) > 0]
-    # Where every row gets its best column no sum can be greater; that is nearly always so.
+    # If every row can have its best column, no sum is greater; that is nearly always so.
     if len(set(taken.tolist())) < len(taken):
         columns = _best_columns(gain)
     pairs = enumerate(columns.tolist())
@@ -105,10 +109,10 @@ def assign(similarity: Floats, min_similarity: float) -> list[tuple[int, int]]:
 def _best_columns(gain: Floats) -> NDArray[np.intp]:
     """Return the column of each row, (A,), -1 for none, in the assignment with the greatest sum.
 
-    The linear assignment problem by shortest augmenting paths (Edmonds and Karp 1972, Tomizawa 1971): rows
-    come in one by one, each by the cheapest chain of columns that change hands. Prices of the columns keep
-    the costs along a chain from being negative, so that Dijkstra's search finds it. A column of zeros for
-    every row is its choice to stay alone.
+    Solves the linear assignment problem by shortest augmenting paths (Edmonds and Karp 1972, Tomizawa 1971): rows are
+    added one by one, each along the cheapest chain of columns that change their owners. Prices (dual variables) of the
+    columns keep the costs along a chain from being negative, so that Dijkstra's search finds it. One more column of
+    zeros per row lets the row stay without a partner.
     """
     rows, columns = gain.shape
     cost = gain.max() - np.hstack([gain, np.zeros((rows, rows))])
@@ -126,7 +130,10 @@ def _best_columns(gain: Floats) -> NDArray[np.intp]:
 
 
 def _cheapest_chain(row: int, cost: Floats, prices: Floats, owner: NDArray[np.intp]) -> tuple[int, NDArray[np.intp]]:
-    """Return the column that ends the cheapest chain from `row`, and the column before each; set prices."""
+    """Return the last column of the cheapest chain from `row`, and each column's predecessor.
+
+    Dijkstra's search; it updates `prices`.
+    """
     distance = np.full(len(prices), np.inf)
     before = np.full(len(prices), -1)
     done = np.zeros(len(prices), bool)
@@ -140,7 +147,7 @@ def _cheapest_chain(row: int, cost: Floats, prices: Floats, owner: NDArray[np.in
         done[column] = True
         if owner[column] < 0:
             break
-        # An owned column costs its owner nothing, so the way on costs what another column costs more.
+        # The owner of this column would have to take another one: the way on costs the difference.
         reduced = cost[owner[column]] - prices
         reach = distance[column] + reduced - reduced[column]
     prices[done] -= distance[column] - distance[done]

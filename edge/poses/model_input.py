@@ -1,4 +1,7 @@
-"""From a camera image to a model's input tensor. Runs on the camera's thread."""
+"""Makes a model's input tensor from a camera image.
+
+Runs on the camera's thread.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,14 +20,19 @@ ROTATIONS = {
     180: cv2.ROTATE_180,
     270: cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
-"""Clockwise degrees to OpenCV's name for them."""
+"""OpenCV's constants by clockwise degrees."""
 
 
 def letterbox_into(image: Image, box: Letterbox, out: NDArray[np.uint8]) -> None:
-    """Scale an RGB image (H, W, 3) into `out` (1, input height, input width, 3), black around it.
+    """Scale an RGB image into `out`, with black padding.
 
-    Shrinking averages all pixels (INTER_AREA): a person ten pixels high would lose limbs between the samples of
-    bilinear interpolation, and what is left would flicker from frame to frame.
+    Shrinking averages all pixels (INTER_AREA): bilinear interpolation would skip the limbs of a person ten pixels
+    high, and the rest would flicker from frame to frame.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        box: where it goes.
+        out: uint8 (1, input height, input width, 3).
     """
     width, height = box.inner_size
     left, top = box.pad_px
@@ -40,35 +48,47 @@ def letterbox_into(image: Image, box: Letterbox, out: NDArray[np.uint8]) -> None
 
 
 def encode_into(pixels: NDArray[np.uint8], codes: NDArray[Any], out: NDArray[Any]) -> None:
-    """Look up what to feed for each pixel: `codes` (256,) of the model's dtype, `out` shaped like `pixels`."""
+    """Encode pixels by the table `codes`.
+
+    Args:
+        pixels: uint8, any shape.
+        codes: (256,) of the model's dtype.
+        out: of the model's dtype, shaped like `pixels`.
+    """
     np.take(codes, pixels, out=out, mode="clip")
 
 
 def rotate_into(image: Image, degrees: int, out: Image) -> None:
-    """Turn an RGB image (H, W, 3) clockwise by 90, 180 or 270 degrees into `out`."""
+    """Rotate an RGB image clockwise by 90, 180 or 270 degrees into `out`."""
     cv2.rotate(image, ROTATIONS[degrees], dst=out)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """A frame with what the model gets of it: `tensor` (1, H, W, 3) in the model's dtype, and the way back."""
+    """A frame, its input tensor and its letterbox.
+
+    Attributes:
+        frame: the camera image with its times.
+        tensor: (1, H, W, 3) in the model's dtype.
+        letterbox: maps the model's coordinates to the image.
+    """
 
     frame: Frame
     tensor: NDArray[Any]
     letterbox: Letterbox
 
     def without_image(self) -> "ModelInput":
-        """Return the input with the camera image let go of."""
+        """Return the input without the image, which frees its buffer."""
         return replace(self, frame=self.frame.without_image())
 
 
 class InputMaker:
-    """Makes model inputs of one size and dtype, with nothing allocated per frame.
+    """Makes model inputs of one size and dtype from pooled buffers.
 
     Args:
         input_size: (width, height) of the model's input in pixels.
         dtype: NumPy name of the model's input dtype.
-        codes: (256,) of `dtype`, what to feed for each pixel value; None when pixels go in as they are.
+        codes: (256,) of `dtype`, the input code of each pixel value; None if the model takes pixel values.
     """
 
     def __init__(self, input_size: tuple[int, int], dtype: str, codes: NDArray[Any] | None) -> None:
@@ -80,7 +100,7 @@ class InputMaker:
         self._letterbox: Letterbox | None = None
 
     def make(self, frame: Frame) -> ModelInput:
-        """Letterbox one frame; the camera may change its size between two."""
+        """Letterbox one frame; the frame size may change between calls."""
         box = self._letterbox
         if box is None or box.image_size != frame.size:
             box = self._letterbox = fit(frame.size, self._input_size)

@@ -1,4 +1,4 @@
-"""The pose of a person: COCO's 17 keypoints, their edges and sigmas."""
+"""Pose of a person: COCO's 17 keypoints, edges and sigmas."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ EDGES = (
     (5, 7), (7, 9), (6, 8), (8, 10),
     (11, 13), (13, 15), (12, 14), (14, 16),
 )  # fmt: skip
-"""Pairs of keypoint indices that are drawn as bones (the 18 edges of TF Hub's MoveNet tutorial)."""
+"""Pairs of keypoint indices drawn as bones (the 18 edges of TF Hub's MoveNet tutorial)."""
 
 LEFT = (1, 3, 5, 7, 9, 11, 13, 15)
 RIGHT = (2, 4, 6, 8, 10, 12, 14, 16)
@@ -57,7 +57,7 @@ class Pose:
             y down), not clipped; score 0..1.
         box_xyxy: float32 (4,), x0, y0, x1, y1, normalized, clipped to 0..1.
         score: score of the person, 0..1.
-        id: track id; None while tracking is off or the track is tentative.
+        id: track id; None if tracking is off or the track is tentative.
     """
 
     keypoints: NDArray[np.float32]

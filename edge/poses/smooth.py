@@ -54,7 +54,7 @@ NO_STATE = _State(np.full((POINTS, 2), np.nan), np.zeros((POINTS, 2)), math.nan)
 
 
 class Smoother:
-    """Smooths the poses of one camera, frame by frame. Not thread-safe.
+    """Smooths poses frame by frame. Not thread-safe.
 
     Args:
         min_cutoff_hz: cutoff for a person who stands still; faster changes count as noise.

@@ -128,7 +128,7 @@ def _limit_speed(velocity: Floats, box_xyxy: Floats, size: tuple[int, int]) -> F
 
 
 class Tracker:
-    """Assigns track ids to the poses of one camera, frame by frame. Not thread-safe.
+    """Assigns track ids to poses, frame by frame. Not thread-safe.
 
     Args:
         metric: `oks` compares keypoints, `iou` boxes.
