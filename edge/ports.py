@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 from numpy.typing import NDArray
 
 from edge.frame import Frame
-from edge.poses.heads import HeadsSpec
+from edge.poses.head_maps import HeadsSpec
 from edge.poses.pose import Pose
 
 __all__ = ["BlockingSink", "Camera", "Engine", "ModelSpec", "NonBlockingSink", "PoseFrame", "Sink"]

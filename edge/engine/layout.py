@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import ModelError
-from edge.poses.heads import HEAD_CHANNELS, HEADS, HeadsSpec, MapSpec
+from edge.poses.head_maps import HEAD_CHANNELS, HEADS, HeadsSpec, MapSpec
 from edge.tflite.notes import Notes
 
 __all__ = ["SCALED", "Details", "HeadsLayout", "describe", "find_heads", "shape_of"]
@@ -41,7 +41,7 @@ class HeadsLayout:
     """The outputs of a heads model.
 
     Attributes:
-        indices: the interpreter's index of each map's tensor, in the order of `edge.poses.heads.HEADS`.
+        indices: the interpreter's index of each map's tensor, in the order of `edge.poses.head_maps.HEADS`.
         maps: their quantization, in the same order.
         logits: True if center and heatmap are given before the sigmoid.
     """

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.poses.heads import MIN_BOX_KEYPOINT_SCORE, HeadsDecoder, HeadsSpec
+from edge.poses.head_maps import HeadsSpec
+from edge.poses.heads import MIN_BOX_KEYPOINT_SCORE, HeadsDecoder
 from edge.poses.letterbox import Letterbox
 from edge.poses.pose import Pose
 

@@ -23,16 +23,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.poses.head_maps import Floats, HeadsSpec
 from edge.poses.pose import KEYPOINTS
 
-__all__ = ["HEADS", "HEAD_CHANNELS", "MIN_BOX_KEYPOINT_SCORE", "HeadsDecoder", "HeadsSpec", "MapSpec"]
-
-HEADS = ("center", "heatmap", "regression", "offset", "box_scale", "box_offset")
-"""Order of the maps everywhere in this package; a model without boxes has the first four."""
-
-HEAD_CHANNELS = (1, KEYPOINTS, 2 * KEYPOINTS, 2 * KEYPOINTS, 2, 2)
-"""Center and heatmap: score per cell. Regression and offset: dy, dx of each keypoint in turn. Box scale: height,
-width. Box offset: dy, dx. All but the scores in cells."""
+__all__ = ["GAUSSIAN", "MIN_BOX_KEYPOINT_SCORE", "PEAK_SIDE", "HeadsDecoder"]
 
 PEAK_SIDE = 5
 """A center is the greatest of its 5x5 cells."""
@@ -49,43 +43,6 @@ crop algorithm trusts a keypoint, TF Hub's MoveNet tutorial)."""
 SEED_MARGIN = 0.15
 MIN_SEED_MARGIN = 3.0
 """Without boxes, the search goes beyond the seeds by this share of their extent, and by at least this many cells."""
-
-Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class MapSpec:
-    """Quantization of a map: `real = scale * value + shift` per channel.
-
-    Attributes:
-        dtype: NumPy name of its values: float32, int8 or uint8.
-        scale: float32 (C,).
-        shift: float32 (C,).
-    """
-
-    dtype: str
-    scale: Floats
-    shift: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class HeadsSpec:
-    """Size and quantization of a model's maps.
-
-    Attributes:
-        size: (width, height) of the maps in cells.
-        maps: one per head, in the order of `HEADS`: six, or four without boxes.
-        logits: True if center and heatmap are given before the sigmoid.
-    """
-
-    size: tuple[int, int]
-    maps: tuple[MapSpec, ...]
-    logits: bool = True
-
-    @property
-    def has_boxes(self) -> bool:
-        """False for a model cut out of a single-pose network."""
-        return len(self.maps) == len(HEADS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge.engine.litert import LiteRtEngine
 from edge.errors import ModelError
 from edge.poses.decode import Decoder
-from edge.poses.heads import HEADS
+from edge.poses.head_maps import HEADS
 from edge.poses.letterbox import fit
 from edge.tflite.notes import Affine, Notes, Source, encode_notes
 from head_maps import HEIGHT, PEOPLE, WIDTH, head_maps, whole_graph

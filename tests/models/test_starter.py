@@ -13,7 +13,7 @@ from edge.errors import EdgeError
 from edge.models.files import resolve
 from edge.models.manifest import ModelEntry, load_manifest
 from edge.models.selection import PACKAGE_ONLY, STARTER
-from edge.poses.heads import HEADS
+from edge.poses.head_maps import HEADS
 from edge.tflite.notes import read_notes
 
 PROJECT = Path(__file__).parents[2]

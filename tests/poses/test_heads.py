@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.poses.heads import HEAD_CHANNELS, HeadsDecoder, HeadsSpec, MapSpec
+from edge.poses.head_maps import HEAD_CHANNELS, HeadsSpec, MapSpec
+from edge.poses.heads import HeadsDecoder
 from head_maps import HEIGHT, PEOPLE, WIDTH, Floats, head_maps, whole_graph
 
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from edge.engine.litert import LiteRtEngine
-from edge.poses.heads import HEADS
+from edge.poses.head_maps import HEADS
 from edge.tflite.notes import read_notes
 from tools.convert.execute import run_network
 from tools.edgetpu.graph import read_graph

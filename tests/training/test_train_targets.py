@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.poses.heads import HEAD_CHANNELS, HeadsDecoder, HeadsSpec, MapSpec
+from edge.poses.head_maps import HEAD_CHANNELS, HeadsSpec, MapSpec
+from edge.poses.heads import HeadsDecoder
 from tools.train.picture import Picture, bounds, labelled_enough
 from tools.train.targets import Targets, make_targets
 from training.small import person, picture

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.poses.heads import HEAD_CHANNELS, HEADS
+from edge.poses.head_maps import HEAD_CHANNELS, HEADS
 from tools.convert.network import Floats, Kind, Layer, Network
 
 INPUT_SIZE = (32, 48)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from data import data, model, needs_data, needs_models
-from edge.poses.heads import HEADS
+from edge.poses.head_maps import HEADS
 from edge.tflite.file import load
 from edge.tflite.notes import Notes, read_notes
 from tools.convert.command import main

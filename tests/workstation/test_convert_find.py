@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from data import model, needs_models
 from edge.errors import ModelError
-from edge.poses.heads import HEAD_CHANNELS, HEADS
+from edge.poses.head_maps import HEAD_CHANNELS, HEADS
 from tools.convert.axes import spell_out_new_axes
 from tools.convert.cut import cut_heads
 from tools.convert.find import find_heads

@@ -14,7 +14,8 @@ from tensorflow.lite.python.convert import ConverterError
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from data import data, model, needs_data, needs_models
-from edge.poses.heads import HEAD_CHANNELS, HeadsDecoder, HeadsSpec, MapSpec
+from edge.poses.head_maps import HEAD_CHANNELS, HeadsSpec, MapSpec
+from edge.poses.heads import HeadsDecoder
 from workstation.published_constants import constant
 from workstation.published_graph import HEADS, build, parameters
 

@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from data import data, model, needs_data, needs_models
 from edge.errors import ModelError
-from edge.poses.heads import HEADS
+from edge.poses.head_maps import HEADS
 from edge.tflite.file import load
 from tools.convert.calibration import Calibration, calibrate
 from tools.convert.cut import cut_heads

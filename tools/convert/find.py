@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edge.errors import ModelError
-from edge.poses.heads import HEAD_CHANNELS, HEADS
+from edge.poses.head_maps import HEAD_CHANNELS, HEADS
 from tools.convert.graph import FrozenGraph, Links
 
 __all__ = ["find_heads", "first_convolutions"]

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from edge.engine.litert import LiteRtEngine
-from edge.poses.heads import HEADS
+from edge.poses.head_maps import HEADS
 from edge.tflite.file import load
 from edge.tflite.notes import Affine, Source
 from tools.convert.build import build_heads

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge.poses.heads import HEAD_CHANNELS, HEADS
+from edge.poses.head_maps import HEAD_CHANNELS, HEADS
 
 __all__ = ["HEAD_NAMES", "NETWORKS", "STRIDE", "NetworkShape", "PoseNetwork", "count_macs", "normalize"]
 
@@ -123,7 +123,7 @@ class Scaled(nn.Conv2d):
 
 
 class PoseNetwork(nn.Module):
-    """Maps normalized pixels to the maps of `poses.heads`: center, heatmap (logits), regression, offset (cells)."""
+    """Maps normalized pixels to the maps of `poses.head_maps`: center, heatmap (logits), regression, offset (cells)."""
 
     def __init__(self, shape: NetworkShape | None = None) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ import torch
 
 from edge.engine.litert import LiteRtEngine
 from edge.ports import ModelSpec
-from edge.poses.heads import HeadsSpec
+from edge.poses.head_maps import HeadsSpec
 from tools.train.batch import SoftMaps
 from tools.train.network import HEAD_NAMES
 from tools.train.picture import Floats, Picture
@@ -49,7 +49,7 @@ def _heads(engine: LiteRtEngine, spec: ModelSpec, heads: HeadsSpec, picture: Pic
     """Return center (1, h, w), heatmap (17, h, w), regression and offset (34, h, w), float32."""
     pixels = picture.image if spec.input_codes is None else spec.input_codes[picture.image]
     outputs = engine.run(pixels[None].astype(spec.input_dtype, copy=False))
-    # The order of `edge.poses.heads.HEADS`, whose first four are ours; boxes are not learned.
+    # The order of `edge.poses.head_maps.HEADS`, whose first four are ours; boxes are not learned.
     return [
         _real(output[0], heads, number, is_score=name in SCORED)
         for number, (name, output) in enumerate(zip(HEAD_NAMES, outputs, strict=False))

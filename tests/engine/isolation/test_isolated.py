@@ -25,7 +25,7 @@ from edge.host.machine import rss_bytes
 from edge.models.files import places, resolve
 from edge.models.manifest import load_manifest
 from edge.ports import ModelSpec
-from edge.poses.heads import HeadsSpec, MapSpec
+from edge.poses.head_maps import HeadsSpec, MapSpec
 from edgetpu_double import Double, compiled_model, needs_compiler
 from tiny_models import heads_model
 
