@@ -14,7 +14,7 @@ from edge.poses.heads import MIN_BOX_KEYPOINT_SCORE, HeadsDecoder
 from edge.poses.letterbox import Letterbox
 from edge.poses.pose import Pose
 
-__all__ = ["Decoder", "decode_multipose", "decode_singlepose"]
+__all__ = ["Decoder"]
 
 MAX_PEOPLE = 30
 """Limit where we decode the heads; the published graph stops at six."""
@@ -51,9 +51,9 @@ class Decoder:
         """
         if model.heads is not None:
             rows = self._heads_of(model.heads).rows(outputs, min_score=min_score, max_people=MAX_PEOPLE)
-            poses = decode_multipose(rows, box)
+            poses = _decode_multipose(rows, box)
         else:
-            poses = (decode_multipose if model.kind == "multipose" else decode_singlepose)(outputs[0], box)
+            poses = (_decode_multipose if model.kind == "multipose" else _decode_singlepose)(outputs[0], box)
         return tuple(sorted((pose for pose in poses if pose.score >= min_score), key=lambda pose: -pose.score))
 
     def _heads_of(self, spec: HeadsSpec) -> HeadsDecoder:
@@ -62,7 +62,7 @@ class Decoder:
         return self._heads
 
 
-def decode_multipose(output: NDArray[np.float32], box: Letterbox) -> list[Pose]:
+def _decode_multipose(output: NDArray[np.float32], box: Letterbox) -> list[Pose]:
     """Decode MoveNet MultiPose.
 
     Args:
@@ -77,7 +77,7 @@ def decode_multipose(output: NDArray[np.float32], box: Letterbox) -> list[Pose]:
     return [Pose(keypoints[i], boxes[i], float(scores[i])) for i in range(len(rows))]
 
 
-def decode_singlepose(output: NDArray[np.float32], box: Letterbox) -> list[Pose]:
+def _decode_singlepose(output: NDArray[np.float32], box: Letterbox) -> list[Pose]:
     """Decode MoveNet Lightning or Thunder.
 
     The model has neither a box nor a score of the person: the score is the mean of the keypoints' (as in Google's

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge.frame import BufferPool, Frame, Image
 from edge.poses.letterbox import Letterbox, fit
 
-__all__ = ["ROTATIONS", "InputMaker", "ModelInput", "encode_into", "letterbox_into", "rotate_into"]
+__all__ = ["InputMaker", "ModelInput", "encode_into", "letterbox_into", "rotate_into"]
 
 ROTATIONS = {
     90: cv2.ROTATE_90_CLOCKWISE,
