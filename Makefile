@@ -57,8 +57,10 @@ $(WORKSTATION)/.training: $(WORKSTATION)/.installed
 demo: setup
 	@$(BIN)/edge-pose demo --picture demo.png $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(MODEL),--model $(MODEL))
 
+# One process for each core; PYTEST_FLAGS="-n 0" for one alone.
 test: setup
-	$(BIN)/python -m pytest --ignore tests/system --ignore tests/workstation --ignore tests/training $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest --ignore tests/system --ignore tests/workstation --ignore tests/training \
+		-n auto --dist worksteal $(PYTEST_FLAGS)
 
 # Environments of their own: other TFLite runtimes from the package index.
 system-test: setup
