@@ -284,6 +284,26 @@ def test_a_signal_while_starting_leaves_no_traceback(tiny: Path, delay_s: float)
     assert "Traceback" not in err
 
 
+STOPPED_WHERE_NOTHING_CAN_BE_RAISED = """
+import signal, weakref
+from edge.host.process import Signals
+
+class Thing: pass
+
+signals, thing = Signals(), Thing()
+watched = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGTERM))
+del thing
+print(signals.came)
+"""
+
+
+def test_a_signal_where_python_can_raise_nothing_is_remembered_and_leaves_no_traceback() -> None:
+    """An import ends with such a callback, now and then at the moment of a signal."""
+    command = [sys.executable, "-c", STOPPED_WHERE_NOTHING_CAN_BE_RAISED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
 def test_a_stop_while_stdout_is_blocked_does_not_hang(tiny: Path) -> None:
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)

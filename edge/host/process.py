@@ -86,6 +86,7 @@ class Signals:
     def __init__(self) -> None:
         self.stop: Callable[[], None] | None = None
         self.came = False
+        sys.unraisablehook = _show_unless_stopped
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
                 continue  # nohup wants it so
@@ -105,3 +106,12 @@ class Signals:
         if self.stop is None:
             raise Stopped
         self.stop()
+
+
+def _show_unless_stopped(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Print what Python cannot raise, such as an error in the callback of a weak reference, as it does by itself.
+
+    Importing uses such callbacks; a stop that came in one is remembered, and its traceback helps nobody.
+    """
+    if not isinstance(unraisable.exc_value, Stopped):
+        sys.__unraisablehook__(unraisable)
