@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from brokers import ANONYMOUS, Ear, Mosquitto, eventually, needs_mosquitto
-from command import run, start
+from command import environment, run, start
 from edgetpu_double import Double, needs_compiler, write_tpu_mirror
 from managers import Manager
 from videos import write_video
@@ -19,6 +20,18 @@ pytestmark = [needs_compiler, needs_mosquitto]
 
 WAIT_S = 60.0
 """For whatever has to happen, on a machine that may have much else to do."""
+
+
+SOON_AGAIN = """
+from edge.cli import entry
+from edge.engine.fallback import FallbackEngine, Patience
+
+defaults = FallbackEngine.__init__.__kwdefaults__
+assert defaults["patience"] == Patience()
+defaults["patience"] = Patience(first_probe_s=1.0, last_probe_s=1.0)
+entry()
+"""
+"""The command, which tries an Edge TPU that is lost every second, not after five, ten, twenty ..."""
 
 
 class Machine:
@@ -36,12 +49,22 @@ class Machine:
     def env(self) -> Mapping[str, str | None]:
         return {"EDGE_POSE_MODEL_MIRROR": str(self.mirror), "LD_LIBRARY_PATH": str(self.double.folder)}
 
-    def start(self, *words: str, env: Mapping[str, str | None] | None = None) -> subprocess.Popen[str]:
+    def start(self, *, env: Mapping[str, str | None] | None = None) -> subprocess.Popen[str]:
+        return start(*self._words(), env={**self.env, **(env or {})})
+
+    def start_impatient(self) -> subprocess.Popen[str]:
+        """Start the command as `SOON_AGAIN` has it."""
+        command = [sys.executable, "-c", SOON_AGAIN, *(str(word) for word in self._words())]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(self.env)
+        )
+
+    def _words(self) -> list[str | Path]:
         common = ["--mqtt", f"mqtt://127.0.0.1:{self.broker.port}", "--set", "device.name=hall"]
-        return start(
+        return [
             "run", "--camera", self.video, "--loop", "--model", "own-edgetpu", *common,
-            "--set", "health.interval_s=0.2", *words, env={**self.env, **(env or {})},
-        )  # fmt: skip
+            "--set", "health.interval_s=0.2",
+        ]  # fmt: skip
 
 
 @pytest.fixture
@@ -96,7 +119,7 @@ def test_a_killed_engine_is_a_short_gap(machine: Machine) -> None:
 
 def test_an_edge_tpu_that_stays_away_leaves_the_cpu_and_a_reason(machine: Machine) -> None:
     with Ear(machine.broker.port, "edge-pose/hall/+") as ear:
-        command = machine.start()
+        command = machine.start_impatient()
         eventually(lambda: is_on(ear, "edgetpu"), 20)
         machine.double.tell("refuse")
         os.kill(engine_process(command), signal.SIGKILL)
