@@ -53,7 +53,7 @@ def figures(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Figures:
     """What a user gets who has two models; the video is too short for the plan and begins again."""
     folder = tmp_path_factory.mktemp("cache")
     environ = {"EDGE_POSE_MODEL_MIRROR": str(mirror), "EDGE_POSE_CACHE": str(folder)}
-    return bench(environ, video=write_video(folder / "v.mp4", 15))
+    return bench(environ, video=write_video(folder / "v.mp4", 15, fps=100.0))
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_ratios_are_those_of_the_figures(figures: Figures) -> None:
 
 
 def test_the_video_is_the_one_given(figures: Figures) -> None:
-    assert figures["video"] == {"name": "v.mp4", "size": [96, 64], "fps": 25.0}
+    assert figures["video"] == {"name": "v.mp4", "size": [96, 64], "fps": 100.0}
 
 
 def test_the_scene_can_be_written_as_a_video(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_model_by_name_that_is_not_here_is_fetched(tmp_path: Path) -> None:
 
 def test_where_no_other_model_is_the_starter_is_measured_and_the_default_named(tmp_path: Path) -> None:
     told: list[str] = []
-    options = BenchOptions(quick=True, threads=(1,), video=write_video(tmp_path / "v.mp4", 15))
+    options = BenchOptions(quick=True, threads=(1,), video=write_video(tmp_path / "v.mp4", 15, fps=100.0))
     figures = run_bench(options, tell=told.append, environ={"EDGE_POSE_CACHE": str(tmp_path)})
     assert [model["name"] for model in figures["models"]] == ["starter"]
     default = load_manifest().default
