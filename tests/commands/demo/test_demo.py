@@ -9,7 +9,7 @@ from data import mirror_default, needs_models
 @needs_models
 def test_the_demo_measures_poses_that_came_over_mqtt_and_leaves_a_picture(tmp_path: Path) -> None:
     picture = tmp_path / "demo.png"
-    outcome = run("demo", "--seconds", "4", "--picture", picture)
+    outcome = run("demo", "--seconds", "2", "--picture", picture)
     assert outcome.code == 0, outcome.err
     last = outcome.out.splitlines()[-1]
     assert last.startswith("demo: ")
@@ -36,7 +36,7 @@ def test_a_demo_whose_picture_has_no_folder_says_so_before_it_starts(tmp_path: P
 
 
 def test_a_demo_with_no_network_finds_people_with_the_starter_and_says_so() -> None:
-    outcome = run("demo", "--seconds", "4", env=NO_MIRROR)
+    outcome = run("demo", "--seconds", "2", env=NO_MIRROR)
     assert outcome.code == 0, outcome.err
     (line,) = outcome.err.splitlines()
     assert line.startswith("'starter' from the package is used, which finds fewer people; ")
