@@ -42,6 +42,11 @@ def free_port() -> int:
         return port
 
 
+def can_connect(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Mosquitto:
     """A mosquitto that can be killed, stopped from reading, and started again on the same port."""
 
@@ -66,8 +71,7 @@ class Mosquitto:
     def _listens(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, "mosquitto ended"
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return can_connect(self.port)
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -119,3 +123,8 @@ class Ear:
         for message in messages:
             jsonschema.validate(message, SCHEMAS[name])
         return messages
+
+
+def states(ear: Ear) -> list[tuple[str, str]]:
+    """Return state and reason of every status that was heard."""
+    return [(message["state"], message["reason"]) for message in ear.of("status")]

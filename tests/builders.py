@@ -54,6 +54,11 @@ def result(*poses: Pose, index: int = 0, time_s: float = 100.0) -> PoseFrame:
     return PoseFrame(frame(index, time_s), poses, 12.5)
 
 
+def ramp() -> NDArray[np.uint8]:
+    """A model's input of 64x32 (width x height) with all values in it."""
+    return (np.arange(32 * 64 * 3) % 251).astype(np.uint8).reshape(1, 32, 64, 3)
+
+
 class ScriptedCamera:
     """A live camera that does what a list says: a frame, or an error that `open` or `read` raises.
 

@@ -21,14 +21,7 @@ from command import NO_MIRROR, Outcome, arguments, environment, run, start
 from data import data, mirror_default, model, needs_data, needs_models
 from edge.payload import schemas
 from managers import Manager
-from tiny_models import echo_model
 from videos import write_pictures, write_video
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    """A valid MultiPose-shaped model that finds whatever the first pixels say."""
-    return echo_model(tmp_path / "tiny.tflite", height=64, width=96)
 
 
 def refused(outcome: Outcome, code: int, *words: str) -> None:

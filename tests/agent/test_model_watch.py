@@ -5,7 +5,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from edge.config.source import Source, SourceKind
 from edge.download.http import TransferError
 from edge.errors import UnavailableError
 from edge.models.selection import Choice, RetryPolicy, select
-from http_server import FaultyServer, file, serving, stall, status
+from http_server import FaultyServer, file, stall, status
 from tiny_models import echo_model
 
 NO_FILE = TransferError("http://127.0.0.1:9/models.toml: connection refused", "later")
@@ -32,19 +32,8 @@ def chosen(config: ModelConfig, environ: Mapping[str, str], **options: Any) -> C
 
 
 @pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
 def model(tmp_path: Path) -> bytes:
     return echo_model(tmp_path / "made.tflite", height=64, width=96).read_bytes()
-
-
-@pytest.fixture
-def offline(tmp_path: Path) -> dict[str, str]:
-    return {"EDGE_POSE_CACHE": str(tmp_path / "cache"), "EDGE_POSE_MODEL_MIRROR": "http://127.0.0.1:9"}
 
 
 @pytest.fixture

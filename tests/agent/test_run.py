@@ -11,10 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from brokers import ANONYMOUS, Ear, Mosquitto, eventually, needs_mosquitto
+from brokers import ANONYMOUS, Ear, Mosquitto, eventually, needs_mosquitto, states
 from command import NO_MIRROR, arguments, environment, start
 from edge.payload import schemas
-from tiny_models import echo_model
 from videos import write_video
 
 pytestmark = needs_mosquitto
@@ -30,11 +29,6 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     running.kill()
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    return echo_model(tmp_path / "tiny.tflite", height=64, width=96)
-
-
 def words(broker: Mosquitto, tiny: Path, *more: str) -> list[str]:
     video = write_video(tiny.parent / "v.mp4")
     url = f"mqtt://127.0.0.1:{broker.port}"
@@ -44,10 +38,6 @@ def words(broker: Mosquitto, tiny: Path, *more: str) -> list[str]:
 
 def is_online(ear: Ear) -> bool:
     return len(ear.of("pose")) > 5 and states(ear)[-1:] == [("online", "")]
-
-
-def states(ear: Ear) -> list[tuple[str, str]]:
-    return [(message["state"], message["reason"]) for message in ear.of("status")]
 
 
 def test_a_run_is_seen_from_its_start_to_its_end(broker: Mosquitto, tiny: Path) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from brokers import ANONYMOUS, Ear, Mosquitto, eventually, free_port, needs_mosquitto
+from brokers import Ear, Mosquitto, eventually, free_port, needs_mosquitto, states
 from command import NO_MIRROR, environment, start
 from http_server import Answer, FaultyServer, file, serving, stall, status
 from managers import Manager
-from tiny_models import echo_model
 
 pytestmark = needs_mosquitto
 
@@ -43,22 +42,6 @@ except EdgeError as error:
 leave(0)
 """
 """What the command does, in a process of its own, with other waits."""
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    running = Mosquitto(tmp_path, ANONYMOUS).start()
-    yield running
-    running.kill()
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    return echo_model(tmp_path / "tiny.tflite", height=64, width=96)
-
-
-def states(ear: Ear) -> list[tuple[str, str]]:
-    return [(message["state"], message["reason"]) for message in ear.of("status")]
 
 
 def is_online(ear: Ear) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from http_server import (
     mute,
     partial,
     redirect,
-    serving,
     stall,
     status,
     without_length,
@@ -33,12 +31,6 @@ CHANGED = CONTENT[::-1]
 PAGE = b"\r\n<!DOCTYPE html>\n<html><body>Log in to go on.</body></html>\n"
 QUICK = Timeouts(open_s=20.0, stall_s=20.0, tries=3, pause_s=0.001)
 IMPATIENT = replace(QUICK, stall_s=0.5)
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

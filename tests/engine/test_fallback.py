@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from brokers import eventually
+from builders import ramp
 from edge.engine.fallback import FallbackEngine, RetryPolicy
 from edge.engine.isolation.isolated import Deadlines, IsolatedEngine
 from edge.engine.isolation.wire import Job
@@ -89,10 +89,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     yield bench
     for engine in bench.engines:
         engine.close()
-
-
-def ramp() -> NDArray[np.uint8]:
-    return (np.arange(32 * 64 * 3) % 251).astype(np.uint8).reshape(1, 32, 64, 3)
 
 
 def ran_on(engine: FallbackEngine) -> str:

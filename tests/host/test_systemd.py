@@ -15,7 +15,6 @@ from brokers import eventually
 from command import run, start
 from edge.host.systemd import Notifier, Watchdog
 from managers import Manager
-from tiny_models import echo_model
 from videos import numbered_image, write_pictures, write_video
 
 UNITS = Path(__file__).parents[2] / "systemd"
@@ -25,11 +24,6 @@ UNITS = Path(__file__).parents[2] / "systemd"
 def manager(tmp_path: Path) -> Iterator[Manager]:
     with Manager(str(tmp_path / "notify")) as running:
         yield running
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    return echo_model(tmp_path / "tiny.tflite", height=64, width=96)
 
 
 def notifier(address: str, **more: str) -> Notifier:

@@ -5,7 +5,7 @@ import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -33,12 +33,6 @@ IMPATIENT = Timeouts(open_s=20.0, stall_s=0.5, tries=3, pause_s=0.001)
 LOGIN_PAGE = b"\xef\xbb\xbf\r\n <!DOCTYPE html>\n<html><body>Welcome! Log in to go on.</body></html>\n"
 """What a network with a login page (a captive portal) answers with status 200, whatever was asked for."""
 CLOSED = "http://127.0.0.1:9"  # the port of `discard`: nobody listens
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,6 @@ def chosen(config: ModelConfig, environ: Mapping[str, str], **options: Any) -> C
 
 def loaded(config: Config, environ: Mapping[str, str]) -> tuple[LoadedEngine, Choice]:
     return select(config.model, lambda choice: load_engine(config, choice=choice), environ)
-
-
-@pytest.fixture
-def offline(tmp_path: Path) -> dict[str, str]:
-    """Variables of a machine without model, with a mirror that nobody serves."""
-    return {"EDGE_POSE_CACHE": str(tmp_path / "cache"), "EDGE_POSE_MODEL_MIRROR": "http://127.0.0.1:9"}
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with serving() as server:
-        yield server
 
 
 def mirror_manifest(content: bytes, *, url: str = "") -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Self
 
 import pytest
 
-from brokers import ANONYMOUS, Ear, Mosquitto, eventually, free_port, needs_mosquitto
+from brokers import ANONYMOUS, Ear, Mosquitto, can_connect, eventually, free_port, needs_mosquitto
 from certificates import PAST, RECENT, SOON, Authority, Identity, needs_openssl, openssl
 from edge.errors import UnavailableError
 from sinks import SinkMaker, connect, count, feeding, kept, say, warnings
@@ -80,11 +80,6 @@ def the_trouble(caplog: pytest.LogCaptureFixture) -> str:
     assert "retry in" in line
     assert "\n" not in line
     return line
-
-
-def can_connect(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Strict:

@@ -1,6 +1,5 @@
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,20 +36,11 @@ class Heard:
         )
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    mosquitto = Mosquitto(tmp_path, ANONYMOUS).start()
-    yield mosquitto
-    mosquitto.kill()
-
-
 def hears(subscriber_of: Heard, ear: Ear, topic: str) -> None:
     """Publish until it arrives: a subscription needs its time."""
-    pause = threading.Event()
 
     def arrived() -> bool:
         ear.publish(topic, b"now", retain=False)
-        pause.wait(0.05)
         return (topic, b"now") in subscriber_of.messages
 
     eventually(arrived)

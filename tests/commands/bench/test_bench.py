@@ -56,11 +56,6 @@ def figures(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Figures:
     return bench(environ, video=write_video(folder / "v.mp4", 15, fps=100.0))
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    return echo_model(tmp_path / "tiny.tflite", height=64, width=96)
-
-
 def test_every_figure_of_a_model_is_there(figures: Figures) -> None:
     model = tiny_of(figures)
     assert (model["name"], model["kind"], model["dtype"]) == ("tiny", "multipose", "uint8")

@@ -9,24 +9,16 @@ import struct
 import subprocess
 import termios
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
-from brokers import ANONYMOUS, Mosquitto, eventually, free_port, needs_mosquitto
+from brokers import Mosquitto, eventually, free_port, needs_mosquitto
 from command import arguments, environment, run, start
 from fake_fleet import Fleet, other, status
 
 pytestmark = needs_mosquitto
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    mosquitto = Mosquitto(tmp_path, ANONYMOUS).start()
-    yield mosquitto
-    mosquitto.kill()
 
 
 class Terminal:

@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from brokers import eventually
+from builders import ramp
 from data import model, needs_models
 from edge.engine.isolation.isolated import Deadlines, IsolatedEngine
 from edge.engine.isolation.wire import Described, Job, decode, encode
@@ -51,11 +52,6 @@ def engine(job: Job) -> Iterator[IsolatedEngine]:
     engine.start()
     yield engine
     engine.close()
-
-
-def ramp() -> NDArray[np.uint8]:
-    """An input of 64x32 (width x height) with all values in it."""
-    return (np.arange(32 * 64 * 3) % 251).astype(np.uint8).reshape(1, 32, 64, 3)
 
 
 def is_gone(pid: int) -> bool:
