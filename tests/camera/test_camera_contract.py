@@ -5,21 +5,31 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from edge.camera import pacing
 from edge.camera.images import ImagesCamera
 from edge.camera.scene import SceneCamera
 from edge.camera.v4l2.driver import V4l2Camera
 from edge.camera.video import VideoCamera
 from edge.frame import Frame
 from edge.ports import Camera
-from fake_v4l2 import Opener, QueueCapture, RealClock, SetClock
+from fake_v4l2 import Clock, Opener, QueueCapture, RealClock, SetClock
 from videos import write_pictures, write_video
 
 Maker = Callable[..., Camera]
 """Makes a closed camera of 96x64; takes `paced` and `rotate`."""
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
+    """Time that passes only when it is said to, for the cameras of a test that asks for it."""
+    clock = SetClock()
+    monkeypatch.setattr(pacing, "time", SimpleNamespace(monotonic=clock, time=time.time))
+    return clock
 
 
 @pytest.fixture(params=["scene", "video", "images", "v4l2"])
@@ -34,7 +44,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
         return ImagesCamera(write_pictures(tmp_path / "pictures"), **options)
 
     def v4l2(*, paced: bool = True, rotate: int = 0) -> Camera:
-        clock = RealClock() if paced else SetClock()
+        clock: Clock = RealClock() if paced else SetClock()
+        if "clock" in request.fixturenames:
+            clock = request.getfixturevalue("clock")
         return V4l2Camera("/dev/video7", rotate=rotate, opener=Opener(again=lambda: QueueCapture(clock)), clock=clock)
 
     makers: dict[str, Maker] = {"scene": scene, "video": video, "images": images, "v4l2": v4l2}
@@ -82,11 +94,11 @@ def test_wall_time_and_capture_time_are_the_same_instant(make: Maker) -> None:
     assert time.time() - frame.wall_time_s == pytest.approx(age_s, abs=0.05)
 
 
-def test_a_late_reader_gets_the_newest_frame_and_a_gap_in_the_index(make: Maker) -> None:
+def test_a_late_reader_gets_the_newest_frame_and_a_gap_in_the_index(clock: SetClock, make: Maker) -> None:
     camera = make(paced=True)
     camera.open()
     camera.read()
-    threading.Event().wait(0.2)  # the reader is busy for five frames
+    clock.busy(0.2)  # for five frames
     late = camera.read()
     camera.close()
     assert late is not None
