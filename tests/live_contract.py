@@ -70,10 +70,9 @@ class LiveCameraContract:
         camera = make()
         camera.open()
         early = read(camera)
-        threading.Event().wait(0.4)  # the reader is busy
-        now_s = time.monotonic()
+        threading.Event().wait(max(early.time_s + 0.4 - time.monotonic(), 0))  # the reader is busy
         late = read(camera)
-        assert late.time_s > now_s - 0.2
+        assert late.time_s > early.time_s + 0.2
         assert late.index > early.index + 1
 
     def test_an_image_that_was_handed_on_is_never_written_again(self, make: Maker) -> None:
