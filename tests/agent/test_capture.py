@@ -62,10 +62,11 @@ def test_a_live_camera_that_is_absent_at_the_start_is_tried_until_it_comes() -> 
 
 
 def test_stopping_ends_the_wait_for_the_next_try() -> None:
-    thread, _, watcher = start(ScriptedCamera([], failing_opens=[CameraLostError("absent")] * 99))
-    assert watcher.lost.wait(2)
+    absent = [CameraLostError("absent")] * 2
+    thread, _, watcher = start(ScriptedCamera([], failing_opens=absent), retry_s=(60, 60))
+    assert watcher.lost.wait(10)
     thread.stop()
-    assert thread.join(0.4)  # the next try would be later
+    assert thread.join(10)  # the next try would be later
 
 
 def test_waits_for_an_absent_camera_grow_up_to_the_longest_and_begin_anew_after_a_picture(

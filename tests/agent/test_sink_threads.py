@@ -4,6 +4,7 @@ from typing import Literal
 
 import pytest
 
+from brokers import eventually
 from builders import ListSink, result
 from edge.agent.sink_threads import DirectSink, OpenSink, SinkThread, drain, open_sinks
 from edge.errors import UnavailableError
@@ -47,6 +48,7 @@ def test_a_sink_that_hangs_at_the_end_takes_nothing_from_the_others() -> None:
         output.start()
         output.offer(result(index=7))
     drain(outputs, 0.2)
+    eventually(lambda: not outputs[1]._thread.is_alive())  # asked to finish with the other one, not after it
     for output in outputs:
         output.close()
     assert [each.frame.index for each in good.results] == [7]
