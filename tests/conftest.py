@@ -9,6 +9,7 @@ from hypothesis import settings
 from brokers import ANONYMOUS, Mosquitto
 from command import restore_child_signals
 from http_server import FaultyServer, serving
+from older_libraries import says_the_same
 
 # The same examples every time, and no limit on the time of one: a busy machine is no mistake.
 settings.register_profile("steady", derandomize=True, deadline=None)
@@ -19,6 +20,16 @@ restore_child_signals()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a skipped test is a failure")
+    parser.addoption(
+        "--older-libraries", action="store_true", help="leave out files that neither NumPy nor OpenCV can change"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--older-libraries"):
+        left_out = [item for item in items if says_the_same(item.path)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not says_the_same(item.path)]
 
 
 @pytest.hookimpl(wrapper=True)
