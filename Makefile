@@ -45,14 +45,16 @@ $(WORKSTATION)/.installed: pyproject.toml tools/locks/workstation.txt
 	@$(WORKSTATION)/bin/pip install --quiet --disable-pip-version-check -c tools/locks/workstation.txt -e '.[workstation]'
 	@touch $@
 
-# Training needs PyTorch besides: on x86-64 with CUDA's libraries, 5 GB.
+# Training needs PyTorch besides: on x86-64 with CUDA's libraries, 5 GB. Where there is nothing yet, one installation of both.
 training: $(WORKSTATION)/.training
 
-$(WORKSTATION)/.training: $(WORKSTATION)/.installed
-	@echo "adding PyTorch to $(WORKSTATION), several minutes ..."
+$(WORKSTATION)/.training: pyproject.toml tools/locks/workstation.txt
+	@$(CHECK_PYTHON)
+	@echo "installing into $(WORKSTATION), with PyTorch, several minutes ..."
+	@$(PYTHON) -m venv $(WORKSTATION)
 	@$(WORKSTATION)/bin/pip install --quiet --disable-pip-version-check -c tools/locks/workstation.txt \
 		-e '.[workstation,train]'
-	@touch $@
+	@touch $(WORKSTATION)/.installed $@
 
 demo: setup
 	@$(BIN)/edge-pose demo --picture demo.png $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(MODEL),--model $(MODEL))
@@ -68,11 +70,11 @@ system-test: setup
 
 # What needs TensorFlow: models are converted, checked and run.
 workstation-test: workstation
-	$(WORKSTATION)/bin/python -m pytest tests/workstation $(PYTEST_FLAGS)
+	$(WORKSTATION)/bin/python -m pytest tests/workstation -n auto --dist loadfile $(PYTEST_FLAGS)
 
 # What needs PyTorch: a network learns for some steps, is killed, goes on, and becomes a model.
 training-test: training
-	$(WORKSTATION)/bin/python -m pytest tests/training $(PYTEST_FLAGS)
+	$(WORKSTATION)/bin/python -m pytest tests/training -n auto --dist loadfile $(PYTEST_FLAGS)
 
 # The starter model, from the photographs in TRAIN_DATA, or from the scene alone where there are none.
 # Started again it goes on where it was; STEPS, TRAINING (the folder) and TRAIN_FLAGS may be given.
