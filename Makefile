@@ -45,7 +45,7 @@ $(WORKSTATION)/.installed: pyproject.toml tools/locks/workstation.txt
 	@$(WORKSTATION)/bin/pip install --quiet --disable-pip-version-check -c tools/locks/workstation.txt -e '.[workstation]'
 	@touch $@
 
-# Training needs PyTorch besides: on x86-64 with CUDA's libraries, 5 GB. Where there is nothing yet, one installation of both.
+# Training needs PyTorch besides: on x86-64 with CUDA's libraries, 5 GB. Installs both where there is neither.
 training: $(WORKSTATION)/.training
 
 $(WORKSTATION)/.training: pyproject.toml tools/locks/workstation.txt
