@@ -53,7 +53,7 @@ def reached(test: Path, where: Sequence[Path]) -> set[str]:
                 outside.add(name.split(".")[0])
         names = set()
         for file in found - seen:
-            names |= _imports(_tree(file))
+            names |= _imports_of(file)
             outside |= {ANOTHER_PYTHON} if _starts_python(file) else set()
         seen |= found
         found = set()
@@ -99,9 +99,15 @@ def _imports(tree: ast.AST) -> set[str]:
     return {module for node in ast.walk(tree) for _, module in _bindings(node)}
 
 
+@cache
+def _imports_of(file: Path) -> frozenset[str]:
+    return frozenset(_imports(_tree(file)))
+
+
+@cache
 def _starts_python(file: Path) -> bool:
-    texts = (ast.unparse(node) for node in ast.walk(_tree(file)) if isinstance(node, ast.Attribute))
-    return "sys.executable" in texts
+    attributes = (node for node in ast.walk(_tree(file)) if isinstance(node, ast.Attribute))
+    return any(node.attr == "executable" and ast.unparse(node) == "sys.executable" for node in attributes)
 
 
 @cache
