@@ -5,16 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.agent.vitals import written_paths
-from edge.commands.doctor.access import check_groups
-from edge.commands.doctor.broker import check_broker, log_in
-from edge.commands.doctor.cameras import check_configured_camera, check_pi_cameras, check_video_nodes
-from edge.commands.doctor.coral import check_coral, check_libedgetpu, check_pages, check_pycoral
-from edge.commands.doctor.finding import Finding, State, unknown
-from edge.commands.doctor.host import Host
-from edge.commands.doctor.service import Unit, check_service, read_units
-from edge.commands.doctor.setup import Setup, check_model, check_setup, read_setup, where_models_are
-from edge.commands.doctor.software import check_opencv, check_picamera2, check_runtime
-from edge.commands.doctor.supply import (
+from edge.commands.doctor.checks.broker import check_broker, log_in
+from edge.commands.doctor.checks.cameras import check_configured_camera, check_pi_cameras, check_video_nodes
+from edge.commands.doctor.checks.configuration import Setup, check_model, check_setup, read_setup, where_models_are
+from edge.commands.doctor.checks.coral import check_coral, check_libedgetpu, check_pages, check_pycoral
+from edge.commands.doctor.checks.groups import check_groups
+from edge.commands.doctor.checks.resources import (
     check_disks,
     check_memory,
     check_memory_cgroup,
@@ -22,7 +18,11 @@ from edge.commands.doctor.supply import (
     check_temperature,
     check_throttling,
 )
-from edge.commands.doctor.system import check_architecture, check_board, check_clock, check_os, check_python
+from edge.commands.doctor.checks.service import Unit, check_service, read_units
+from edge.commands.doctor.checks.software import check_opencv, check_picamera2, check_runtime
+from edge.commands.doctor.checks.system import check_architecture, check_board, check_clock, check_os, check_python
+from edge.commands.doctor.finding import Finding, State, unknown
+from edge.commands.doctor.host import Host
 from edge.engine.coral import list_tpus
 from edge.errors import EdgeError
 from edge.mqtt.settings import MqttSettings

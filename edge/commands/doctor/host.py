@@ -17,7 +17,7 @@ from edge.host.holders import Holder, holders
 from edge.host.machine import clock_synced
 from edge.host.power import vcgencmd_flags
 
-__all__ = ["Host", "PythonFacts", "Ran", "User", "run_command", "this_host"]
+__all__ = ["Host", "PythonFacts", "Ran", "User", "this_host"]
 
 COMMAND_TIMEOUT_S = 30.0
 
@@ -153,7 +153,7 @@ def this_host() -> Host:
     """Return the machine that this runs on."""
     return Host(
         root=Path("/"),
-        run=run_command,
+        run=_run_command,
         python=PythonFacts(
             version=sys.version_info[:3],
             bits=64 if sys.maxsize > 2**32 else 32,
@@ -171,7 +171,7 @@ def this_host() -> Host:
     )
 
 
-def run_command(words: Sequence[str]) -> Ran:
+def _run_command(words: Sequence[str]) -> Ran:
     """Run a command without input, in plain English, in at most half a minute."""
     environ = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""}
     try:

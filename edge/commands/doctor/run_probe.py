@@ -7,10 +7,10 @@ from typing import Any
 from edge.commands.doctor import probe
 from edge.commands.doctor.host import Host, Ran
 
-__all__ = ["ask", "crash_of"]
+__all__ = ["run_probe"]
 
 
-def ask(host: Host, what: str, *arguments: str) -> dict[str, Any]:
+def run_probe(host: Host, what: str, *arguments: str) -> dict[str, Any]:
     """Return what a probe found; `error` and `kind` where it failed, of kind `crash` where it was killed."""
     # By its path, and without the folders that it or we lie in: only what is installed is tried.
     ran = host.run((host.python.executable, "-P", probe.__file__, what, *arguments))
@@ -19,12 +19,12 @@ def ask(host: Host, what: str, *arguments: str) -> dict[str, Any]:
     if ran.code is None:
         return {"error": ran.err, "kind": "hang"}
     if ran.code < 0:
-        return {"error": crash_of(ran), "kind": "crash"}
+        return {"error": _signal_name(ran), "kind": "crash"}
     last = ran.err.strip().splitlines()[-1:] or [f"exit code {ran.code}"]
     return {"error": last[0], "kind": "failed"}
 
 
-def crash_of(ran: Ran) -> str:
+def _signal_name(ran: Ran) -> str:
     """Return the name of the signal that killed a child."""
     try:
         return signal.Signals(-(ran.code or 0)).name

@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from edge.commands.doctor.child import ask
+from edge.commands.doctor.checks.software import pip
 from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
 from edge.commands.doctor.host import Host
-from edge.commands.doctor.software import pip
+from edge.commands.doctor.run_probe import run_probe
 from edge.engine.coral import ADVICE, EDGETPU_LIBRARY, Tpu, list_tpus
 
-__all__ = ["check_coral", "check_libedgetpu", "check_pages", "check_pycoral", "coral_node"]
+__all__ = ["check_coral", "check_libedgetpu", "check_pages", "check_pycoral"]
 
 USB_3_MBIT_S = 5000
 PCI_ID = ("0x1ac1", "0x089a")
@@ -40,7 +40,7 @@ def check_coral(host: Host, *, wanted: bool) -> list[Finding]:
 
 
 def _judge(host: Host, tpu: Tpu) -> Finding:
-    node = coral_node(host, tpu)
+    node = _device_node(host, tpu)
     if node and not host.may_use(host.path(node)):
         found = f"{node} may not be used by {host.user.name}"
         return problem("coral", f"{_kind(tpu)}: {found}", _permit(host, tpu), node)
@@ -58,7 +58,7 @@ def _kind(tpu: Tpu) -> str:
     return "USB Coral" if tpu.is_awake else "USB Coral, not used since it was plugged in"
 
 
-def coral_node(host: Host, tpu: Tpu) -> str:
+def _device_node(host: Host, tpu: Tpu) -> str:
     """Return the device file of an Edge TPU; empty where Linux does not tell."""
     if tpu.bus == "pci":
         return f"/dev/{Path(tpu.path).name}"
@@ -102,7 +102,7 @@ def check_libedgetpu(host: Host, *, wanted: bool) -> Finding:
         wanted: whether the config asks for an Edge TPU.
     """
     tpus = list_tpus(host.root, [])
-    loaded = ask(host, "library", EDGETPU_LIBRARY)
+    loaded = run_probe(host, "library", EDGETPU_LIBRARY)
     kind, error = loaded.get("kind", ""), str(loaded.get("error", ""))
     if kind and not tpus and not wanted:
         return unknown("libedgetpu", "not installed; only a Coral needs it")
@@ -110,9 +110,9 @@ def check_libedgetpu(host: Host, *, wanted: bool) -> Finding:
         what = f"crashes when it is loaded ({error})" if kind == "crash" else f"cannot be loaded: {error}"
         return problem("libedgetpu", f"{EDGETPU_LIBRARY} {what}", ADVICE)
     version = _version(host, str(loaded.get("version", "")))
-    if not tpus or any(host.holders(coral_node(host, tpu)) for tpu in tpus):
+    if not tpus or any(host.holders(_device_node(host, tpu)) for tpu in tpus):
         return _judge_version(host, version)
-    opened = ask(host, "delegate", EDGETPU_LIBRARY)
+    opened = run_probe(host, "delegate", EDGETPU_LIBRARY)
     kind, error = opened.get("kind", ""), str(opened.get("error", ""))
     if kind == "crash":
         return problem("libedgetpu", f"{version} is too old for this TFLite runtime: it crashes ({error})", ADVICE)

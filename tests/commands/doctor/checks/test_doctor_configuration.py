@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from brokers import ANONYMOUS, Mosquitto, free_port, needs_mosquitto
-from edge.commands.doctor.broker import check_broker, log_in
+from edge.commands.doctor.checks.broker import check_broker, log_in
+from edge.commands.doctor.checks.configuration import SYSTEM_CONFIG, check_model, check_setup, read_setup
 from edge.commands.doctor.finding import Finding
 from edge.commands.doctor.host import Host
-from edge.commands.doctor.setup import SYSTEM_CONFIG, check_model, check_setup, read_setup
 from edge.errors import InputError, UnavailableError
 from edge.mqtt.errors import (
     ClockError,

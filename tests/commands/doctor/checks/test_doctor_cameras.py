@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.doctor.access import check_groups
-from edge.commands.doctor.cameras import check_configured_camera, check_pi_cameras, check_video_nodes
+from edge.commands.doctor.checks.cameras import check_configured_camera, check_pi_cameras, check_video_nodes
+from edge.commands.doctor.checks.groups import check_groups
+from edge.commands.doctor.checks.service import Unit
 from edge.commands.doctor.finding import Finding
 from edge.commands.doctor.host import Ran, User
-from edge.commands.doctor.service import Unit
 from edge.commands.doctor.video_node import VideoNode, ask_node
 from machines import machine
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge.agent.parts import mqtt_settings
+from edge.commands.doctor.checks.configuration import Setup
 from edge.commands.doctor.finding import Finding, ok, problem, unknown
 from edge.commands.doctor.host import Host
-from edge.commands.doctor.setup import Setup
 from edge.config.broker_address import parse_broker
 from edge.config.credentials import mqtt_password
 from edge.errors import ConfigError, UnavailableError

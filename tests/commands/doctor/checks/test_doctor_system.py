@@ -2,9 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.commands.doctor.finding import Finding
-from edge.commands.doctor.host import this_host
-from edge.commands.doctor.supply import (
+from edge.commands.doctor.checks.resources import (
     check_disks,
     check_memory,
     check_memory_cgroup,
@@ -12,7 +10,9 @@ from edge.commands.doctor.supply import (
     check_temperature,
     check_throttling,
 )
-from edge.commands.doctor.system import check_architecture, check_board, check_clock, check_os, check_python
+from edge.commands.doctor.checks.system import check_architecture, check_board, check_clock, check_os, check_python
+from edge.commands.doctor.finding import Finding
+from edge.commands.doctor.host import this_host
 from machines import machine, python
 
 FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from edge.commands.doctor.checks.service import PROPERTIES, Unit, check_service, read_units
 from edge.commands.doctor.host import Ran
-from edge.commands.doctor.service import PROPERTIES, Unit, check_service, read_units
 from machines import machine
 
 LIST = "systemctl list-units --all --plain --no-legend edge-pose@*.service"

@@ -3,19 +3,19 @@
 import shlex
 from typing import Any
 
-from edge.commands.doctor.child import ask
 from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
 from edge.commands.doctor.host import Host
+from edge.commands.doctor.run_probe import run_probe
 from edge.host.files import read_text
 
-__all__ = ["check_opencv", "check_picamera2", "check_runtime", "is_numpy_mismatch", "pip"]
+__all__ = ["check_opencv", "check_picamera2", "check_runtime", "pip"]
 
 APT_PICAMERA2 = "/usr/lib/python3/dist-packages/picamera2"
 
 
 def check_runtime(host: Host) -> Finding:
     """Construct an interpreter: a runtime built for another NumPy imports well, and fails just there."""
-    facts = ask(host, "runtime")
+    facts = run_probe(host, "runtime")
     kind, error = facts.get("kind", ""), str(facts.get("error", ""))
     if not kind:
         return ok("runtime", f"{facts.get('runtime')} with NumPy {facts.get('numpy')}")
@@ -23,7 +23,7 @@ def check_runtime(host: Host) -> Finding:
         return problem("runtime", f"no TFLite runtime ({error})", pip(host, "install ai-edge-litert"))
     if kind == "hang":
         return unknown("runtime", f"the TFLite runtime was tried: {error}")
-    if is_numpy_mismatch(error) or kind == "construct":
+    if _is_numpy_mismatch(error) or kind == "construct":
         what = f"{facts.get('runtime', 'the TFLite runtime')} does not work with NumPy {facts.get('numpy', '')}".strip()
         return problem("runtime", f"{what}: {error}", _other_numpy(host, facts))
     again = pip(host, "install --force-reinstall ai-edge-litert")
@@ -34,13 +34,13 @@ def check_runtime(host: Host) -> Finding:
 
 def check_opencv(host: Host) -> Finding:
     """Import OpenCV, which reads files and cameras."""
-    facts = ask(host, "module", "cv2")
+    facts = run_probe(host, "module", "cv2")
     kind, error = facts.get("kind", ""), str(facts.get("error", ""))
     if not kind:
         return ok("opencv", str(facts.get("version")))
     if kind == "hang":
         return unknown("opencv", f"OpenCV was tried: {error}")
-    if is_numpy_mismatch(error):
+    if _is_numpy_mismatch(error):
         found = f"OpenCV does not work with this NumPy: {error}"
         return problem("opencv", found, pip(host, "install --upgrade opencv-python-headless numpy"))
     found = f"OpenCV crashes ({error})" if kind == "crash" else f"OpenCV cannot be loaded: {error}"
@@ -54,12 +54,12 @@ def check_picamera2(host: Host, *, wanted: bool) -> Finding:
         host: the machine.
         wanted: whether a camera of the Raspberry Pi is there, or configured.
     """
-    facts = ask(host, "module", "picamera2")
+    facts = run_probe(host, "module", "picamera2")
     kind, error = facts.get("kind", ""), str(facts.get("error", ""))
     judge = problem if wanted else warning
     if not kind:
         return ok("picamera2", f"{facts.get('version') or ''} {facts.get('file') or ''}".strip())
-    if is_numpy_mismatch(error):
+    if _is_numpy_mismatch(error):
         found = f"picamera2 was built for NumPy 1: {error}"
         return judge("picamera2", found, pip(host, "install 'numpy<2' 'opencv-python-headless<4.12'"))
     if kind != "ModuleNotFoundError":
@@ -85,7 +85,7 @@ def _sees_system(host: Host) -> bool:
     return "include-system-site-packages = false" not in config
 
 
-def is_numpy_mismatch(error: str) -> bool:
+def _is_numpy_mismatch(error: str) -> bool:
     """Return whether an error is what extension modules say under another NumPy than they were built for."""
     signs = (
         "numpy.dtype size changed",

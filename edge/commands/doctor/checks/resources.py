@@ -27,7 +27,7 @@ COMMAND_LINE = ("/boot/firmware/cmdline.txt", "/boot/cmdline.txt")
 
 def check_power(host: Host) -> Finding:
     """See whether the power supply is strong enough, now and since the machine was switched on."""
-    report = throttling_of(host)
+    report = _throttling(host)
     if report is None or report.under_voltage is None:
         return unknown("power", "this machine does not tell about its power supply")
     if report.under_voltage:
@@ -39,7 +39,7 @@ def check_power(host: Host) -> Finding:
 
 def check_throttling(host: Host) -> Finding:
     """See whether the firmware has slowed the processor down."""
-    report = throttling_of(host)
+    report = _throttling(host)
     if report is None or report.throttled is None:
         return unknown("throttling", "this machine does not tell whether it is slowed down")
     now = _slowdowns(report, "")
@@ -51,7 +51,7 @@ def check_throttling(host: Host) -> Finding:
     return ok("throttling", "not slowed down since it was switched on")
 
 
-def throttling_of(host: Host) -> Throttling | None:
+def _throttling(host: Host) -> Throttling | None:
     """Return what slows the machine down, asking the firmware as well: only it remembers everything since boot."""
     told, asked = firmware_flags(host.root), host.firmware()
     if told is None and asked is None:
@@ -75,7 +75,7 @@ def check_memory(host: Host) -> Finding:
     free, total = available_memory_bytes(host.root), total_memory_bytes(host.root)
     if free is None or total is None:
         return unknown("memory", "this machine does not tell its memory")
-    found = f"{amount(free)} of {amount(total)} available"
+    found = f"{_size_text(free)} of {_size_text(total)} available"
     if free < SCARCE_MEMORY_BYTES:
         return warning("memory", found, "end what takes it: ps -eo rss,pid,args --sort=-rss | head")
     return ok("memory", found)
@@ -118,13 +118,13 @@ def check_disks(host: Host, folders: Mapping[str, Path]) -> list[Finding]:
 
 
 def _shown(free: int | None) -> str:
-    return "" if free is None else amount(free)
+    return "" if free is None else _size_text(free)
 
 
 def _check_disk(kind: str, paths: str, free: int | None) -> Finding:
     if free is None:
         return unknown("disk", f"{paths}: cannot tell how much room there is", subject=kind)
-    found = f"{amount(free)} free for {paths}"
+    found = f"{_size_text(free)} free for {paths}"
     fix = "sudo apt clean; sudo journalctl --vacuum-size=50M; sudo du -xh --max-depth=3 / | sort -h | tail"
     if free < FULL_DISK_BYTES:
         return problem("disk", f"{found}: full", fix, kind)
@@ -133,7 +133,7 @@ def _check_disk(kind: str, paths: str, free: int | None) -> Finding:
     return ok("disk", found, kind)
 
 
-def amount(size_bytes: int) -> str:
+def _size_text(size_bytes: int) -> str:
     """Return a size in MB or GB."""
     return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"
 

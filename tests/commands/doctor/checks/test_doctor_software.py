@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from edge.commands.doctor.child import ask
+from edge.commands.doctor.checks.software import check_opencv, check_picamera2, check_runtime
 from edge.commands.doctor.finding import Finding
 from edge.commands.doctor.host import Ran, this_host
 from edge.commands.doctor.probe import main
-from edge.commands.doctor.software import check_opencv, check_picamera2, check_runtime
+from edge.commands.doctor.run_probe import run_probe
 from machines import machine, python
 
 OLD_NUMPY = "numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header, got 88"
@@ -82,7 +82,7 @@ def test_a_runtime_that_never_answers_is_not_judged(tmp_path: Path) -> None:
     ],
 )
 def test_every_end_of_a_child_is_told(tmp_path: Path, ran: Ran, kind: str, error: str) -> None:
-    facts = ask(machine(tmp_path, commands={"probe runtime": ran}), "runtime")
+    facts = run_probe(machine(tmp_path, commands={"probe runtime": ran}), "runtime")
     assert facts == {"kind": kind, "error": error}
 
 
@@ -153,13 +153,13 @@ def test_a_picamera2_that_can_be_imported_is_ok(tmp_path: Path) -> None:
 
 
 def test_the_real_child_constructs_the_real_runtime() -> None:
-    facts = ask(this_host(), "runtime")
+    facts = run_probe(this_host(), "runtime")
     assert facts["runtime"].startswith("ai-edge-litert ")
     assert "error" not in facts
 
 
 def test_a_library_that_is_missing_is_told_by_the_real_child() -> None:
-    facts = ask(this_host(), "library", "libno-such-thing.so.1")
+    facts = run_probe(this_host(), "library", "libno-such-thing.so.1")
     assert facts["kind"] == "OSError"
     assert "libno-such-thing.so.1" in facts["error"]
 

@@ -14,7 +14,7 @@ from edge.models.manifest import load_manifest
 from edge.models.places import MIRROR_VARIABLE, Places, places
 from edge.models.selection import PACKAGE_ONLY, STARTER
 
-__all__ = ["SYSTEM_CACHE", "SYSTEM_CONFIG", "Setup", "check_model", "check_setup", "read_setup", "where_models_are"]
+__all__ = ["SYSTEM_CONFIG", "Setup", "check_model", "check_setup", "read_setup", "where_models_are"]
 
 SYSTEM_CONFIG = "/etc/edge-pose/edge-pose.toml"
 SYSTEM_CACHE = "/var/cache/edge-pose"

@@ -1,8 +1,8 @@
 """Is the user who reads the camera in the groups that devices belong to."""
 
+from edge.commands.doctor.checks.service import Unit
 from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
 from edge.commands.doctor.host import Host
-from edge.commands.doctor.service import Unit
 
 __all__ = ["check_groups"]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edge.commands.doctor.coral import check_coral, check_libedgetpu, check_pages, check_pycoral
+from edge.commands.doctor.checks.coral import check_coral, check_libedgetpu, check_pages, check_pycoral
 from edge.commands.doctor.finding import Finding
 from edge.commands.doctor.host import Ran
 from machines import Commands, machine, python
