@@ -4,7 +4,6 @@ The single pieces are made in `parts`.
 """
 
 import logging
-import secrets
 import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -32,6 +31,7 @@ from edge.config import Config
 from edge.config.source import parse_source
 from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
 from edge.estimator import Estimator
+from edge.host.random_id import random_id
 from edge.host.systemd import Notifier, Watchdog
 from edge.mailbox import Mailbox
 from edge.models.selection import RETRY_POLICY, RetryPolicy, select
@@ -47,7 +47,6 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 FLOW_JOIN_S, DRAIN_S, LAST_JOIN_S = 0.4, 0.3, 0.1
 """How long a stop waits for the flow, the outputs and the camera: with MQTT's second, less than 2 s in all."""
-RUN_ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +102,7 @@ class Run:
         )
         self._origin = Origin(
             device=config.device.name,
-            run="".join(secrets.choice(RUN_ID_LETTERS) for _ in range(6)),
+            run=random_id(6),
             camera=config.camera.name or source.name,
             model=self._engine.name,
         )

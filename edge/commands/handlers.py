@@ -6,7 +6,6 @@ Each imports what it needs: `config check` must not wait for OpenCV.
 # ruff: noqa: PLC0415, T201 - see above; and these print the commands' own output
 
 import argparse
-import os
 import sys
 from typing import Any
 
@@ -84,10 +83,11 @@ def doctor(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG00
     from edge.commands.doctor.checkup import examine
     from edge.commands.doctor.host import this_host
     from edge.commands.doctor.report import as_json, as_text
+    from edge.commands.terminal.screen import takes_colour
     from edge.errors import UnavailableError
 
     checkup = examine(this_host(), options.config)
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    colour = takes_colour(sys.stdout)
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     print(json.dumps(as_json(checkup), indent=2) if options.json else as_text(checkup, colour=colour, plain=plain))
     return UnavailableError.exit_code if checkup.count("problem") else 0

@@ -2,13 +2,13 @@
 
 import contextlib
 import dataclasses
-import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterable
 
 from edge.backoff import Backoff
 from edge.errors import UnavailableError
+from edge.host.random_id import random_id
 from edge.mqtt.errors import HungUpError, LinkError, OldProtocolError
 from edge.mqtt.link import Link
 from edge.mqtt.settings import MqttSettings, Version
@@ -17,7 +17,6 @@ __all__ = ["Subscriber"]
 
 _STOP_S = 2.0
 _GOODBYE_S = 0.3
-_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 OnMessage = Callable[[str, bytes], None]
 
@@ -54,7 +53,7 @@ class Subscriber:
         max_retry_s: float = 30.0,
     ) -> None:
         # A name that no agent has: a broker would take the newcomer for the agent, and hang up on the agent.
-        name = "".join(secrets.choice(_LETTERS) for _ in range(8))
+        name = random_id(8)
         settings = login or MqttSettings(host=host, port=port, device=name)
         self._settings = dataclasses.replace(settings, host=host, port=port, device=f"ear-{name}")
         self._topics = frozenset(topics)
