@@ -8,11 +8,12 @@ from types import FrameType
 from typing import TextIO
 
 from edge.commands.terminal.screen import Screen, printed, takes_colour, takes_screen
-from edge.commands.watch.feed import Feed
+from edge.commands.watch.device import Device
+from edge.commands.watch.devices import Devices
 from edge.commands.watch.lines import summary
-from edge.commands.watch.state import Device, Devices
 from edge.commands.watch.text import clean
-from edge.commands.watch.view import Page, View, card_lines, page
+from edge.commands.watch.view import Page, Viewport, card_lines, page
+from edge.commands.watch.watched_broker import WatchedBroker
 from edge.errors import UnavailableError
 from edge.mqtt.settings import MqttSettings
 
@@ -23,7 +24,7 @@ IDLE_REDRAW_S = 1.0
 """Durations on the page count on though nothing arrives."""
 PAGE_STEPS = 10
 FOLLOWED_IN_A_PIPE = 16
-"""Of more devices the poses are not subscribed: a pipe shows figures, and the network is the agents'."""
+"""Of more devices the poses are not subscribed: a pipe shows metrics, and the network is the agents'."""
 ONCE_S = 2.0
 """What a snapshot waits for poses; what the broker keeps comes at once."""
 
@@ -56,7 +57,7 @@ class Watch:
         self._options = options
         self._out = sys.stdout if out is None else out
         self._base = settings.base_topic
-        self._feed = Feed(settings, only=options.device)
+        self._broker = WatchedBroker(settings, only=options.device)
         self._stopping = False  # plain flags: they are set from signal handlers
         self._suspending = False
         self._selected: str | None = None
@@ -65,7 +66,7 @@ class Watch:
     def stop(self) -> None:
         """End it; harmless from a signal handler."""
         self._stopping = True
-        self._feed.nudge()
+        self._broker.nudge()
 
     def open(self) -> None:
         """Connect to the broker.
@@ -73,7 +74,7 @@ class Watch:
         Raises:
             UnavailableError: it cannot be reached, or refuses the login.
         """
-        self._feed.open()
+        self._broker.open()
 
     def run(self) -> int:
         """Show it until `stop`, the key q, or the end of whoever reads.
@@ -90,7 +91,7 @@ class Watch:
             else:
                 self._tell()
         finally:
-            self._feed.close()
+            self._broker.close()
         return 0
 
     # Into a pipe
@@ -98,13 +99,13 @@ class Watch:
     def _tell(self) -> None:
         next_s = time.monotonic() + min(self._options.every_s, ONCE_S)
         while not self._stopping:
-            self._feed.raise_error()
-            self._feed.wait(next_s - time.monotonic(), self._out)
-            self._print([f"{_clock()} {line}" for line in self._feed.take_news()])
-            self._feed.follow(self._feed.look(_first_names))
+            self._broker.raise_error()
+            self._broker.wait(next_s - time.monotonic(), self._out)
+            self._print([f"{_clock()} {line}" for line in self._broker.take_events()])
+            self._broker.follow(self._broker.look(_first_names))
             if time.monotonic() >= next_s:
                 next_s = time.monotonic() + self._options.every_s
-                self._print([f"{_clock()} {line}" for line in self._feed.look(_summaries) or [self._nobody()]])
+                self._print([f"{_clock()} {line}" for line in self._broker.look(_summaries) or [self._nobody()]])
 
     def _print(self, lines: list[str]) -> None:
         self._out.write(printed("".join(f"{line}\n" for line in lines), self._out))
@@ -112,17 +113,17 @@ class Watch:
 
     def _nobody(self) -> str:
         whom = "no device has" if self._options.device is None else f"nothing of {clean(self._options.device)} has"
-        return f"{whom} been heard of on {self._feed.broker} under {clean(self._base)}/"
+        return f"{whom} been heard of on {self._broker.address} under {clean(self._base)}/"
 
     # Once
 
     def _snapshot(self) -> None:
         until_s = time.monotonic() + ONCE_S
         while not self._stopping and time.monotonic() < until_s:
-            self._feed.raise_error()
-            self._feed.wait(0.1, self._out)
-            self._feed.follow(self._feed.look(_first_names))
-        lines = self._feed.look(self._cards if takes_screen(self._out) else _summaries)
+            self._broker.raise_error()
+            self._broker.wait(0.1, self._out)
+            self._broker.follow(self._broker.look(_first_names))
+        lines = self._broker.look(self._cards if takes_screen(self._out) else _summaries)
         if not lines and self._options.device is not None:
             raise UnavailableError(self._nobody())
         self._print(lines or [self._nobody()])
@@ -145,40 +146,40 @@ class Watch:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
         self._suspending = self._suspending or number == signal.SIGTSTP
-        self._feed.nudge()
+        self._broker.nudge()
 
     def _redraw_until_stopped(self, screen: Screen) -> None:
         drawn_s, size = -IDLE_REDRAW_S, (0, 0)
         while not self._stopping:
-            self._feed.raise_error()
+            self._broker.raise_error()
             if self._suspending:
                 self._suspending = False
                 screen.suspend()
                 size = (0, 0)
-            due_s = drawn_s + (REDRAW_S if self._feed.is_dirty else IDLE_REDRAW_S)
+            due_s = drawn_s + (REDRAW_S if self._broker.is_dirty else IDLE_REDRAW_S)
             if time.monotonic() >= due_s or screen.size() != size:
                 drawn_s, size = time.monotonic(), screen.size()
                 self._draw(screen, size)
-            if self._feed.wait(REDRAW_S, self._out, screen.keys):
+            if self._broker.wait(REDRAW_S, self._out, screen.keys):
                 self._press(screen.read())
                 drawn_s = -IDLE_REDRAW_S  # an answer to a key comes at once
 
     def _draw(self, screen: Screen, size: tuple[int, int]) -> None:
         view = self._view(size)
-        self._feed.take_news()
+        self._broker.take_events()
 
         def lay_out(devices: Devices) -> Page:
             return page(devices, view)
 
-        shown = self._feed.look(lay_out)
-        self._feed.follow(shown.drawn)
+        shown = self._broker.look(lay_out)
+        self._broker.follow(shown.drawn)
         screen.show(shown.lines)
 
-    def _view(self, size: tuple[int, int]) -> View:
-        return View(
+    def _view(self, size: tuple[int, int]) -> Viewport:
+        return Viewport(
             columns=size[0],
             rows=size[1],
-            broker=self._feed.broker,
+            broker=self._broker.address,
             now_s=time.monotonic(),
             wall_s=time.time(),
             selected=self._selected,
@@ -196,7 +197,7 @@ class Watch:
                 self._step(key)
 
     def _step(self, key: str) -> None:
-        names = [device.name for device in self._feed.look(_ordered)]
+        names = [device.name for device in self._broker.look(_ordered)]
         if not names:
             return
         at = names.index(self._selected) if self._selected in names else 0
@@ -215,7 +216,7 @@ def _first_names(devices: Devices) -> frozenset[str]:
 
 def _summaries(devices: Devices) -> list[str]:
     now_s = time.monotonic()
-    return [summary(device, devices.link, now_s=now_s) for device in devices.ordered(now_s)]
+    return [summary(device, devices.connection, now_s=now_s) for device in devices.ordered(now_s)]
 
 
 def _clock() -> str:

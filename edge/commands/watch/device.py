@@ -3,10 +3,19 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from edge.commands.watch.message import KNOWN_VERSION, Figures, Picture, integer, picture, read, seconds_of, text
+from edge.commands.watch.message import (
+    KNOWN_VERSION,
+    Metrics,
+    ReceivedPoses,
+    decode_poses,
+    integer,
+    read,
+    seconds_of,
+    text,
+)
 from edge.commands.watch.text import clean, duration
 
-__all__ = ["Device", "Link"]
+__all__ = ["Connection", "Device"]
 
 MAX_IDS = 100
 NO_POSES_S = 5.0
@@ -18,7 +27,7 @@ RATE_WINDOW_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class Connection:
     """The connection to the broker.
 
     Attributes:
@@ -39,7 +48,7 @@ class Device:
     Attributes:
         name: as in its topics; `label` is fit for a terminal.
         state: `online`, `degraded`, `offline`, a newer agent's own word, or empty before the first status.
-        heard_s: when the last message came that the broker had not kept.
+        heard_s: when the last message came that the broker had not retained.
         pose_s: when the last pose came.
         followed_s: since when its poses are subscribed; None while they are not.
         not_understood: messages that were none of ours.
@@ -53,17 +62,17 @@ class Device:
     since_s: float | None = None
     count: int | None = None
     ids: list[int] = field(default_factory=list)
-    figures: Figures = field(default_factory=Figures)
+    metrics: Metrics = field(default_factory=Metrics)
     heard_s: float | None = None
     pose_s: float | None = None
     followed_s: float | None = None
     not_understood: int = 0
     speaks: int = KNOWN_VERSION
     camera: str = ""
-    _pose: bytes | Picture | None = None
+    _pose: bytes | ReceivedPoses | None = None
     _arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=200))
 
-    def picture(self, now_s: float) -> Picture | None:
+    def latest_poses(self, now_s: float) -> ReceivedPoses | None:
         """Return the newest pose message, decoded only now; None when there is none of the last two seconds."""
         if self.pose_s is None or now_s - self.pose_s > FRESH_S:
             self._pose = None
@@ -71,8 +80,8 @@ class Device:
             self._pose = self._decode(self._pose)
         return self._pose
 
-    def _decode(self, payload: bytes) -> Picture | None:
-        found = picture(payload)
+    def _decode(self, payload: bytes) -> ReceivedPoses | None:
+        found = decode_poses(payload)
         if found is None:
             # A newer agent's pose may well look otherwise; that it is newer is told once, and enough.
             fields = read(payload)
@@ -88,7 +97,7 @@ class Device:
         recent = [at_s for at_s in self._arrivals if now_s - at_s <= RATE_WINDOW_S]
         if len(recent) > 1 and recent[-1] > recent[0]:
             return (len(recent) - 1) / (recent[-1] - recent[0])
-        return 0.0 if self._is_quiet(now_s) else self.figures.fps
+        return 0.0 if self._is_quiet(now_s) else self.metrics.fps
 
     def _is_quiet(self, now_s: float) -> bool:
         return self.followed_s is not None and now_s - self.followed_s > NO_POSES_S and self._arrivals_ended(now_s)
@@ -96,23 +105,23 @@ class Device:
     def _arrivals_ended(self, now_s: float) -> bool:
         return self.pose_s is None or now_s - self.pose_s > NO_POSES_S
 
-    def silence(self, now_s: float, link: Link) -> str:
+    def silence(self, now_s: float, connection: Connection) -> str:
         """Say since when nothing comes from a device that should be heard; empty when all is as it should be."""
-        if self.state == "offline" or not link.up:
+        if self.state == "offline" or not connection.up:
             return ""
         if self._owes_poses() and self.followed_s is not None:
-            quiet_s = now_s - max(self.pose_s or link.since_s, self.followed_s, link.since_s)
+            quiet_s = now_s - max(self.pose_s or connection.since_s, self.followed_s, connection.since_s)
             return f"no poses for {duration(quiet_s)}" if quiet_s >= NO_POSES_S else ""
-        quiet_s = now_s - max(self.heard_s or link.since_s, link.since_s)
+        quiet_s = now_s - max(self.heard_s or connection.since_s, connection.since_s)
         return f"nothing heard for {duration(quiet_s)}" if quiet_s >= NOTHING_HEARD_S else ""
 
     def _owes_poses(self) -> bool:
         """Return whether poses should come: without a camera or an engine nobody can tell who is there, nor should."""
         return self.state == "online" or (self.state == "degraded" and self.count is not None)
 
-    def notes(self, now_s: float, link: Link) -> list[str]:
-        """Return what a user should know besides state and figures."""
-        found = [self.silence(now_s, link)]
+    def notes(self, now_s: float, connection: Connection) -> list[str]:
+        """Return what a user should know besides state and metrics."""
+        found = [self.silence(now_s, connection)]
         if self.speaks > KNOWN_VERSION:
             found.append(f"speaks version {self.speaks}, this watch knows {KNOWN_VERSION}")
         if self.not_understood:
@@ -139,10 +148,10 @@ class Device:
             self.ids = [i for i in ids[:MAX_IDS] if type(i) is int] if isinstance(ids, list) else []
 
     def take_health(self, payload: bytes) -> None:
-        """Read the figures."""
+        """Read the metrics."""
         fields = self._read(payload, "fps")
         if fields is not None:
-            self.figures = Figures.of(fields)
+            self.metrics = Metrics.of(fields)
 
     def take_pose(self, payload: bytes, now_s: float) -> None:
         """Keep the newest pose message as it is: most are replaced before anybody looks."""

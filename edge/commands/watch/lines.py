@@ -1,11 +1,11 @@
 """One device in words, for a terminal, a list, or a log. Pure."""
 
-from edge.commands.watch.device import Device, Link
+from edge.commands.watch.device import Connection, Device
 from edge.commands.watch.text import columns_of, duration, pad
 
-__all__ = ["COLOURS", "Span", "card", "heading", "list_line", "list_title", "paint", "said_state", "summary"]
+__all__ = ["COLOURS", "card", "heading", "list_line", "list_title", "paint", "summary"]
 
-Span = tuple[str, str]
+_Span = tuple[str, str]
 """Clean text, and the ANSI code (SGR) of its colour; empty for none."""
 
 COLOURS = {"online": "32", "degraded": "33", "offline": "31"}
@@ -18,7 +18,7 @@ STATE_COLUMNS = 9
 SINCE_COLUMNS = 10
 
 
-def paint(spans: list[Span], columns: int, *, colour: bool) -> str:
+def paint(spans: list[_Span], columns: int, *, colour: bool) -> str:
     """Return one line of exactly `columns`, cut or filled at its end."""
     line, left = "", columns
     for text, code in spans:
@@ -28,19 +28,19 @@ def paint(spans: list[Span], columns: int, *, colour: bool) -> str:
     return line + " " * left
 
 
-def said_state(device: Device) -> str:
+def _state_word(device: Device) -> str:
     """Return the state in a word."""
     return device.state or "no status"
 
 
-def heading(device: Device, link: Link, *, now_s: float, wall_s: float, mark: str = "") -> list[Span]:
+def heading(device: Device, connection: Connection, *, now_s: float, wall_s: float, mark: str = "") -> list[_Span]:
     """Say who it is, how it is, since when and why."""
-    spans = [(f"{mark}{device.label}  ", ""), (said_state(device), COLOURS.get(device.state, NOTE_COLOUR))]
+    spans = [(f"{mark}{device.label}  ", ""), (_state_word(device), COLOURS.get(device.state, NOTE_COLOUR))]
     if device.since_s is not None:
         spans.append((f" for {duration(wall_s - device.since_s)}", ""))
     if device.reason:
         spans.append((f"{DOT}{device.reason}", ""))
-    notes = device.notes(now_s, link)
+    notes = device.notes(now_s, connection)
     return [*spans, (DOT + "; ".join(notes), NOTE_COLOUR)] if notes else spans
 
 
@@ -51,70 +51,70 @@ def card(device: Device, *, now_s: float) -> list[str]:
 
 
 def _seen(device: Device, now_s: float) -> list[str]:
-    picture = device.picture(now_s)
-    size = f" {picture.size[0]}x{picture.size[1]}" if picture else ""
+    latest = device.latest_poses(now_s)
+    size = f" {latest.size[0]}x{latest.size[1]}" if latest else ""
     camera = [f"camera {device.camera}{size}"] if device.camera else []
     return [*camera, _people(device)]
 
 
 def _people(device: Device) -> str:
     if device.count is None:
-        return "people: nobody can tell"
+        return "people: unknown"
     ids = f": id {' '.join(map(str, device.ids))}" if device.ids else ""
     return f"{device.count} {'person' if device.count == 1 else 'people'}{ids}"
 
 
 def _pace(device: Device, now_s: float) -> list[str]:
-    fps, picture = device.fps(now_s), device.picture(now_s)
+    fps, latest = device.fps(now_s), device.latest_poses(now_s)
     found = [] if fps is None else [f"{fps:.1f} fps"]
-    if picture:
-        found.append(f"age {picture.age_ms:.0f} ms")
+    if latest:
+        found.append(f"age {latest.age_ms:.0f} ms")
     return found + _latency(device)
 
 
 def _latency(device: Device) -> list[str]:
-    p50_ms, p95_ms = device.figures.p50_ms, device.figures.p95_ms
+    p50_ms, p95_ms = device.metrics.p50_ms, device.metrics.p95_ms
     if p50_ms is None:
         return []
     return [f"latency p50 {p50_ms:.0f}" + ("" if p95_ms is None else f" p95 {p95_ms:.0f}") + " ms"]
 
 
 def _work(device: Device) -> list[str]:
-    figures = device.figures
-    drops = ", ".join(f"{place} {count}" for place, count in figures.drops.items() if count)
-    told = [f"dropped: {drops or 'nothing'}"] if figures.drops else []
+    metrics = device.metrics
+    drops = ", ".join(f"{place} {count}" for place, count in metrics.drops.items() if count)
+    told = [f"dropped: {drops or 'nothing'}"] if metrics.drops else []
     return ([f"inference {_inference(device)}"] if _inference(device) else []) + told
 
 
 def _inference(device: Device) -> str:
-    figures = device.figures
-    spent = "" if figures.inference_ms is None else f"{figures.inference_ms:.1f} ms"
-    return " ".join(filter(None, (spent, f"on {figures.engine}" if figures.engine else "")))
+    metrics = device.metrics
+    spent = "" if metrics.inference_ms is None else f"{metrics.inference_ms:.1f} ms"
+    return " ".join(filter(None, (spent, f"on {metrics.engine}" if metrics.engine else "")))
 
 
 def _machine(device: Device) -> list[str]:
-    figures = device.figures
-    found = [] if figures.temperature_c is None else [f"{figures.temperature_c:.0f} °C"]
-    found += figures.slowdowns
-    found += ["clock not set"] if figures.clock_unset else []
-    return found if figures.uptime_s is None else [*found, f"up {duration(figures.uptime_s)}"]
+    metrics = device.metrics
+    found = [] if metrics.temperature_c is None else [f"{metrics.temperature_c:.0f} °C"]
+    found += metrics.slowdowns
+    found += ["clock not set"] if metrics.clock_unset else []
+    return found if metrics.uptime_s is None else [*found, f"up {duration(metrics.uptime_s)}"]
 
 
 def _origin(device: Device, now_s: float) -> list[str]:
-    figures = device.figures
-    found = [f"edge-pose {figures.version}"] if figures.version else []
-    found += [figures.model] if figures.model else []
+    metrics = device.metrics
+    found = [f"edge-pose {metrics.version}"] if metrics.version else []
+    found += [metrics.model] if metrics.model else []
     return found if device.heard_s is None else [*found, f"heard {duration(now_s - device.heard_s)} ago"]
 
 
-def summary(device: Device, link: Link, *, now_s: float) -> str:
+def summary(device: Device, connection: Connection, *, now_s: float) -> str:
     """Say all of it in one line, for a log or a pipe."""
     reason = f" ({device.reason})" if device.reason else ""
-    parts = [f"{device.label} {said_state(device)}{reason}"]
+    parts = [f"{device.label} {_state_word(device)}{reason}"]
     if device.state != "offline":
         parts += [_people(device)] if device.count is not None else []
         parts += [*_pace(device, now_s), *_work(device), *_machine(device)]
-    return ", ".join([*parts, *device.notes(now_s, link)])
+    return ", ".join([*parts, *device.notes(now_s, connection)])
 
 
 def name_columns(columns: int) -> int:
@@ -128,11 +128,13 @@ def list_title(columns: int) -> str:
     return pad(first + _cells([title for title, _ in COLUMN_TITLES], columns - columns_of(first)), columns)
 
 
-def list_line(device: Device, link: Link, *, columns: int, mark: str, now_s: float, wall_s: float, colour: bool) -> str:
-    """Say in one line of a list how a device is: its figures, or in their place what is wrong."""
+def list_line(
+    device: Device, connection: Connection, *, columns: int, mark: str, now_s: float, wall_s: float, colour: bool
+) -> str:
+    """Say in one line of a list how a device is: its metrics, or in their place what is wrong."""
     since = "" if device.since_s is None else duration(wall_s - device.since_s)
-    silence, notes = device.silence(now_s, link), device.notes(now_s, link)
-    word = f"{said_state(device)} !" if notes and not silence else said_state(device)
+    silence, notes = device.silence(now_s, connection), device.notes(now_s, connection)
+    word = f"{_state_word(device)} !" if notes and not silence else _state_word(device)
     head = [
         (f"{pad(mark, 2)}{pad(device.label, name_columns(columns))} ", ""),
         (pad(word, STATE_COLUMNS), COLOURS.get(device.state, NOTE_COLOUR)),
@@ -140,22 +142,22 @@ def list_line(device: Device, link: Link, *, columns: int, mark: str, now_s: flo
     ]
     room = columns - sum(columns_of(text) for text, _ in head)
     if silence or device.reason or device.state == "offline":
-        rest: Span = (f" {'; '.join(filter(None, (device.reason, *notes)))}", NOTE_COLOUR)
+        rest: _Span = (f" {'; '.join(filter(None, (device.reason, *notes)))}", NOTE_COLOUR)
     else:
         rest = (_cells(_values(device, now_s), room), "")
     return paint([*head, rest], columns, colour=colour)
 
 
 def _values(device: Device, now_s: float) -> list[str]:
-    figures, fps = device.figures, device.fps(now_s)
-    spent = "" if figures.inference_ms is None else f"{figures.inference_ms:.0f} ms"
+    metrics, fps = device.metrics, device.fps(now_s)
+    spent = "" if metrics.inference_ms is None else f"{metrics.inference_ms:.0f} ms"
     return [
         "-" if device.count is None else str(device.count),
         "" if fps is None else f"{fps:.1f}",
-        "" if figures.p50_ms is None else f"{figures.p50_ms:.0f} ms",
-        "" if figures.temperature_c is None else f"{figures.temperature_c:.0f} °C",
-        f"{figures.engine} {spent}".strip(),
-        figures.version,
+        "" if metrics.p50_ms is None else f"{metrics.p50_ms:.0f} ms",
+        "" if metrics.temperature_c is None else f"{metrics.temperature_c:.0f} °C",
+        f"{metrics.engine} {spent}".strip(),
+        metrics.version,
     ]
 
 

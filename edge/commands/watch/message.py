@@ -12,7 +12,7 @@ from msgspec import Struct
 from edge.commands.watch.text import clean
 from edge.payload import PersonPose
 
-__all__ = ["KNOWN_VERSION", "Figures", "Picture", "integer", "number", "picture", "read", "seconds_of", "text"]
+__all__ = ["KNOWN_VERSION", "Metrics", "ReceivedPoses", "integer", "number", "read", "seconds_of", "text"]
 
 KNOWN_VERSION = 1
 MAX_VERSION = 9999
@@ -32,7 +32,7 @@ SLOWDOWNS = {
 Fields = Mapping[str, Any]
 
 
-class Picture(Struct, kw_only=True):
+class ReceivedPoses(Struct, kw_only=True):
     """What a watcher draws and shows of a pose message; every other field may be anything."""
 
     v: int
@@ -44,7 +44,7 @@ class Picture(Struct, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Metrics:
     """What a health message tells; None or empty where it does not.
 
     Attributes:
@@ -67,7 +67,7 @@ class Figures:
     model: str = ""
 
     @classmethod
-    def of(cls, fields: Fields) -> "Figures":
+    def of(cls, fields: Fields) -> "Metrics":
         """Take what can be used from a health message."""
         latency = fields.get("latency_ms")
         latency = latency if isinstance(latency, dict) else {}
@@ -100,10 +100,10 @@ def read(payload: bytes) -> dict[str, Any] | None:
     return fields
 
 
-def picture(payload: bytes) -> Picture | None:
+def decode_poses(payload: bytes) -> ReceivedPoses | None:
     """Decode a pose message as far as it is drawn; None when that cannot be done."""
     try:
-        found = msgspec.json.decode(payload, type=Picture)
+        found = msgspec.json.decode(payload, type=ReceivedPoses)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return found if min(found.size) > 0 and 1 <= found.v <= MAX_VERSION else None

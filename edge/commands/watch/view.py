@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from edge.commands.terminal.braille import columns_within, draw_people
 from edge.commands.watch.device import Device
+from edge.commands.watch.devices import Devices
 from edge.commands.watch.lines import card, heading, list_line, list_title, paint
-from edge.commands.watch.state import Devices
 from edge.commands.watch.text import columns_of, cut, pad
 
-__all__ = ["Page", "View", "card_lines", "page"]
+__all__ = ["Page", "Viewport", "card_lines", "page"]
 
 CARD_ROWS = 7
 """Of one device among others: a heading, five lines and a free one."""
@@ -26,7 +26,7 @@ KEYS_ALONE = "up/down or j/k next device · enter all · q quit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class Viewport:
     """How to show it.
 
     Attributes:
@@ -63,7 +63,7 @@ class Page:
     drawn: frozenset[str]
 
 
-def page(devices: Devices, view: View) -> Page:
+def page(devices: Devices, view: Viewport) -> Page:
     """Lay out everything for one window."""
     ordered = devices.ordered(view.now_s)
     at = next((i for i, device in enumerate(ordered) if device.name == view.selected), 0)
@@ -83,20 +83,20 @@ def page(devices: Devices, view: View) -> Page:
     return Page(lines[: view.rows], frozenset(device.name for device in drawn))
 
 
-def _head(devices: Devices, view: View) -> list[str]:
+def _head(devices: Devices, view: Viewport) -> list[str]:
     words = [f"{len(devices)} device{'' if len(devices) == 1 else 's'}"]
     words += [f"{count} {state}" for state, count in devices.counts().items()]
     words += [f"{devices.left_out} messages of further devices left out"] if devices.left_out else []
     left = ", ".join(words)
     room = view.columns - columns_of(left) - 2
     lines = [f"{left}  {pad(view.broker, room, right=True)}" if room > 10 else cut(left, view.columns)]
-    if not devices.link.up:
-        reason = f" ({devices.link.reason})" if devices.link.reason else ""
+    if not devices.connection.up:
+        reason = f" ({devices.connection.reason})" if devices.connection.reason else ""
         lines.append(paint([(f"broker gone, retrying{reason}", BANNER_COLOUR)], view.columns, colour=view.colour))
     return lines
 
 
-def _cards(ordered: list[Device], at: int, devices: Devices, view: View, rows: int) -> list[str]:
+def _cards(ordered: list[Device], at: int, devices: Devices, view: Viewport, rows: int) -> list[str]:
     each = rows // len(ordered)
     lines: list[str] = []
     for i, device in enumerate(ordered):
@@ -106,7 +106,7 @@ def _cards(ordered: list[Device], at: int, devices: Devices, view: View, rows: i
     return lines
 
 
-def _list(ordered: list[Device], at: int, devices: Devices, view: View, rows: int) -> list[str]:
+def _list(ordered: list[Device], at: int, devices: Devices, view: Viewport, rows: int) -> list[str]:
     with_card = rows >= LIST_WITH_CARD_ROWS
     room = rows - 1 - (CARD_ROWS if with_card else 0)
     # The chosen line stays in the middle, so that a step shows what comes next on either side.
@@ -116,7 +116,7 @@ def _list(ordered: list[Device], at: int, devices: Devices, view: View, rows: in
         lines.append(
             list_line(
                 device,
-                devices.link,
+                devices.connection,
                 columns=view.columns,
                 mark=">" if i == at else "",
                 now_s=view.now_s,
@@ -128,11 +128,11 @@ def _list(ordered: list[Device], at: int, devices: Devices, view: View, rows: in
     return [*lines, "", *card_lines(ordered[at], devices, view, CARD_ROWS - 1)] if with_card else lines
 
 
-def card_lines(device: Device, devices: Devices, view: View, rows: int, *, mark: str = "") -> list[str]:
+def card_lines(device: Device, devices: Devices, view: Viewport, rows: int, *, mark: str = "") -> list[str]:
     """Return one device in at most `rows` lines: words, and a drawing under or beside them, as there is room."""
-    device.picture(view.now_s)  # decoded first: the title tells whether it could be
+    device.latest_poses(view.now_s)  # decoded first: the title tells whether it could be
     title = paint(
-        heading(device, devices.link, now_s=view.now_s, wall_s=view.wall_s, mark=mark),
+        heading(device, devices.connection, now_s=view.now_s, wall_s=view.wall_s, mark=mark),
         view.columns,
         colour=view.colour,
     )
@@ -147,22 +147,22 @@ def card_lines(device: Device, devices: Devices, view: View, rows: int, *, mark:
     return [title, *_side_by_side(words, drawing, columns, view)][: max(rows, 1)]
 
 
-def _drawing(device: Device, view: View, *, columns: int, rows: int) -> tuple[int, list[str]]:
+def _drawing(device: Device, view: Viewport, *, columns: int, rows: int) -> tuple[int, list[str]]:
     """Return how wide it is, and its lines; none where there is no fresh pose, or no room."""
-    picture = device.picture(view.now_s)
-    if picture is None or rows < MIN_DRAWING_ROWS:
+    latest = device.latest_poses(view.now_s)
+    if latest is None or rows < MIN_DRAWING_ROWS:
         return 0, []
-    columns = columns_within(picture.size, columns=columns, rows=rows)
+    columns = columns_within(latest.size, columns=columns, rows=rows)
     if columns <= 0:
         return 0, []
-    return columns, draw_people(picture.poses, columns=columns, size=picture.size, colour=view.colour)
+    return columns, draw_people(latest.poses, columns=columns, size=latest.size, colour=view.colour)
 
 
 def _framed(drawing: list[str], columns: int) -> list[str]:
     return [f"┌{'─' * columns}┐", *(f"│{line}│" for line in drawing), f"└{'─' * columns}┘"]
 
 
-def _side_by_side(words: list[str], drawing: list[str], drawn_columns: int, view: View) -> list[str]:
+def _side_by_side(words: list[str], drawing: list[str], drawn_columns: int, view: Viewport) -> list[str]:
     if not drawing:
         return [cut(text, view.columns) for text in words]
     rows = max(len(words), len(drawing))

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from edge.commands.terminal.screen import keys_of
+from edge.commands.watch.device import Device
+from edge.commands.watch.devices import Devices
 from edge.commands.watch.lines import list_title, paint, summary
-from edge.commands.watch.state import Devices
 from edge.commands.watch.text import clean, columns_of, cut, duration, pad
-from edge.commands.watch.view import View, page
+from edge.commands.watch.view import Viewport, page
 from fake_fleet import WALL_S, health, other, people, poses, status
 
 NOW_S = 1000.0
@@ -17,9 +18,9 @@ NOW_S = 1000.0
 def fleet(*names: str) -> Devices:
     devices = Devices("edge-pose", now_s=NOW_S)
     for name in names:
-        devices.take(f"edge-pose/{name}/status", status(device=name), NOW_S, kept=True)
-        devices.take(f"edge-pose/{name}/people", people(3, 5, device=name), NOW_S, kept=True)
-        devices.take(f"edge-pose/{name}/health", health(device=name), NOW_S, kept=True)
+        devices.take(f"edge-pose/{name}/status", status(device=name), NOW_S, retained=True)
+        devices.take(f"edge-pose/{name}/people", people(3, 5, device=name), NOW_S, retained=True)
+        devices.take(f"edge-pose/{name}/health", health(device=name), NOW_S, retained=True)
     return devices
 
 
@@ -33,7 +34,7 @@ def watched(devices: Devices, *names: str) -> Devices:
 
 
 def shown(devices: Devices, *, after_s: float = 1.0, columns: int = 80, rows: int = 24, **choice: object) -> list[str]:
-    view = View(
+    view = Viewport(
         columns=columns,
         rows=rows,
         broker="mqtt://hall.local:1883",
@@ -44,10 +45,13 @@ def shown(devices: Devices, *, after_s: float = 1.0, columns: int = 80, rows: in
     return [line.rstrip() for line in page(devices, view).lines]
 
 
-def told(devices: Devices, name: str, *, after_s: float = 1.0) -> str:
-    device = devices.get(name)
-    assert device is not None
-    return summary(device, devices.link, now_s=NOW_S + after_s)
+def device_of(devices: Devices, name: str) -> Device:
+    (device,) = (device for device in devices.ordered(NOW_S) if device.name == name)
+    return device
+
+
+def summary_of(devices: Devices, name: str, *, after_s: float = 1.0) -> str:
+    return summary(device_of(devices, name), devices.connection, now_s=NOW_S + after_s)
 
 
 # Text
@@ -103,7 +107,7 @@ def test_one_device_fills_the_window_with_its_card_and_a_drawing() -> None:
 
 
 def test_everything_is_said_in_one_line_for_a_pipe() -> None:
-    assert told(watched(fleet("hall"), "hall"), "hall") == (
+    assert summary_of(watched(fleet("hall"), "hall"), "hall") == (
         "hall online, 2 people: id 3 5, 10.0 fps, age 41 ms, latency p50 25 p95 32 ms, inference 15.1 ms on cpu, "
         "dropped: camera 12, mqtt 3, 52 °C, throttled, clock not set, up 2 h 13 min"
     )
@@ -131,12 +135,12 @@ def test_a_device_whose_camera_is_away_says_why_and_knows_no_people() -> None:
     devices = fleet("hall")
     reason = "camera: no frame for 5.0 s"
     changed = devices.take("edge-pose/hall/status", status("degraded", reason), NOW_S)
-    assert changed is devices.get("hall")
+    assert changed is device_of(devices, "hall")
     devices.take("edge-pose/hall/people", other(people(), count=None), NOW_S)
     lines = shown(devices)
     assert lines[1] == f"hall  degraded for 2 h 13 min · {reason}"
-    assert lines[2] == "people: nobody can tell"
-    assert told(devices, "hall").startswith(f"hall degraded ({reason}), 24.9 fps")
+    assert lines[2] == "people: unknown"
+    assert summary_of(devices, "hall").startswith(f"hall degraded ({reason}), 24.9 fps")
 
 
 def test_the_same_status_again_is_no_change() -> None:
@@ -149,7 +153,7 @@ def test_a_device_that_claims_to_be_online_and_is_silent_is_found_out() -> None:
     devices.follow(["hall"], NOW_S)
     assert shown(devices, after_s=4.9)[1] == "hall  online for 2 h 13 min"
     assert shown(devices, after_s=12)[1] == "hall  online for 2 h 13 min · no poses for 12 s"
-    assert " 0.0 fps" in told(devices, "hall", after_s=12)
+    assert " 0.0 fps" in summary_of(devices, "hall", after_s=12)
 
 
 STARTER = "model: starter in place of the default, which could not be had"
@@ -160,11 +164,11 @@ def test_a_device_that_is_degraded_and_counts_people_is_found_out_when_it_is_sil
     devices = fleet("hall")
     devices.follow(["hall"], NOW_S)
     devices.take("edge-pose/hall/status", status("degraded", reason), NOW_S)
-    assert "no poses" not in told(devices, "hall", after_s=4.9)
-    assert told(devices, "hall", after_s=12).endswith(", no poses for 12 s")
-    assert " 0.0 fps" in told(devices, "hall", after_s=12)
+    assert "no poses" not in summary_of(devices, "hall", after_s=4.9)
+    assert summary_of(devices, "hall", after_s=12).endswith(", no poses for 12 s")
+    assert " 0.0 fps" in summary_of(devices, "hall", after_s=12)
     devices.take("edge-pose/hall/pose", poses(3, device="hall"), NOW_S + 12)
-    assert "no poses" not in told(devices, "hall", after_s=16)
+    assert "no poses" not in summary_of(devices, "hall", after_s=16)
 
 
 @pytest.mark.parametrize("reason", ["camera: no frame for 5.0 s", "engine: no poses until it is back", "starting"])
@@ -173,25 +177,25 @@ def test_a_device_that_says_why_there_are_no_poses_is_not_told_off_for_it(reason
     devices.follow(["hall"], NOW_S)
     devices.take("edge-pose/hall/status", status("degraded", reason), NOW_S)
     devices.take("edge-pose/hall/people", other(people(), count=None), NOW_S)
-    assert "no poses for" not in told(devices, "hall", after_s=29)
-    assert told(devices, "hall", after_s=31).endswith("nothing heard for 31 s")  # its health should still come
+    assert "no poses for" not in summary_of(devices, "hall", after_s=29)
+    assert summary_of(devices, "hall", after_s=31).endswith("nothing heard for 31 s")  # its health should still come
 
 
 def test_a_device_that_is_not_followed_is_silent_when_its_health_stays_away() -> None:
     devices = fleet("hall")
-    assert "nothing heard" not in told(devices, "hall", after_s=29)
-    assert told(devices, "hall", after_s=31).endswith("nothing heard for 31 s")
+    assert "nothing heard" not in summary_of(devices, "hall", after_s=29)
+    assert summary_of(devices, "hall", after_s=31).endswith("nothing heard for 31 s")
 
 
 def test_nobody_is_called_silent_while_the_broker_is_gone_or_just_back() -> None:
     devices = fleet("hall")
     devices.follow(["hall"], NOW_S)
-    assert devices.set_link(up=False, now_s=NOW_S + 3, reason="connection lost")
-    assert not devices.set_link(up=False, now_s=NOW_S + 4, reason="Connection refused")
+    assert devices.set_connection(up=False, now_s=NOW_S + 3, reason="connection lost")
+    assert not devices.set_connection(up=False, now_s=NOW_S + 4, reason="Connection refused")
     lines = shown(devices, after_s=60)
     assert lines[1] == "broker gone, retrying (Connection refused)"
     assert lines[2] == "hall  online for 2 h 13 min"
-    assert devices.set_link(up=True, now_s=NOW_S + 60)
+    assert devices.set_connection(up=True, now_s=NOW_S + 60)
     assert shown(devices, after_s=64)[1] == "hall  online for 2 h 13 min"
 
 
@@ -204,7 +208,7 @@ def test_an_old_pose_is_not_drawn() -> None:
 def test_an_offline_device_is_not_called_silent() -> None:
     devices = fleet("hall")
     devices.take("edge-pose/hall/status", status("offline", "connection lost"), NOW_S)
-    assert told(devices, "hall", after_s=3600) == "hall offline (connection lost)"
+    assert summary_of(devices, "hall", after_s=3600) == "hall offline (connection lost)"
 
 
 # Strangers
@@ -233,7 +237,7 @@ def test_fields_that_are_anything_else_are_left_out() -> None:
            "cpu_temperature_c": True, "throttled": "yes", "uptime_s": -1, "version": None}  # fmt: skip
     for kind in ("status", "people", "health"):
         devices.take(f"edge-pose/hall/{kind}", json.dumps(odd).encode(), NOW_S)
-    assert shown(devices)[1:4] == ["hall  no status", "people: nobody can tell", "up 0 s"]
+    assert shown(devices)[1:4] == ["hall  no status", "people: unknown", "up 0 s"]
 
 
 def test_a_newer_version_is_named_and_shown_as_far_as_can_be() -> None:
@@ -256,8 +260,8 @@ def test_escape_sequences_in_names_and_reasons_do_not_reach_the_terminal() -> No
     devices.take(f"edge-pose/{evil}/health", other(health(), drops={"outputs": {evil: 3}}, model=evil), NOW_S)
     devices.follow([evil], NOW_S)
     devices.take(f"edge-pose/{evil}/pose", other(poses(1), camera=evil), NOW_S + 1)
-    text = [*shown(devices), *shown(fleet_and(devices), alone=False), told(devices, evil)]
-    devices.set_link(up=False, now_s=NOW_S, reason=evil)
+    text = [*shown(devices), *shown(fleet_and(devices), alone=False), summary_of(devices, evil)]
+    devices.set_connection(up=False, now_s=NOW_S, reason=evil)
     for line in [*text, *shown(devices)]:
         assert line.isprintable()
 
@@ -296,8 +300,7 @@ def test_topics_of_others_are_ignored() -> None:
 def test_a_device_whose_status_is_removed_from_the_broker_is_gone() -> None:
     devices = fleet("hall", "yard")
     devices.take("edge-pose/hall/status", b"", NOW_S)
-    assert devices.get("hall") is None
-    assert len(devices) == 1
+    assert [device.name for device in devices.ordered(NOW_S)] == ["yard"]
 
 
 def test_only_one_device_is_known_where_only_one_was_asked_for() -> None:
@@ -368,16 +371,15 @@ def test_the_chosen_line_of_a_long_list_is_in_the_window() -> None:
 
 def test_only_poses_that_are_drawn_are_subscribed_and_those_of_others_forgotten() -> None:
     devices = watched(fleet(*(f"d{at}" for at in range(9))), "d1")
-    view = View(columns=80, rows=24, broker="", now_s=NOW_S + 1, wall_s=WALL_S, selected="d2")
+    view = Viewport(columns=80, rows=24, broker="", now_s=NOW_S + 1, wall_s=WALL_S, selected="d2")
     assert page(devices, view).drawn == {"d2"}
     assert devices.follow({"d2"}, NOW_S + 1)
     assert not devices.follow({"d2"}, NOW_S + 1)
     assert devices.topics()[3:] == ["edge-pose/d2/pose"]
-    former = devices.get("d1")
-    assert former is not None
-    assert former.picture(NOW_S + 1) is None
+    former = device_of(devices, "d1")
+    assert former.latest_poses(NOW_S + 1) is None
     devices.take("edge-pose/d1/pose", poses(1), NOW_S + 1)
-    assert former.picture(NOW_S + 1) is None
+    assert former.latest_poses(NOW_S + 1) is None
 
 
 @pytest.mark.parametrize("columns", [1, 8, 20, 40, 61, 80, 200])

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
-from edge.commands.watch.device import Device, Link
+from edge.commands.watch.device import Connection, Device
 from edge.commands.watch.text import clean
 
-__all__ = ["Device", "Devices", "Link"]
+__all__ = ["Devices"]
 
 STATE_TOPICS = ("status", "people", "health")
 MAX_DEVICES = 2000
@@ -32,14 +32,10 @@ class Devices:
         self._known: dict[str, Device] = {}
         self._followed: frozenset[str] = frozenset()
         self.left_out = 0
-        self.link = Link(up=True, since_s=now_s)
+        self.connection = Connection(up=True, since_s=now_s)
 
     def __len__(self) -> int:
         return len(self._known)
-
-    def get(self, name: str) -> Device | None:
-        """Return the device of that name, if it was heard of."""
-        return self._known.get(name)
 
     def topics(self) -> list[str]:
         """Return the topics to subscribe: every state, but only the poses that are followed."""
@@ -60,20 +56,20 @@ class Devices:
         self._followed = frozenset(names)
         return True
 
-    def set_link(self, *, up: bool, now_s: float, reason: str = "") -> bool:
-        """Note that the connection broke or is back; returns whether that is news."""
-        news = up != self.link.up
-        self.link = Link(up, now_s if news else self.link.since_s, clean(reason))
-        return news
+    def set_connection(self, *, up: bool, now_s: float, reason: str = "") -> bool:
+        """Note that the connection broke or is back; returns whether that is a change."""
+        changed = up != self.connection.up
+        self.connection = Connection(up, now_s if changed else self.connection.since_s, clean(reason))
+        return changed
 
-    def take(self, topic: str, payload: bytes, now_s: float, *, kept: bool = False) -> Device | None:
+    def take(self, topic: str, payload: bytes, now_s: float, *, retained: bool = False) -> Device | None:
         """Take one message.
 
         Args:
             topic: as it came.
             payload: as it came; an empty one on `status` removes the device, as it does at the broker.
             now_s: time of arrival.
-            kept: True for a message that the broker had kept from earlier.
+            retained: True for a message that the broker had retained from earlier.
 
         Returns:
             The device, if its state or reason are other than before.
@@ -88,7 +84,7 @@ class Devices:
         device = self._device(name, kind, now_s)
         if device is None:
             return None
-        if not kept:
+        if not retained:
             device.heard_s = now_s
         return device if self._hand(device, kind, payload, now_s) else None
 
@@ -119,7 +115,7 @@ class Devices:
         return sorted(self._known.values(), key=lambda device: (self._rank(device, now_s), device.label, device.name))
 
     def _rank(self, device: Device, now_s: float) -> int:
-        if device.state == "online" and device.silence(now_s, self.link):
+        if device.state == "online" and device.silence(now_s, self.connection):
             return SILENT_RANK
         return RANKS.get(device.state, 3)
 

@@ -1,4 +1,4 @@
-"""What a watch knows: the devices, kept up to date by a subscriber's thread, and news for whoever waits."""
+"""What a watch knows: the devices, kept up to date by a subscriber's thread, and events for whoever waits."""
 
 import contextlib
 import os
@@ -9,21 +9,21 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import TextIO, TypeVar
 
-from edge.commands.watch.state import Devices
+from edge.commands.watch.devices import Devices
 from edge.commands.watch.text import clean
 from edge.mqtt.settings import MqttSettings
 from edge.mqtt.subscriber import Subscriber
 
-__all__ = ["Feed"]
+__all__ = ["WatchedBroker"]
 
 T = TypeVar("T")
 
-NEWS_KEPT = 5000
+MAX_EVENTS = 5000
 MAX_RETRY_S = 10.0
 """A person is looking: a broker that is back should be seen soon."""
 
 
-class Feed:
+class WatchedBroker:
     """The devices on a broker, from `open` to `close`.
 
     Args:
@@ -31,15 +31,15 @@ class Feed:
         only: the one device to listen to; None for all.
 
     Attributes:
-        broker: its address for the eye.
+        address: `mqtt://host:port`, fit for a terminal.
     """
 
     def __init__(self, settings: MqttSettings, *, only: str | None = None) -> None:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self.broker = clean(f"{'mqtts' if settings.tls else 'mqtt'}://{host}:{settings.port}")
+        self.address = clean(f"{'mqtts' if settings.tls else 'mqtt'}://{host}:{settings.port}")
         self._lock = threading.Lock()
         self._devices = Devices(settings.base_topic, only=only)
-        self._news: deque[str] = deque(maxlen=NEWS_KEPT)
+        self._events: deque[str] = deque(maxlen=MAX_EVENTS)
         self._dirty = True
         self._wake, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
@@ -47,10 +47,10 @@ class Feed:
             settings.host,
             settings.port,
             self._devices.topics(),
-            lambda topic, payload: self._receive(topic, payload, kept=False),
+            lambda topic, payload: self._receive(topic, payload, retained=False),
             login=settings,
-            on_kept=lambda topic, payload: self._receive(topic, payload, kept=True),
-            on_link=self._link,
+            on_kept=lambda topic, payload: self._receive(topic, payload, retained=True),
+            on_link=self._on_connection,
             max_retry_s=MAX_RETRY_S,
         )
 
@@ -61,10 +61,10 @@ class Feed:
             UnavailableError: it cannot be reached, or refuses the login.
         """
         with self._lock:
-            self._devices.set_link(up=False, now_s=time.monotonic())
+            self._devices.set_connection(up=False, now_s=time.monotonic())
         self._subscriber.start()
         with self._lock:
-            self._devices.set_link(up=True, now_s=time.monotonic())
+            self._devices.set_connection(up=True, now_s=time.monotonic())
 
     def close(self) -> None:
         """Disconnect."""
@@ -81,7 +81,7 @@ class Feed:
             os.write(self._waker, b"\0")
 
     def wait(self, timeout_s: float, out: TextIO, keys: int | None = None) -> bool:
-        """Wait for news, a key or the timeout.
+        """Wait for events, a key or the timeout.
 
         Args:
             timeout_s: longest wait.
@@ -117,12 +117,12 @@ class Feed:
             self._dirty = False
             return at(self._devices)
 
-    def take_news(self) -> list[str]:
+    def take_events(self) -> list[str]:
         """Return what happened since the last call, oldest first."""
         with self._lock:
-            news = list(self._news)
-            self._news.clear()
-        return news
+            events = list(self._events)
+            self._events.clear()
+        return events
 
     def follow(self, names: Collection[str]) -> None:
         """Subscribe to the poses of these devices, and of no others."""
@@ -132,18 +132,19 @@ class Feed:
         if changed:
             self._subscriber.set_topics(topics)
 
-    def _receive(self, topic: str, payload: bytes, *, kept: bool) -> None:
+    def _receive(self, topic: str, payload: bytes, *, retained: bool) -> None:
         with self._lock:
-            changed = self._devices.take(topic, payload, time.monotonic(), kept=kept)
+            changed = self._devices.take(topic, payload, time.monotonic(), retained=retained)
             if changed is not None:
-                self._news.append(f"{changed.label} {changed.state}" + (f" ({changed.reason})" * bool(changed.reason)))
+                reason = f" ({changed.reason})" if changed.reason else ""
+                self._events.append(f"{changed.label} {changed.state}{reason}")
             self._dirty = True
         if changed is not None:
             self.nudge()
 
-    def _link(self, up: bool, reason: str) -> None:
+    def _on_connection(self, up: bool, reason: str) -> None:
         with self._lock:
-            self._devices.set_link(up=up, now_s=time.monotonic(), reason=reason)
-            self._news.append(f"broker {self.broker} " + ("back" if up else f"gone, retrying ({clean(reason)})"))
+            self._devices.set_connection(up=up, now_s=time.monotonic(), reason=reason)
+            self._events.append(f"broker {self.address} " + ("back" if up else f"gone, retrying ({clean(reason)})"))
             self._dirty = True
         self.nudge()
