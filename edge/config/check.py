@@ -18,9 +18,11 @@ from msgspec import Struct
 from edge.errors import ConfigError, InputError
 from edge.masking import mask
 
-__all__ = ["check_table", "is_text", "parse_toml", "printable", "read_toml", "shown", "suggestion"]
+__all__ = ["check_table", "is_text", "nearest", "parse_toml", "printable", "read_toml", "shown", "suggestion"]
 
 SHOWN_CHARACTERS = 60
+MAX_BAD_ELEMENTS = 3
+"""Of one list; the others are counted."""
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -96,7 +98,12 @@ def is_text(kind: type[Struct], key: str) -> bool:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return ` (did you mean '…'?)` for the known word that looks most like this one, or nothing."""
-    return _quoted(next(iter(difflib.get_close_matches(word, list(known), n=1)), ""))
+    return _quoted(nearest(word, known))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that looks most like this one; empty if none is close."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
 
 
 def printable(key: str) -> str:
@@ -139,6 +146,8 @@ def _complaint(info: mi.Type, value: object) -> str | None:
     info, check = _unwrap(info)
     if not _fits(info, value):
         return f"expected {_expected(info)}, got {shown(value)}"
+    if isinstance(info, mi.ListType) and isinstance(value, list) and (text := _list_complaint(info, value)):
+        return text
     if isinstance(value, str) and not _is_clean(value):
         return "holds control characters, or bytes that are not UTF-8"
     try:
@@ -149,7 +158,20 @@ def _complaint(info: mi.Type, value: object) -> str | None:
     return None
 
 
+def _list_complaint(info: mi.ListType, elements: list[object]) -> str:
+    """Return what is wrong with the length of a list or its elements, counted from 1; empty if nothing is."""
+    low, high = info.min_length or 0, info.max_length
+    if len(elements) < low or (high is not None and len(elements) > high):
+        count = f"{low}" if low == high else f"{low} or more" if high is None else f"{low} to {high}"
+        return f"expected {count} elements, got {len(elements)}"
+    complaints = [(place, _complaint(info.item_type, element)) for place, element in enumerate(elements, 1)]
+    bad = [f"element {place}: {text}" for place, text in complaints if text]
+    more = [f"{len(bad) - MAX_BAD_ELEMENTS} more"] if len(bad) > MAX_BAD_ELEMENTS else []
+    return "; ".join(bad[:MAX_BAD_ELEMENTS] + more)
+
+
 def _fits(info: mi.Type, value: object) -> bool:
+    """Return whether a value has the type and range; the elements of a list are checked one by one elsewhere."""
     match info:
         case mi.BoolType():
             return isinstance(value, bool)
@@ -161,6 +183,8 @@ def _fits(info: mi.Type, value: object) -> bool:
             return isinstance(value, str)
         case mi.LiteralType():
             return any(type(value) is type(known) and value == known for known in info.values)
+        case mi.ListType():
+            return isinstance(value, list)
         case mi.DictType():
             return isinstance(value, dict) and all(map(_is_plain, value.values()))
     raise TypeError(f"no check for keys of type {info}")
@@ -185,15 +209,24 @@ def _expected(info: mi.Type) -> str:
         case mi.BoolType():
             return "true or false"
         case mi.IntType():
-            return f"a whole number from {info.ge} to {info.le}"
+            return f"a whole number{_range(info)}"
         case mi.FloatType():
-            return f"a number from {info.ge:g} to {info.le:g}"
+            return f"a number{_range(info)}"
         case mi.LiteralType():
             *others, last = map(shown, info.values)
             return f"{', '.join(others)} or {last}" if others else last
+        case mi.ListType():
+            return f"a list, each element {_expected(_unwrap(info.item_type)[0])}"
         case mi.DictType():
             return "a table of numbers, texts, true or false, and lists of numbers"
     return "text in quotes"
+
+
+def _range(info: mi.IntType | mi.FloatType) -> str:
+    spec = "g" if isinstance(info, mi.FloatType) else ""
+    low = "" if info.ge is None else f" from {info.ge:{spec}}"
+    high = "" if info.le is None else f" to {info.le:{spec}}"
+    return low + high
 
 
 def _is_clean(text: str) -> bool:

@@ -401,7 +401,8 @@ def test_a_password_file_that_is_not_there_is_a_wrong_config(tmp_path: Path) -> 
 
 
 def test_a_dump_reads_back_as_the_same_config(tmp_path: Path) -> None:
-    config = load(sets=["camera.width=640", "camera.height=360", "device.name=Küche", "poses.max_people=3"])
+    sets = ["camera.width=640", "camera.height=360", "device.name=Küche", "poses.max_people=3"]
+    config = load(sets=[*sets, "camera.controls={ ColourGains = [1.5, 2.0] }"])
     assert load(written(tmp_path, dump(config))) == config
 
 
