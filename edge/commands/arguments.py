@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -9,8 +10,10 @@ from edge import __version__
 from edge.commands import config as config_commands
 from edge.commands import handlers
 from edge.commands import models as model_commands
+from edge.config.check import nearest, printable
 from edge.config.input_size import parse_fixed_size
 from edge.errors import UsageError
+from edge.masking import mask
 
 __all__ = ["parser"]
 
@@ -54,10 +57,39 @@ exit codes: 0 no problem (there may be warnings); 69 at least one problem; 64 us
 
 
 class Parser(argparse.ArgumentParser):
-    """Ends with 64 on a usage error, in one line."""
+    """Raises UsageError, one line that names the nearest flag or command and the help of this command."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
+
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        # argparse hands the unknown words of a subcommand up to the whole parser, which knows none of its flags.
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._explain(unknown))
+        return found, unknown
+
+    def _explain(self, unknown: Sequence[str]) -> str:
+        flags = [printable(word.partition("=")[0]) for word in unknown if word.startswith("-")]
+        if not flags:
+            return f"unexpected {' '.join(printable(mask(word)) for word in unknown)}"
+        known = {name.lstrip("-"): name for action in self._actions for name in _shown_names(action)}
+        return "; ".join(f"unknown flag {flag}{_hint(known.get(nearest(flag.lstrip('-'), known)))}" for flag in flags)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:  # noqa: SLF001
+            known, kind = list(action.choices), str(action.metavar).lower()
+            near, others = nearest(value, known), f": one of {', '.join(known)}"
+            self.error(f"unknown {kind} {printable(mask(value))}{_hint(near) or others}")
+        super()._check_value(action, value)
+
+
+def _shown_names(action: argparse.Action) -> Sequence[str]:
+    return [] if action.help == argparse.SUPPRESS else action.option_strings
+
+
+def _hint(name: str | None) -> str:
+    return f": did you mean {name}?" if name else ""
 
 
 def parser() -> argparse.ArgumentParser:
