@@ -1,9 +1,9 @@
-"""What each command does; each returns its exit code or raises an EdgeError.
+"""Handlers of the commands; each returns its exit code or raises an EdgeError.
 
 Each imports what it needs: `config check` must not wait for OpenCV.
 """
 
-# ruff: noqa: PLC0415, T201 - see above; and these print the commands' own output
+# ruff: noqa: PLC0415, T201 - see above; print writes the commands' output
 
 import argparse
 import sys
@@ -30,8 +30,8 @@ def run(options: argparse.Namespace, signals: Signals) -> int:
     return 0
 
 
-def begin(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
-    """Say which commands there are."""
+def begin(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every handler has this signature
+    """Print the help for `edge-pose` without a command."""
     options.parser.print_help(sys.stderr)
     raise UsageError(
         "which command? `edge-pose demo` shows the whole way, `edge-pose run --help` explains the daily work"
@@ -56,7 +56,7 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def demo(options: argparse.Namespace, signals: Signals) -> int:
-    """Show the whole way with no hardware."""
+    """Demonstrate the whole pipeline without hardware."""
     from edge.commands.demo.command import Demo
 
     demo = Demo(seconds=options.seconds, model=options.model, picture=options.picture)
@@ -65,19 +65,20 @@ def demo(options: argparse.Namespace, signals: Signals) -> int:
 
 
 def bench(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
-    """Measure the models of this machine."""
+    """Benchmark the models on this machine."""
     import json
 
-    from edge.commands.bench.suite import BenchOptions, format_table, run_bench
+    from edge.commands.bench.suite import BenchOptions, run_bench
+    from edge.commands.bench.table import format_table
 
-    asked = BenchOptions(model=options.model, video=options.video, quick=options.quick, rounds=options.rounds)
-    figures = run_bench(asked)
+    bench_options = BenchOptions(model=options.model, video=options.video, quick=options.quick, rounds=options.rounds)
+    figures = run_bench(bench_options)
     print(json.dumps(figures, indent=2) if options.json else format_table(figures))
     return 0
 
 
-def doctor(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
-    """Examine this machine."""
+def doctor(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every handler has this signature
+    """Diagnose this machine."""
     import json
 
     from edge.commands.doctor.checkup import examine
@@ -94,7 +95,7 @@ def doctor(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG00
 
 
 def watch(options: argparse.Namespace, signals: Signals) -> int:
-    """Show every device on a broker."""
+    """Show every device on a broker, live."""
     from edge.agent.parts import mqtt_settings
     from edge.commands.watch.command import Watch, WatchOptions
     from edge.config import load
@@ -104,6 +105,6 @@ def watch(options: argparse.Namespace, signals: Signals) -> int:
     if not config.mqtt.url:
         config = load(options.config, {**flags, "mqtt.url": "mqtt://localhost"}, options.set)
     watch = Watch(mqtt_settings(config), WatchOptions(device=options.device, once=options.once, every_s=options.every))
-    watch.open()  # Ctrl-C ends this at once: there is nothing yet to put in order
+    watch.open()  # until then Ctrl-C ends the process at once: nothing needs cleaning up yet
     signals.hand_over(watch.stop)
     return watch.run()

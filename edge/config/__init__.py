@@ -1,4 +1,4 @@
-"""The config of a run: read from TOML, flags and `--set`, and checked whole."""
+"""The config of a run: TOML, flags and `--set`, checked whole."""
 
 from edge.config.load import load
 from edge.config.schema import Config

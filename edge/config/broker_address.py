@@ -10,13 +10,13 @@ DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where an MQTT broker listens.
+    """Address of an MQTT broker.
 
     Attributes:
         host: name or IP address; IPv6 without brackets.
         port: TCP port, 1..65535.
         tls: True for `mqtts://`.
-        username: from the URL; empty when it names none.
+        username: from the URL; empty if it has none.
     """
 
     host: str
@@ -34,7 +34,7 @@ def parse_broker(url: str) -> BrokerAddress:
     """Parse `mqtt://[user@]host[:port]`, or `mqtts://…` for TLS.
 
     Raises:
-        ValueError: it is no such URL, or holds a password; the text never shows the credentials.
+        ValueError: not such a URL, or one with a password; the text never shows the credentials.
     """
     parts = _split(url)
     if parts.password is not None:

@@ -1,6 +1,6 @@
-"""Every mistake in a TOML file at once: a walk over the types of msgspec Structs.
+"""Checks a TOML file against msgspec Structs and reports every mistake.
 
-`msgspec.convert` stops at the first mistake; whoever edits a config on a headless machine wants them all.
+`msgspec.convert` stops at the first mistake; on a headless machine a user needs all of them at once.
 """
 
 import difflib
@@ -48,7 +48,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML. Raises ValueError for whatever is wrong with it."""
+    """Parse TOML. Raises ValueError."""
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -60,16 +60,16 @@ def check_table(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Check one TOML table against a Struct.
 
-    A field may bring its own check: `Meta(extra={"check": function})` is called with a value of the right
-    type and raises ValueError.
+    A field may have its own check: `Meta(extra={"check": function})` is called with a value of the right
+    type and raises ValueError. So may the elements of a list.
 
     Args:
         kind: the Struct whose fields are the keys.
         table: keys and values as `tomllib` gives them.
-        elsewhere: full names of keys that live in other tables, for the suggestion.
+        elsewhere: full names of the keys of other tables, for the suggestion.
 
     Returns:
-        The good values by key, and a complaint for each other key.
+        The good values by key, and what is wrong with each other key.
     """
     fields = {field.encode_name: field for field in _struct(kind).fields}
     good: dict[str, Any] = {}
@@ -87,7 +87,7 @@ def check_table(
 
 
 def is_text(kind: type[Struct], key: str) -> bool:
-    """Tell whether the values of a key are strings; False for an unknown key."""
+    """Return whether a key takes strings; False for an unknown key."""
     for field in _struct(kind).fields:
         if field.encode_name == key:
             info, _ = _unwrap(field.type)
@@ -97,22 +97,25 @@ def is_text(kind: type[Struct], key: str) -> bool:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean '…'?)` for the known word that looks most like this one, or nothing."""
+    """Return ` (did you mean '…'?)` for the nearest known word, or nothing."""
     return _quoted(nearest(word, known))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word that looks most like this one; empty if none is close."""
+    """Return the known word most similar to this one; empty if none is close."""
     return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
 
 
 def printable(key: str) -> str:
-    """Return a key as one line of text: TOML allows line ends in quoted keys."""
+    """Return a key as one printable line.
+
+    TOML allows line ends in quoted keys.
+    """
     return key if key.isprintable() and key else ascii(key)
 
 
 def shown(value: object) -> str:
-    """Return a value for an error message: as TOML writes it, short, without credentials."""
+    """Format a value for an error message: as TOML, short, credentials masked."""
     if isinstance(value, dict | list):
         return "a table" if isinstance(value, dict) else "a list"
     if isinstance(value, int) and value.bit_length() > 64:
@@ -133,7 +136,7 @@ def _struct(kind: type[Struct]) -> mi.StructType:
 
 
 def _unwrap(info: mi.Type) -> tuple[mi.Type, Callable[[Any], None] | None]:
-    """Return the type without `| None` (TOML has no null) and metadata, and the field's own check."""
+    """Return the type without `| None` (TOML has no null) and metadata, and the field's check."""
     if isinstance(info, mi.UnionType):
         return _unwrap(next(arm for arm in info.types if not isinstance(arm, mi.NoneType)))
     if isinstance(info, mi.Metadata):
@@ -159,7 +162,7 @@ def _complaint(info: mi.Type, value: object) -> str | None:
 
 
 def _list_complaint(info: mi.ListType, elements: list[object]) -> str:
-    """Return what is wrong with the length of a list or its elements, counted from 1; empty if nothing is."""
+    """Describe a wrong length or the bad elements of a list, counted from 1; empty if it is good."""
     low, high = info.min_length or 0, info.max_length
     if len(elements) < low or (high is not None and len(elements) > high):
         count = f"{low}" if low == high else f"{low} or more" if high is None else f"{low} to {high}"
@@ -171,7 +174,7 @@ def _list_complaint(info: mi.ListType, elements: list[object]) -> str:
 
 
 def _fits(info: mi.Type, value: object) -> bool:
-    """Return whether a value has the type and range; the elements of a list are checked one by one elsewhere."""
+    """Return whether a value has the type and range; list elements are checked elsewhere."""
     match info:
         case mi.BoolType():
             return isinstance(value, bool)
@@ -191,7 +194,7 @@ def _fits(info: mi.Type, value: object) -> bool:
 
 
 def _is_plain(value: object) -> bool:
-    """True for what a table of free keys may hold: numbers, texts, switches, and lists of numbers."""
+    """True for the values of a table of free keys: numbers, texts, booleans, lists of numbers."""
     if isinstance(value, list):
         return all(_is_plain(item) and not isinstance(item, list | str | bool) for item in value)
     return isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
@@ -230,5 +233,5 @@ def _range(info: mi.IntType | mi.FloatType) -> str:
 
 
 def _is_clean(text: str) -> bool:
-    # A lone surrogate is how Python hands on a byte of the command line that is not UTF-8.
+    # Python represents a non-UTF-8 byte of the command line as a lone surrogate.
     return not any(ord(c) < 0x20 or c == "\x7f" or 0xD800 <= ord(c) <= 0xDFFF for c in text)

@@ -1,4 +1,4 @@
-"""Where secrets come from: files and systemd's credentials; and whether others can read them too."""
+"""Secrets from files and systemd's credentials, and who else can read them."""
 
 import grp
 import logging
@@ -27,15 +27,15 @@ PASSWORD_CREDENTIAL = "mqtt-password"  # noqa: S105 - the name of a file
 
 
 def mqtt_password(username: str, password_file: str, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return the broker's password, None where there is none; warn when others can read it.
+    """Return the broker's password, or None; warn if other users can read it.
 
     Args:
         username: without one there is no password either.
         password_file: the config's; empty for systemd's credential `mqtt-password`, if the unit has one.
-        environ: where systemd says in which folder its credentials are.
+        environ: has systemd's CREDENTIALS_DIRECTORY.
 
     Raises:
-        ConfigError: the file cannot be read, or holds something else than one line.
+        ConfigError: the file cannot be read, or does not hold exactly one line.
     """
     file = find_password_file(username, password_file, environ)
     if file is None:
@@ -57,14 +57,17 @@ def find_password_file(username: str, password_file: str, environ: Mapping[str, 
 
 
 def warn_if_exposed(file: Path, environ: Mapping[str, str] = os.environ) -> None:
-    """Warn when other users can read a secret, with the command that ends it. Credentials are systemd's affair."""
+    """Log a warning with the fix if other users can read a secret.
+
+    systemd's credentials are left out: systemd protects them.
+    """
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if folder and file.is_relative_to(folder):
         return
     try:
         status = file.stat()
     except OSError:
-        return  # whoever needs the content says so
+        return  # reading it raises the error
     who = exposure(status.st_mode, owner_uid=status.st_uid, reader_uid=os.geteuid())
     if who is not None:
         command = remedy(file, owner_uid=status.st_uid, reader_uid=os.geteuid(), group=_group_name())
@@ -72,7 +75,7 @@ def warn_if_exposed(file: Path, environ: Mapping[str, str] = os.environ) -> None
 
 
 def exposure(mode: int, *, owner_uid: int, reader_uid: int) -> str | None:
-    """Return who can read a file that only its reader should; None for nobody else.
+    """Return who else can read a secret file; None if only its reader can.
 
     A file of root's that a service reads through its group is as it should be: the service cannot change it.
 
@@ -89,7 +92,10 @@ def exposure(mode: int, *, owner_uid: int, reader_uid: int) -> str | None:
 
 
 def remedy(file: Path, *, owner_uid: int, reader_uid: int, group: str) -> str:
-    """Return the command that leaves a secret to its reader, who is in `group`; root's file stays root's."""
+    """Return the command that restricts a secret to its reader.
+
+    The reader is in `group`; a file of root's stays root's.
+    """
     path = shlex.quote(str(file))
     return f"chmod 600 {path}" if owner_uid == reader_uid else f"chgrp {group} {path} && chmod 640 {path}"
 
@@ -105,7 +111,7 @@ def read_password(path: Path) -> str:
     """Return the password in a file, without the line end.
 
     Raises:
-        ConfigError: it cannot be read, or does not hold one line of text; never shows the content.
+        ConfigError: it cannot be read, or is not one line of text; the message never shows the content.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""The size of a model's input as people write it: `HxW`, height first as in the model's shape. Pure."""
+"""Parses a model's input size, `HxW`, height first. Pure."""
 
 import re
 
@@ -15,7 +15,7 @@ def parse_size(text: str) -> tuple[int, int] | None:
         (width, height) in pixels.
 
     Raises:
-        ValueError: it is not of that form, not a multiple of 32, or out of range.
+        ValueError: not of that form, not multiples of 32, or out of range.
     """
     return None if text == "auto" else parse_fixed_size(text, choices='"auto" or "HxW"')
 
@@ -24,14 +24,14 @@ def parse_fixed_size(text: str, *, choices: str = '"HxW"') -> tuple[int, int]:
     """Parse `HxW`, height first as in a model's shape.
 
     Args:
-        text: what somebody wrote.
-        choices: how a message names what could have been written.
+        text: from a user.
+        choices: the valid forms, for the error message.
 
     Returns:
         (width, height) in pixels.
 
     Raises:
-        ValueError: it is not of that form, not a multiple of 32, or out of range.
+        ValueError: not of that form, not multiples of 32, or out of range.
     """
     match = re.fullmatch("([0-9]{1,5})[xX]([0-9]{1,5})", text)
     if match is None:

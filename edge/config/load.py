@@ -1,4 +1,4 @@
-"""The config of a run: a TOML file, then flags, then `--set`; checked whole before anything starts."""
+"""Loads the config of a run: TOML file, then flags, then `--set`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,23 +27,23 @@ FLAGS = {
     "output.private": "--private",
     "output.record": "--record",
 }
-"""How messages name the flag behind a key."""
+"""The flag that sets a key, for error messages."""
 
 Tables = Mapping[str, Any]
 Problem = tuple[str, str]  # (full name of the key, what is wrong with it)
 
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None, sets: Sequence[str] = ()) -> Config:
-    """Read, lay over one another and check everything that configures a run.
+    """Read, merge and check everything that configures a run.
 
     Args:
         path: the TOML file; None for the defaults.
-        overrides: values of flags by full key (`camera.source`); None stands for a flag that was not given.
+        overrides: values of flags by full key (`camera.source`); None for a flag that was not given.
         sets: `table.key=value` each, a TOML value; the quotes around text may be left out.
 
     Raises:
         InputError: the file is missing or cannot be read.
-        ConfigError: one line for every mistake.
+        ConfigError: one line per mistake.
     """
     set_layers, problems = _parse_sets(sets)
     layers: list[tuple[str, Tables]] = [("", read_toml(path, "config file"))] if path else []
@@ -73,7 +73,7 @@ def _table_types() -> dict[str, type[Struct]]:
 
 
 def _homes() -> dict[str, str]:
-    """Return the full name of every key that only one table has."""
+    """Return the full name of each key that only one table has."""
     names = [(f.encode_name, t) for t, kind in _table_types().items() for f in msgspec.structs.fields(kind)]
     keys = [key for key, _ in names]
     return {key: f"{table}.{key}" for key, table in names if keys.count(key) == 1}
@@ -81,7 +81,7 @@ def _homes() -> dict[str, str]:
 
 def _parse_sets(sets: Sequence[str]) -> tuple[list[Tables], list[str]]:
     tables: list[Tables] = []
-    complaints: list[str] = []
+    problems: list[str] = []
     for item in sets:
         dotted, equals, text = item.partition("=")
         table, dot, key = (part.strip() for part in dotted.partition("."))
@@ -90,8 +90,8 @@ def _parse_sets(sets: Sequence[str]) -> tuple[list[Tables], list[str]]:
             tables.append({table: {key: _as_text(text) if kind and is_text(kind, key) else _as_value(text)}})
         else:
             hint = suggestion(_homes().get(table, ""), _homes().values())
-            complaints.append(f"--set {printable(mask(dotted))}: expected table.key=value{hint}")
-    return tables, complaints
+            problems.append(f"--set {printable(mask(dotted))}: expected table.key=value{hint}")
+    return tables, problems
 
 
 def _as_value(text: str) -> object:
@@ -103,7 +103,7 @@ def _as_value(text: str) -> object:
 
 
 def _as_text(text: str) -> str:
-    """Return the text as it is; whoever writes TOML quotes means what is inside."""
+    """Return the text as it is, without TOML quotes if it has them."""
     value = _as_value(text)
     return value if isinstance(value, str) else text
 
@@ -141,7 +141,7 @@ def _lay_over(merged: dict[str, dict[str, Any]], layer: dict[str, dict[str, Any]
 
 
 def _conflicts(config: Config) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """Yield (key, the other keys it depends on, what is wrong) for keys that do not go together."""
+    """Yield (key, the other keys it depends on, what is wrong) for conflicting keys."""
     camera, model, mqtt = config.camera, config.model, config.mqtt
     if (camera.width is None) != (camera.height is None):
         yield "camera.width", ("camera.height",), "needs camera.height, and the other way round"

@@ -1,4 +1,7 @@
-"""The config's keys: name, type, range, default and one line of help each. All else is derived from here."""
+"""The config schema: type, range, default and help of each key.
+
+The check, the dump and the commented default file are derived from it.
+"""
 
 import os
 from collections.abc import Callable
@@ -12,16 +15,10 @@ from edge.config.input_size import parse_size
 from edge.config.topic_name import check_name, check_topic, host_name
 
 __all__ = [
-    "CameraConfig",
     "Config",
-    "DeviceConfig",
-    "HealthConfig",
     "ModelConfig",
-    "MqttConfig",
     "OutputConfig",
-    "PosesConfig",
-    "SmoothConfig",
-    "TrackConfig",
+    "default_threads",
 ]
 
 MAX_THREADS = 4
@@ -41,7 +38,8 @@ def _check_source(source: str) -> None:
         raise ValueError('must not be empty; "scene" needs no hardware')
 
 
-def _threads() -> int:
+def default_threads() -> int:
+    """Return the default of `model.threads`: the cores of this process, at most 4."""
     return min(len(os.sched_getaffinity(0)), MAX_THREADS)
 
 
@@ -53,7 +51,7 @@ def _about(
     example: object = None,
     check: Callable[[Any], None] | None = None,
 ) -> Meta:
-    """Describe a key: its line of help, its range, what to show where there is no default, its own check."""
+    """Describe a key: help, range, example where there is no fixed default, check."""
     return Meta(
         description=help_text,
         ge=low,
@@ -143,10 +141,10 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     ] = "auto"
     threads: Annotated[
         int, _about("processor threads for inference (default: all cores, at most 4)", 1, 64, example=4)
-    ] = field(default_factory=_threads)
+    ] = field(default_factory=default_threads)
     delegate: Annotated[
         Literal["auto", "cpu", "edgetpu"],
-        _about('"auto": the Edge TPU where there is one and a model for it; "cpu"; "edgetpu": nothing else will do'),
+        _about('"auto": the Edge TPU where there is one and a model for it; "cpu"; "edgetpu": required'),
     ] = "auto"
 
 
@@ -154,24 +152,26 @@ class PosesConfig(Struct, frozen=True, kw_only=True):
     """Which people are reported."""
 
     min_score: Annotated[float, _about("people below this score are left out, 0 to 1", 0, 1)] = 0.2
-    max_people: Annotated[int, _about("at most so many, best first (default: all)", 1, 100, example=6)] | None = None
+    max_people: (
+        Annotated[int, _about("maximum number of people, best first (default: all)", 1, 100, example=6)] | None
+    ) = None
 
 
 class TrackConfig(Struct, frozen=True, kw_only=True):
-    """Which person is which from frame to frame."""
+    """Ids that stay with a person from frame to frame."""
 
-    enabled: Annotated[bool, _about("give people ids that last")] = True
-    metric: Annotated[Literal["oks", "iou"], _about('how alike two poses are: "oks" by keypoints, "iou" by boxes')] = (
+    enabled: Annotated[bool, _about("give people persistent ids")] = True
+    metric: Annotated[Literal["oks", "iou"], _about('similarity of two poses: "oks" by keypoints, "iou" by boxes')] = (
         "oks"
     )
     # Longer than tfjs's 1 s: where people cross, the small model melts two into one for more than a second.
-    max_age_s: Annotated[float, _about("seconds that a person may be out of sight and keep the id", 0.05, 60)] = 2.0
+    max_age_s: Annotated[float, _about("seconds a person may be out of sight and still keep the id", 0.05, 60)] = 2.0
 
 
 class SmoothConfig(Struct, frozen=True, kw_only=True):
-    """Keypoints that do not tremble."""
+    """Smoothing of keypoints over time."""
 
-    enabled: Annotated[bool, _about("smooth the keypoints of everybody who has an id")] = True
+    enabled: Annotated[bool, _about("smooth the keypoints of people with an id")] = True
 
 
 class MqttConfig(Struct, frozen=True, kw_only=True):
@@ -184,41 +184,44 @@ class MqttConfig(Struct, frozen=True, kw_only=True):
     version: Annotated[
         Literal["auto", "5", "3.1.1"], _about('MQTT "5", "3.1.1", or "auto": 5 unless the broker refuses it')
     ] = "auto"
-    username: Annotated[str, _about("user name; mqtt://user@host says the same")] = ""
+    username: Annotated[str, _about("user name; mqtt://user@host does the same")] = ""
     password_file: Annotated[
         str, _about("file that holds the password; empty: systemd's credential mqtt-password, if the unit has one")
     ] = ""
     ca_file: Annotated[str, _about("TLS: certificates to trust, PEM; empty: the system's")] = ""
     cert_file: Annotated[str, _about("TLS: this client's certificate, PEM")] = ""
-    key_file: Annotated[str, _about("TLS: its key, PEM, where cert_file does not hold it")] = ""
+    key_file: Annotated[str, _about("TLS: its private key, PEM, unless cert_file holds it")] = ""
     base_topic: Annotated[str, _about("topics start with <base_topic>/<device.name>", check=check_topic)] = "edge-pose"
 
 
 class OutputConfig(Struct, frozen=True, kw_only=True):
     """Outputs other than MQTT."""
 
-    jsonl: Annotated[str, _about('file that gets every pose message as one line; "-": stdout; empty: none')] = ""
-    jsonl_max_bytes: Annotated[int, _about("the file is rotated at this size in bytes", 10_000, 10**12)] = 64_000_000
-    record: Annotated[
-        str, _about("video file that gets the annotated frames (.mp4, .mkv, .avi, .webm); empty: none")
+    jsonl: Annotated[
+        str, _about('file to which every pose message is appended as a line; "-": stdout; empty: none')
     ] = ""
+    jsonl_max_bytes: Annotated[int, _about("the file is rotated at this size in bytes", 10_000, 10**12)] = 64_000_000
+    record: Annotated[str, _about("video file for the annotated frames (.mp4, .mkv, .avi, .webm); empty: none")] = ""
     record_max_bytes: (
         Annotated[
             int,
             _about(
-                "of a recording the oldest files go beyond this (default: none goes)", 10**6, 10**15, example=10**10
+                "total size of a recording in bytes beyond which its oldest files are deleted (default: no limit)",
+                10**6,
+                10**15,
+                example=10**10,
             ),
         ]
         | None
     ) = None
-    display: Annotated[bool, _about("show the picture, skeletons and state in a window; needs a screen")] = False
+    display: Annotated[bool, _about("show the image, skeletons and state in a window; needs a screen")] = False
     private: Annotated[
-        bool, _about("record and show skeletons on black: no pixel of the camera image is kept or seen")
+        bool, _about("record and show skeletons on black: no pixel of the camera image is stored or shown")
     ] = False
 
 
 class HealthConfig(Struct, frozen=True, kw_only=True):
-    """What the agent says about itself."""
+    """Health messages of the agent."""
 
     interval_s: Annotated[float, _about("seconds between two health messages", 0.1, 3600)] = 10.0
 

@@ -1,4 +1,4 @@
-"""SRC: the one word that says where frames come from."""
+"""Parses SRC, the source of frames: a driver and what it opens."""
 
 import re
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ __all__ = ["Source", "parse_source"]
 SourceKind = Literal["scene", "video", "images", "stream", "v4l2", "pi"]
 PI_CAMERA = re.compile(r"pi(?::(\d{1,2}))?")
 PI_WORDS = re.compile(r"pi[: _-]?\d*|(?:rpi|pi)-?cam(?:era)?2?(?::\d+)?|csi|libcamera", re.IGNORECASE)
-"""What people try for the Pi's camera port."""
+"""Words that users try for the Pi's camera port."""
 USB_CAMERA = re.compile(
     r"(?:/?(?:dev/)?video|cam(?:era)?)?(\d*)|usb(?:[ _-]?cam(?:era)?)?|web-?cam|v4l2?", re.IGNORECASE
 )
-"""What people try for a USB camera; a device is meant by its path."""
+"""Words that users try for a USB camera, which goes by its path."""
 STREAM = re.compile(r"(rtsps?|https?)://[^/]", re.IGNORECASE)
 
 
@@ -27,7 +27,7 @@ class Source:
     """A parsed SRC.
 
     Attributes:
-        kind: which driver reads it.
+        kind: selects the driver.
         text: the SRC itself, credentials included: not for logs; of `pi` the number.
         name: how messages name it, without credentials.
     """
@@ -40,10 +40,10 @@ class Source:
 def parse_source(text: str) -> Source:
     """Parse `scene`, `pi[:N]`, a path, a device below /dev, or an rtsp/http URL.
 
-    A device need not be there: a camera may be plugged in later.
+    A device may be absent: a camera may be plugged in later.
 
     Raises:
-        UsageError: it is none of them.
+        UsageError: none of these.
         InputError: there is no such file or folder.
     """
     if text == "scene":

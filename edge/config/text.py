@@ -1,4 +1,4 @@
-"""The config as TOML text: what a run would use, and the commented file that a new machine starts from."""
+"""Writes the config as TOML: values in use, or every key explained."""
 
 import json
 import re
@@ -24,7 +24,10 @@ HEAD = """\
 
 
 def dump(config: Config) -> str:
-    """Return the config as TOML, credentials in URLs masked; a key without a value is a comment."""
+    """Return the config as TOML, credentials in URLs masked.
+
+    A key without a value is written as a comment.
+    """
     lines: list[str] = []
     for name in config.__struct_fields__:
         table = getattr(config, name)
@@ -33,7 +36,7 @@ def dump(config: Config) -> str:
 
 
 def default_text() -> str:
-    """Return a config file in which every key is explained and commented out, with its default."""
+    """Return a config file of defaults, every key explained and commented out."""
     return HEAD + "".join(
         f"\n# {field.type.__doc__}\n[{field.encode_name}]\n" + "".join(_explained(field.type))
         for field in msgspec.structs.fields(Config)

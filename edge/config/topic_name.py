@@ -1,4 +1,4 @@
-"""Names that stand in topics: what they may be, and what a device is called that nobody has named."""
+"""Names in MQTT topics: their rules, and the default device name."""
 
 import os
 import re
@@ -12,7 +12,7 @@ INSTANCE_VARIABLE = "EDGE_POSE_INSTANCE"
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError for a name that cannot be one level of a topic."""
+    """Raise ValueError unless a name can be one level of a topic."""
     if not name or len(name) > NAME_MAX_CHARACTERS:
         raise ValueError(f"must have 1 to {NAME_MAX_CHARACTERS} characters")
     if re.search(r"[/+#]", name) or not name.isprintable() or name != name.strip():
@@ -20,7 +20,7 @@ def check_name(name: str) -> None:
 
 
 def check_topic(topic: str) -> None:
-    """Raise ValueError for what cannot be the beginning of a topic, of one level or several."""
+    """Raise ValueError unless a text can begin a topic, with one level or more."""
     if topic.startswith("$"):
         raise ValueError("topics that start with '$' belong to the broker")
     for level in topic.split("/"):
@@ -28,7 +28,10 @@ def check_topic(topic: str) -> None:
 
 
 def host_name() -> str:
-    """Return the machine's name, and the camera's where each has a service; what a topic cannot hold is replaced."""
+    """Return the default device name: host name, plus the service instance if there is one.
+
+    Characters that a topic cannot hold become dashes.
+    """
     names = [socket.gethostname(), os.environ.get(INSTANCE_VARIABLE, "")]
     host, instance = (re.sub(r"[/+#\s]", "-", name).strip() if name.isprintable() else "" for name in names)
     instance = instance[: NAME_MAX_CHARACTERS // 2]

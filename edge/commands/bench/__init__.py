@@ -1,1 +1,1 @@
-"""`edge-pose bench`: measures the models of this machine, each figure in a process of its own."""
+"""`edge-pose bench`: measures the models on this machine."""

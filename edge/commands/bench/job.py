@@ -1,4 +1,4 @@
-"""What one process of `edge-pose bench` is asked to do."""
+"""Task of one process of `edge-pose bench`."""
 
 from msgspec import Struct
 
@@ -6,17 +6,17 @@ __all__ = ["Job"]
 
 
 class Job(Struct, kw_only=True, frozen=True):
-    """What to measure.
+    """One measurement.
 
     Attributes:
-        task: one of `bench_task.TASKS`.
-        video: file to read; the one to write for `render`.
+        task: a key of `task.TASKS`.
+        video: file to read; for `render` the file to write.
         model: model file.
         input_size: (width, height) for a model of dynamic size; None for a fixed one.
         threads: of inference.
         seconds: how long a loop without a video runs.
-        frames: of the video; it begins again at its end.
-        folder: for files that are of no use later.
+        frames: number of frames; the video is repeated at its end.
+        folder: for temporary files.
     """
 
     task: str

@@ -1,6 +1,5 @@
-"""Runs the measurements of `edge-pose bench` for one model: rounds of tasks, each in a process of its own."""
+"""Measures one model in rounds of tasks, each a separate process."""
 
-import os
 import statistics
 import subprocess
 import sys
@@ -13,29 +12,28 @@ import msgspec
 from msgspec.structs import replace
 
 from edge.commands.bench.job import Job
+from edge.config.schema import default_threads
 from edge.errors import EdgeError, UnavailableError
 
 __all__ = ["Plan", "do", "measure", "prefixed", "thread_counts"]
 
-MAX_THREADS = 4
 MIN_FRAMES = 20
 TASK_TIMEOUT_S = 600.0
-STOP_S = 5.0
 
 Figures = dict[str, Any]
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How often and for how long each figure is measured.
+    """Number and length of the measurements.
 
     Attributes:
-        rounds: figures are the medians over so many.
+        rounds: number of rounds, of which the medians are taken.
         threads: numbers of inference threads.
-        engine_s: how long the bare model runs.
-        flow_s: how long the flow runs, at most `frames` of the video.
-        frames: at most so many.
+        engine_s: duration of the bare model.
+        flow_s: duration of the pipeline, at most `frames` of the video.
+        frames: maximum number of frames.
         fps: of the video.
     """
 
@@ -47,23 +45,23 @@ class Plan:
     fps: float
 
     def frames_for(self, frame_ms: float, *, paced: bool = False) -> int:
-        """Return how many frames a flow has time for, but enough for a figure in any case."""
+        """Return the number of frames that fit into `flow_s`, at least MIN_FRAMES."""
         fps = min(1e3 / frame_ms, self.fps) if paced else 1e3 / frame_ms
         return int(min(max(self.flow_s * fps, MIN_FRAMES), self.frames))
 
 
 def thread_counts() -> tuple[int, ...]:
-    """Return the numbers of threads that are worth a measurement here: 1, 2, 4, and all cores up to 4."""
-    most = min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    """Return the thread counts to measure: 1, 2, and all cores up to 4."""
+    most = default_threads()
     return tuple(count for count in range(1, most + 1) if count in {1, 2, most})
 
 
 def do(job: Job, task: str) -> Figures:
-    """Do one task in a process of its own and return its figures.
+    """Run one task in a separate process and return its figures.
 
     Raises:
-        EdgeError: with the words and the exit code of the task's own.
-        UnavailableError: it crashed, or did not end.
+        EdgeError: the task's own error, with its text and exit code.
+        UnavailableError: it crashed or timed out.
     """
     command = [sys.executable, "-m", "edge.commands.bench.task", msgspec.json.encode(replace(job, task=task)).decode()]
     try:
@@ -71,7 +69,7 @@ def do(job: Job, task: str) -> Figures:
     except subprocess.TimeoutExpired:
         raise UnavailableError(f"measuring '{task}' did not end within {TASK_TIMEOUT_S:g} s") from None
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no words"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise UnavailableError(f"measuring '{task}' ended with code {done.returncode}: {last}")
     found: Figures = msgspec.json.decode(done.stdout.splitlines()[-1])
     if "error" in found:
@@ -81,12 +79,15 @@ def do(job: Job, task: str) -> Figures:
     return found
 
 
-def measure(job: Job, plan: Plan, tell: Tell) -> Figures:
-    """Return the figures of one model: medians over the rounds, ratios taken within each."""
+def measure(job: Job, plan: Plan, report: Report) -> Figures:
+    """Return the figures of one model: medians over the rounds.
+
+    Ratios are taken within each round.
+    """
     numbers = range(1, plan.rounds + 1)
-    rounds = [_round(job, plan, prefixed(tell, f"round {number} of {plan.rounds}")) for number in numbers]
+    rounds = [_round(job, plan, prefixed(report, f"round {number} of {plan.rounds}")) for number in numbers]
     figures = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
-    # Names such as `flow_ms 2` and `decode ms` are only this module's.
+    # Keys such as `flow_ms 2` and `stage decode` are internal to this module.
     by_threads = ("engine_ms", "flow_ms", "throughput_ratio")
     return {
         "threads": [
@@ -98,22 +99,22 @@ def measure(job: Job, plan: Plan, tell: Tell) -> Figures:
     }
 
 
-def prefixed(tell: Tell, prefix: str) -> Tell:
-    """Return what takes lines and tells them behind a prefix."""
-    return lambda text: tell(f"{prefix}: {text}")
+def prefixed(report: Report, prefix: str) -> Report:
+    """Return a function that reports lines with a prefix."""
+    return lambda text: report(f"{prefix}: {text}")
 
 
-def _round(job: Job, plan: Plan, tell: Tell) -> dict[str, float]:
-    """Take every figure once; the two sides of a ratio in turn."""
+def _round(job: Job, plan: Plan, report: Report) -> dict[str, float]:
+    """Measure every figure once; the two sides of a ratio one after the other."""
     figures: dict[str, float] = {}
     for count in plan.threads:
-        tell(f"{count} thread{'s'[: count > 1]}")
+        report(f"{count} thread{'s'[: count > 1]}")
         mine = replace(job, threads=count)
         engine_ms = do(replace(mine, seconds=plan.engine_s), "engine")["ms"]
         flow = do(replace(mine, frames=plan.frames_for(engine_ms)), "flow")
         figures[f"engine_ms {count}"], figures[f"flow_ms {count}"] = engine_ms, flow["ms"]
         figures[f"throughput_ratio {count}"] = engine_ms / flow["ms"]
-    tell("memory, latency, start, stages")
+    report("memory, latency, start, stages")
     one = replace(job, frames=plan.frames_for(figures[f"flow_ms {plan.threads[0]}"]))
     bare, flow = do(one, "bare"), do(one, "flow")
     figures |= {"flow_rss_mb": flow["rss_mb"], "bare_rss_mb": bare["rss_mb"]}
@@ -134,7 +135,7 @@ def _first_pose_ms(job: Job) -> float:
             line = child.stdout.readline()
             elapsed_s = time.perf_counter() - start_s
         finally:
-            child.kill()  # it has nothing to lose, and its reader is gone
+            child.kill()  # it writes nothing that must be finished
     if not line:
         raise UnavailableError(f"edge-pose run ended without a message: try {' '.join(command[1:])}")
     return elapsed_s * 1e3

@@ -1,7 +1,7 @@
-"""`edge-pose bench`: how fast the models at hand are on this machine, alone and in the whole flow.
+"""`edge-pose bench`: speed of the installed models on this machine.
 
-Each figure comes from a process of its own, the two sides of a ratio take turns, and every figure is the median of
-its rounds. On a shared or hot machine times mean little; the ratios hold.
+Each figure is measured in a separate process, alone and in the whole pipeline, and is the median of its rounds. The
+two sides of a ratio are measured one after the other: on a shared or hot machine times mean little, ratios hold.
 """
 
 import os
@@ -17,34 +17,34 @@ from msgspec.structs import replace
 
 from edge import __version__
 from edge.commands.bench.job import Job
-from edge.commands.bench.measure import Plan, do, measure, prefixed, thread_counts
-from edge.commands.bench.table import format_table
+from edge.commands.bench.measure import Plan, Report, do, measure, prefixed, thread_counts
 from edge.errors import EdgeError, UnavailableError
 from edge.host.board import describe_machine, heat
-from edge.models.files import Places, is_path, model_rows, places, resolve, resolve_file
-from edge.models.manifest import SOURCE_KIND, ModelEntry, load_manifest
+from edge.models.entry import SOURCE_KIND, ModelEntry
+from edge.models.files import is_path, model_rows, resolve, resolve_file
+from edge.models.manifest import load_manifest
+from edge.models.places import Places, places
 from edge.payload import utc
 
-__all__ = ["BenchOptions", "format_table", "run_bench"]
+__all__ = ["BenchOptions", "run_bench"]
 
 DYNAMIC_SIZE = [256, 256]
-"""Width and height of the input of models that leave them open: the same everywhere, to be compared."""
+"""Input (width, height) of models of dynamic size: the same on every machine, for comparison."""
 
 Figures = dict[str, Any]
-Tell = Callable[[str], None]
 Fetch = Callable[[ModelEntry], Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchOptions:
-    """What to measure.
+    """Options of a benchmark.
 
     Attributes:
-        model: name or file; None for every model of the manifest whose file is here.
+        model: name or file; None for every model of the manifest with a file here.
         video: file; None for the built-in scene, which is drawn into a temporary file first.
-        quick: one short round: a glance, not a figure to quote.
-        rounds: how often each figure is taken; None for 3, or 1 when quick.
-        threads: numbers of inference threads; None for 1, 2, 4 as far as there are cores.
+        quick: one short round, for a rough impression.
+        rounds: measurements of each figure; None for 3, or 1 if quick.
+        threads: numbers of inference threads; None for 1, 2, 4, up to the number of cores.
     """
 
     model: str | None = None
@@ -57,33 +57,33 @@ class BenchOptions:
 def run_bench(
     options: BenchOptions,
     *,
-    tell: Tell | None = None,
+    report: Report | None = None,
     fetch: Fetch | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Figures:
-    """Measure, and return what fits into JSON; `format_table` shows it.
+    """Measure and return figures for JSON; `format_table` formats them.
 
     Args:
         options: what to measure.
-        tell: takes a line of progress now and then; None: to stderr.
-        fetch: see `model_files.resolve`; asked for the model by name.
+        report: takes lines of progress; None: to stderr.
+        fetch: see `models.files.resolve`; for a model given by name.
         environ: names the folders of models; None: this process's environment.
 
     Raises:
-        UnavailableError: no model is here, or none of those that are can be loaded.
-        EdgeError: what was asked for by name or path cannot be used, as a run would say.
+        UnavailableError: no model is here, or none of them can be loaded.
+        EdgeError: the model given by name or path cannot be used; the same error as of a run.
     """
-    tell = tell or _to_stderr
-    machine = describe_machine()  # its load is that of the others, before ours begins
-    found = _models(options.model, places(os.environ if environ is None else environ), fetch, tell)
+    report = report or _to_stderr
+    machine = describe_machine()  # before the benchmark adds its own load
+    found = _models(options.model, places(os.environ if environ is None else environ), fetch, report)
     with tempfile.TemporaryDirectory(prefix="edge-pose-bench-") as folder:
         base = Job(task="", folder=folder, frames=50 if options.quick else 175)
         usable, left_out = _loadable(found, base, must=options.model is not None)
-        base = replace(base, video=_video(options, base, tell))
+        base = replace(base, video=_video(options, base, report))
         video = {"name": options.video.name if options.video else "scene", **do(base, "video")}
         plan = _plan(options, base.frames, video["fps"])
         before = heat()
-        models = [_measured(facts, path, base, plan, tell) for facts, path in usable]
+        models = [_measured(facts, path, base, plan, report) for facts, path in usable]
         libraries = do(base, "libraries")
     return {
         "version": __version__,
@@ -99,8 +99,11 @@ def run_bench(
     }
 
 
-def _models(model: str | None, where: Places, fetch: Fetch | None, tell: Tell) -> list[tuple[str, Path]]:
-    """Return (name, file) of what was asked for, else of every model that is here; say where the default is not."""
+def _models(model: str | None, where: Places, fetch: Fetch | None, report: Report) -> list[tuple[str, Path]]:
+    """Return (name, file) of the requested model, else of every model that is here.
+
+    Reports a default that is not here.
+    """
     if model is not None and is_path(model):
         found = resolve_file(Path(model))
         return [(found.name, found.path)]
@@ -110,7 +113,7 @@ def _models(model: str | None, where: Places, fetch: Fetch | None, tell: Tell) -
     here = [(row.entry.name, row.path) for row in usable if row.path is not None]
     if here:
         if manifest.default not in dict(here):
-            tell(f"the default, {manifest.default}, is not here: edge-pose models fetch {manifest.default}")
+            report(f"the default, {manifest.default}, is not here: edge-pose models fetch {manifest.default}")
         return here
     found = resolve(model, manifest, where, fetch=fetch)
     return [(found.name, found.path)]
@@ -119,7 +122,7 @@ def _models(model: str | None, where: Places, fetch: Fetch | None, tell: Tell) -
 def _loadable(
     found: Sequence[tuple[str, Path]], base: Job, *, must: bool
 ) -> tuple[list[tuple[Figures, Path]], list[Figures]]:
-    """Return the models that can be loaded, with what they are, and who is left out and why."""
+    """Return the loadable models with their facts, and the others with the reason."""
     usable: list[tuple[Figures, Path]] = []
     left_out: list[Figures] = []
     for name, path in found:
@@ -136,10 +139,10 @@ def _loadable(
     return usable, left_out
 
 
-def _video(options: BenchOptions, base: Job, tell: Tell) -> str:
+def _video(options: BenchOptions, base: Job, report: Report) -> str:
     if options.video is not None:
         return str(options.video.absolute())
-    tell("drawing the scene into a video")
+    report("drawing the scene into a video")
     video = str(Path(base.folder) / "scene.mp4")
     do(replace(base, video=video), "render")
     return video
@@ -156,10 +159,10 @@ def _plan(options: BenchOptions, frames: int, fps: float) -> Plan:
     )
 
 
-def _measured(facts: Figures, path: Path, base: Job, plan: Plan, tell: Tell) -> Figures:
+def _measured(facts: Figures, path: Path, base: Job, plan: Plan, report: Report) -> Figures:
     size = tuple(facts["input_size"]) if facts["dynamic"] else None
     job = replace(base, model=str(path.absolute()), input_size=size)
-    return {**facts, **measure(job, plan, prefixed(tell, facts["name"]))}
+    return {**facts, **measure(job, plan, prefixed(report, facts["name"]))}
 
 
 def _to_stderr(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The figures of `edge-pose bench` as text that fits into a forum post: at most 80 columns."""
+"""Formats the figures of `edge-pose bench` in at most 80 columns."""
 
 import textwrap
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ __all__ = ["format_table"]
 COLUMNS = 80
 LABEL = 16
 BUSY = 0.5
-"""Load per core from which on others take time from what is measured."""
+"""Load per core from which other processes disturb the measurement."""
 
 Figures = dict[str, Any]
 
 
 def format_table(figures: Figures) -> str:
-    """Lay out what `run_bench` returned; the first line says machine and version."""
+    """Format the figures of `run_bench`, machine and version first."""
     lines = [*_head(figures)]
     for model in figures["models"]:
         lines += ["", *_model(model)]

@@ -1,9 +1,10 @@
-"""One measurement of `edge-pose bench`, in a process of its own: `python -m edge.commands.bench.task JSON`.
+"""Runs one benchmark task: `python -m edge.commands.bench.task JSON`.
 
-So none inherits another's memory or warm caches, and a model that crashes its runtime ends only its own figure.
+A process per task: none inherits another's memory or warm caches, and a model that crashes its runtime ends only its
+own figure.
 """
 
-# Each task imports what it needs: a peak of memory is that of its task alone.
+# Each task imports only what it needs, so that the memory peak is its own.
 # ruff: noqa: PLC0415
 
 import sys
@@ -26,7 +27,7 @@ Figures = dict[str, Any]
 
 
 def main(text: str) -> Figures:
-    """Do one job; an expected error is told as `error` and `exit_code`."""
+    """Run one job; an expected error is returned as `error` and `exit_code`."""
     job = msgspec.json.decode(text, type=Job)
     try:
         return TASKS[job.task](job)
@@ -51,7 +52,7 @@ def _render(job: Job) -> Figures:
 
 
 def _video(job: Job) -> Figures:
-    """Say what the video is, from its first frames."""
+    """Return size and frame rate of the video."""
     import cv2
 
     from edge.camera.video import VideoCamera
@@ -67,7 +68,7 @@ def _video(job: Job) -> Figures:
 
 
 def _model(job: Job) -> Figures:
-    """Say what the model is, or why it cannot be loaded."""
+    """Return kind, data type and input size of the model."""
     from edge.engine.litert import LiteRtEngine
 
     engine = LiteRtEngine(Path(job.model), name=Path(job.model).name)
@@ -75,8 +76,8 @@ def _model(job: Job) -> Figures:
     return {"kind": spec.kind, "dtype": spec.input_dtype, "input_size": list(spec.input_size), "dynamic": dynamic}
 
 
-def _libraries(job: Job) -> Figures:  # noqa: ARG001 - as all tasks
-    """Name the versions of what does the work."""
+def _libraries(job: Job) -> Figures:  # noqa: ARG001 - every task has this signature
+    """Return the versions of runtime, NumPy and OpenCV."""
     from importlib.metadata import version
 
     import cv2

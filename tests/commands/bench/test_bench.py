@@ -10,7 +10,8 @@ import pytest
 
 from edge.commands.bench.job import Job
 from edge.commands.bench.measure import Plan, do, thread_counts
-from edge.commands.bench.suite import BenchOptions, format_table, run_bench
+from edge.commands.bench.suite import BenchOptions, run_bench
+from edge.commands.bench.table import format_table
 from edge.errors import EdgeError, InputError, UnavailableError
 from edge.host.board import _cpu, describe_machine
 from edge.models.manifest import ModelEntry, load_manifest
@@ -30,7 +31,7 @@ def tiny_of(figures: Figures) -> Any:
 
 
 def bench(environ: Mapping[str, str] | None = None, **options: Any) -> Figures:
-    return run_bench(BenchOptions(quick=True, threads=(1,), **options), tell=quiet, environ=environ)
+    return run_bench(BenchOptions(quick=True, threads=(1,), **options), report=quiet, environ=environ)
 
 
 @pytest.fixture(scope="module")
@@ -159,17 +160,17 @@ def test_a_model_by_name_that_is_not_here_is_fetched(tmp_path: Path) -> None:
 
     name = load_manifest().default
     with pytest.raises(UnavailableError, match="no network"):
-        run_bench(BenchOptions(model=name), tell=quiet, fetch=fetch, environ={"EDGE_POSE_CACHE": str(tmp_path)})
+        run_bench(BenchOptions(model=name), report=quiet, fetch=fetch, environ={"EDGE_POSE_CACHE": str(tmp_path)})
     assert asked == [name]
 
 
 def test_where_no_other_model_is_the_starter_is_measured_and_the_default_named(tmp_path: Path) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     options = BenchOptions(quick=True, threads=(1,), video=write_video(tmp_path / "v.mp4", 15, fps=100.0))
-    figures = run_bench(options, tell=told.append, environ={"EDGE_POSE_CACHE": str(tmp_path)})
+    figures = run_bench(options, report=reported.append, environ={"EDGE_POSE_CACHE": str(tmp_path)})
     assert [model["name"] for model in figures["models"]] == ["starter"]
     default = load_manifest().default
-    assert told[0] == f"the default, {default}, is not here: edge-pose models fetch {default}"
+    assert reported[0] == f"the default, {default}, is not here: edge-pose models fetch {default}"
 
 
 def test_a_model_by_name_that_cannot_be_loaded_ends_it(mirror: Path) -> None:
