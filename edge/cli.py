@@ -1,4 +1,7 @@
-"""The command `edge-pose`: runs what the command line asks for, and turns every error into one line and a code."""
+"""The `edge-pose` command: runs a subcommand, maps errors to exit codes.
+
+Every error is printed as one line; `--debug` adds the traceback.
+"""
 
 import argparse
 import logging
@@ -16,7 +19,7 @@ __all__ = ["entry", "main"]
 
 BUG_CODE = 70
 STOPPED_CODE = 130
-"""What a shell expects of a command that was cut short; a run that is stopped has done what was asked: 0."""
+"""128 + SIGINT, as shells have it; `run` and `watch` end with 0, because a stop is their normal end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = stopped_code
     except BrokenPipeError:
         code = 0
-    except Exception as error:  # noqa: BLE001 - the last resort; what is not an EdgeError is our mistake
-        # A stop in the middle of an import comes out as whatever that package makes of it.
+    except Exception as error:  # noqa: BLE001 - the last resort; what is not an EdgeError is a bug
+        # A signal in the middle of an import may surface as any exception of that package.
         cut_short = signals.came and signals.stop is None
         code = stopped_code if cut_short else _report(error, debug="--debug" in words)
     return code
@@ -57,7 +60,7 @@ def _dispatch(arguments: Sequence[str], signals: Signals) -> int:
 
 
 def entry() -> NoReturn:
-    """Run the command as a process of its own."""
+    """Run the command and exit the process with its code."""
     open_missing_streams()
     keep_stderr(debug="--debug" in sys.argv)
     leave(main())

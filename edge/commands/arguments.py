@@ -1,4 +1,4 @@
-"""The command line: which commands and flags there are, and the help that teaches them."""
+"""The command line: commands, flags and their help."""
 
 import argparse
 import math
@@ -50,14 +50,14 @@ exit codes: 0 ended as asked; 69 no broker at the start, or it refuses the login
 DOCTOR_NOTES = """\
 looks at everything a run needs, and changes nothing: board, operating system, Python, clock, power supply, heat,
 memory, disk, config, model, TFLite runtime, Coral, cameras, groups, broker, service
-after each arrow: the command that mends it; as root it also sees what belongs to others
+after each arrow: the command that fixes it; as root it also sees other users' processes and files
 
 exit codes: 0 no problem (there may be warnings); 69 at least one problem; 64 usage; 66 no such --config file
 """
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises UsageError, one line that names the nearest flag or command and the help of this command."""
+    """Raises UsageError, which names the nearest flag or command."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
@@ -93,7 +93,7 @@ def _hint(name: str | None) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; `command` of its result is what to call."""
+    """Return the parser; `command` of its result is the handler to call."""
     whole = Parser(prog="edge-pose", description="People on camera become pose JSON over MQTT.")
     whole.add_argument("--version", action="version", version=f"edge-pose {__version__}")
     whole.set_defaults(debug=False, command=handlers.begin, parser=whole)
@@ -107,7 +107,7 @@ def _add(group: Any, name: str, command: Any, text: str, epilog: str = "") -> ar
     parser: argparse.ArgumentParser = group.add_parser(
         name, help=text, description=text, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--debug", action="store_true", help="tracebacks, times, native libraries' own words")
+    parser.add_argument("--debug", action="store_true", help="tracebacks, times, output of native libraries")
     if command is not None:
         parser.set_defaults(command=command)
     return parser
@@ -121,20 +121,20 @@ def _add_run(group: Any) -> None:
     run.add_argument("--mqtt", metavar="URL", help="mqtt://host[:1883] or mqtts://host[:8883]")
     run.add_argument("--jsonl", metavar="FILE|-", help="append every pose message as a line; - is stdout")
     run.add_argument("--record", metavar="FILE", help="record annotated frames: .mp4, .mkv, .avi, .webm")
-    run.add_argument("--display", action="store_true", help="show it all in a window; h in it tells its keys")
+    run.add_argument("--display", action="store_true", help="show everything in a window; h in it lists its keys")
     run.add_argument("--private", action="store_true", help="record and show skeletons on black, not the picture")
     run.add_argument("--max-frames", metavar="N", type=_positive, help="end after N frames")
-    run.add_argument("--no-pace", action="store_true", help="every frame of a file once, as fast as possible")
+    run.add_argument("--no-pace", action="store_true", help="process every frame of a file, as fast as possible")
     run.add_argument("--loop", action="store_true", help="begin a file or folder again at its end")
     _add_set(run)
 
 
 def _add_demo(group: Any) -> None:
-    text = "show the whole way with no hardware: synthetic people, model, embedded MQTT broker, live view"
+    text = "the whole pipeline with no hardware: synthetic people, model, embedded MQTT broker, live view"
     demo = _add(group, "demo", handlers.demo, text)
     demo.add_argument("--seconds", metavar="S", type=_seconds, help="end after S seconds (default: at Ctrl-C)")
-    demo.add_argument("--model", metavar="NAME|FILE", help="another model than the default")
-    demo.add_argument("--picture", metavar="FILE", type=Path, help="leave an annotated frame here at the end")
+    demo.add_argument("--model", metavar="NAME|FILE", help="model to use instead of the default")
+    demo.add_argument("--picture", metavar="FILE", type=Path, help="write an annotated frame to this file at the end")
 
 
 def _add_watch(group: Any) -> None:
@@ -143,7 +143,7 @@ def _add_watch(group: Any) -> None:
     watch.add_argument("--config", metavar="FILE", type=Path, help="TOML file with the broker, login and TLS in [mqtt]")
     watch.add_argument("--base-topic", metavar="T", help="first part of the topics (default: edge-pose)")
     watch.add_argument("--device", metavar="D", help="only this device")
-    watch.add_argument("--once", action="store_true", help="say how things are, and end; 69 if --device is not there")
+    watch.add_argument("--once", action="store_true", help="print the state once and end; 69 if --device is not there")
     watch.add_argument(
         "--every", metavar="S", type=_seconds, default=10.0, help="into a pipe: seconds between summaries (default: 10)"
     )
@@ -151,11 +151,14 @@ def _add_watch(group: Any) -> None:
 
 
 def _add_models(group: Any) -> None:
-    models = _add(group, "models", None, "list, fetch, verify, show or derive the models that can be asked for by name")
+    models = _add(group, "models", None, "list, fetch, verify, show or derive models")
     actions = models.add_subparsers(title="actions", required=True, metavar="ACTION")
     _add(actions, "list", model_commands.models_list, "every model of the manifest, and whether its file is here")
     fetch = _add(
-        actions, "fetch", model_commands.models_fetch, "bring models into the cache, verified; 69 if one cannot be had"
+        actions,
+        "fetch",
+        model_commands.models_fetch,
+        "download models into the cache, verified; 69 if one cannot be fetched",
     )
     fetch.add_argument("names", nargs="*", metavar="NAME", help="these (default: the manifest's default)")
     fetch.add_argument("--all", action="store_true", help="every model whose digest is known")
@@ -169,7 +172,7 @@ def _add_models(group: Any) -> None:
     show = _add(actions, "show", model_commands.models_show, "everything that is known about a model")
     show.add_argument("name", nargs="?", metavar="NAME", help="default: the manifest's default")
     derive = _add(
-        actions, "derive", model_commands.models_derive, "make a model for many people of an int8 singlepose MoveNet"
+        actions, "derive", model_commands.models_derive, "make a multi-person model from an int8 singlepose MoveNet"
     )
     derive.add_argument("source", metavar="SOURCE", help="a .tflite file, or a name of `models list`")
     derive.add_argument("--size", metavar="HxW", type=_size, help="of its input, multiples of 32 (default: as SOURCE)")
@@ -177,17 +180,23 @@ def _add_models(group: Any) -> None:
 
 
 def _add_bench(group: Any) -> None:
-    bench = _add(group, "bench", handlers.bench, "measure the models on this machine, alone and in the whole flow")
+    bench = _add(group, "bench", handlers.bench, "measure the models on this machine, alone and in the whole pipeline")
     bench.add_argument("--model", metavar="NAME|FILE", help="only this one (default: every model whose file is here)")
     bench.add_argument("--video", metavar="FILE", type=Path, help="measure with this video (default: the scene)")
     bench.add_argument("--quick", action="store_true", help="one short round, half a minute per model: a glance only")
-    bench.add_argument("--rounds", metavar="N", type=_positive, help="medians of so many rounds (default: 3)")
+    bench.add_argument(
+        "--rounds", metavar="N", type=_positive, help="rounds, of which the medians are taken (default: 3)"
+    )
     bench.add_argument("--json", action="store_true", help="print every figure as JSON")
 
 
 def _add_doctor(group: Any) -> None:
     doctor = _add(
-        group, "doctor", handlers.doctor, "find what is wrong with this machine, and say what to do", DOCTOR_NOTES
+        group,
+        "doctor",
+        handlers.doctor,
+        "find what is wrong with this machine, with the commands that fix it",
+        DOCTOR_NOTES,
     )
     doctor.add_argument(
         "--config", metavar="FILE", type=Path, help="TOML file (default: the service's, if there is one)"
@@ -196,10 +205,10 @@ def _add_doctor(group: Any) -> None:
 
 
 def _add_config(group: Any) -> None:
-    config = _add(group, "config", None, "check, show or begin a config file")
+    config = _add(group, "config", None, "check, show or create a config file")
     actions = config.add_subparsers(title="actions", required=True, metavar="ACTION")
-    check = _add(actions, "check", config_commands.config_check, "name every mistake in a config file")
-    show = _add(actions, "show", config_commands.config_show, "print the config that a run would have, secrets masked")
+    check = _add(actions, "check", config_commands.config_check, "list every mistake in a config file")
+    show = _add(actions, "show", config_commands.config_show, "print the config that a run would use, secrets masked")
     for parser in (check, show):
         parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="TOML file (default: none)")
         parser.add_argument("--config", dest="file", type=Path, metavar="FILE", help=argparse.SUPPRESS)

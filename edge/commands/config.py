@@ -1,6 +1,6 @@
 """`edge-pose config`: check, show, init."""
 
-# ruff: noqa: PLC0415, T201 - imports where they are needed; and these print the commands' own output
+# ruff: noqa: PLC0415, T201 - imports keep the start short; print writes the commands' output
 
 import argparse
 
@@ -10,8 +10,8 @@ from edge.host.process import Signals
 __all__ = ["config_check", "config_init", "config_show"]
 
 
-def config_check(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
-    """Name every mistake in a config file."""
+def config_check(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every handler has this signature
+    """List every mistake in a config file."""
     from edge.config import load
     from edge.config.source import parse_source
 
@@ -22,7 +22,7 @@ def config_check(options: argparse.Namespace, signals: Signals) -> int:  # noqa:
 
 
 def config_show(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
-    """Print the config that a run would have."""
+    """Print the config that a run would use."""
     from edge.config import load
     from edge.config.text import dump
 

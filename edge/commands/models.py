@@ -3,7 +3,7 @@
 Each imports what it needs: `models list` must not wait for OpenCV.
 """
 
-# ruff: noqa: PLC0415, T201 - imports where they are needed; and these print the commands' own output
+# ruff: noqa: PLC0415, T201 - see above; print writes the commands' output
 
 import argparse
 import os
@@ -16,7 +16,7 @@ __all__ = ["models_derive", "models_fetch", "models_list", "models_show", "model
 
 
 def models_derive(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
-    """Make a model for many people of a singlepose one."""
+    """Derive a multi-person model from a singlepose one."""
     from edge.download.progress import ConsoleProgress
     from edge.models.derive_file import derive_file
     from edge.models.fetch import Fetcher
@@ -35,8 +35,8 @@ def models_derive(options: argparse.Namespace, signals: Signals) -> int:  # noqa
     return 0
 
 
-def models_fetch(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
-    """Bring models into the cache."""
+def models_fetch(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every handler has this signature
+    """Download models into the cache."""
     from edge.download.progress import ConsoleProgress
     from edge.errors import UnavailableError
     from edge.models.fetch import Fetcher
@@ -45,9 +45,9 @@ def models_fetch(options: argparse.Namespace, signals: Signals) -> int:  # noqa:
 
     where = places(os.environ)
     fetcher = Fetcher(where, on_progress=ConsoleProgress(sys.stderr))
-    asked = fetcher.fetch_all(options.names, known_models(where), everything=options.all, accept=options.accept_digest)
+    rows = fetcher.fetch_all(options.names, known_models(where), everything=options.all, accept=options.accept_digest)
     problems = []
-    for row in asked:
+    for row in rows:
         nothing = ", in the package: nothing to fetch" if row.entry.bundled and row.path else ""
         print(f"{row.entry.name}: {row.state}{nothing}{f' ({row.path})' if row.path else ''}", flush=True)
         problems += [row.problem] if row.problem else []
@@ -56,7 +56,7 @@ def models_fetch(options: argparse.Namespace, signals: Signals) -> int:  # noqa:
     return 0
 
 
-def models_list(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every command has this form
+def models_list(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every handler has this signature
     """List the models of the manifest."""
     from edge.models.files import model_rows
     from edge.models.mirror import known_models
@@ -92,7 +92,7 @@ def models_verify(options: argparse.Namespace, signals: Signals) -> int:  # noqa
 
 
 def models_show(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
-    """Print what is known about a model."""
+    """Print the facts about a model."""
     from edge.models.files import model_row
     from edge.models.mirror import known_models
     from edge.models.places import places

@@ -1,1 +1,1 @@
-"""`edge-pose demo`: the whole way, from synthetic people to a subscriber, with no hardware."""
+"""`edge-pose demo`: the whole pipeline, without hardware."""

@@ -1,6 +1,6 @@
-"""`edge-pose demo`: the whole way with no hardware, over a real broker, seen from a subscriber's side.
+"""`edge-pose demo`: agent, broker and subscriber on synthetic people.
 
-The agent runs as a process of its own, exactly as it would on a device; this process holds the broker and listens.
+The agent is a separate process, as on a device; this process runs the embedded broker and subscribes.
 """
 
 import os
@@ -13,14 +13,15 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
 from edge.agent.loading import is_dynamic
 from edge.camera.files import PICTURE_SUFFIXES
 from edge.commands.demo.tally import Tally
-from edge.commands.terminal.braille import draw_people
+from edge.commands.terminal.braille import columns_within, draw_people
+from edge.commands.terminal.screen import takes_colour, takes_screen
 from edge.config import load
 from edge.errors import EdgeError, UnavailableError
 from edge.models.files import is_path
@@ -31,7 +32,7 @@ from edge.poses.pose import Pose
 if TYPE_CHECKING:
     from edge.mqtt.embedded_broker import EmbeddedBroker
 
-# Drivers and OpenCV are imported where they are needed: `edge-pose --help` must not wait for them.
+# Drivers and OpenCV are imported late: `edge-pose --help` must not wait for them.
 # ruff: noqa: PLC0415
 
 __all__ = ["Demo"]
@@ -42,9 +43,9 @@ VIEW_PERIOD_S = 0.1
 LINE_PERIOD_S = 1.0
 COLUMNS = 72
 AGENT = "import ctypes; ctypes.CDLL(None).prctl(1, 15); from edge.cli import entry; entry()"
-"""The agent as its command starts it, ended by SIGTERM (15) when this process dies (PR_SET_PDEATHSIG is 1)."""
+"""Starts the agent; prctl(PR_SET_PDEATHSIG = 1) sends it SIGTERM (15) when this process dies."""
 FIRST_POSE_S = 30.0
-"""How long the agent may take to its first message; a Raspberry Pi needs a few seconds."""
+"""Timeout of the first message; a Raspberry Pi needs a few seconds."""
 STOP_S = 5.0
 
 
@@ -52,14 +53,14 @@ class Demo:
     """One demonstration.
 
     Args:
-        seconds: end after so long, counted from the first message; None at `stop`.
+        seconds: duration, counted from the first message; None: until `stop`.
         model: name or file for `--model`; None for the default.
-        picture: where an annotated frame is left at the end; None for none.
-        out: where the view goes.
+        picture: file for an annotated frame at the end; None for none.
+        out: text stream for the view.
     """
 
     def __init__(
-        self, *, seconds: float | None, model: str | None, picture: Path | None, out: IO[str] = sys.stdout
+        self, *, seconds: float | None, model: str | None, picture: Path | None, out: TextIO = sys.stdout
     ) -> None:
         self._seconds = seconds
         self._model = model
@@ -74,7 +75,7 @@ class Demo:
         self._stopping = True
 
     def run(self) -> int:
-        """Show it; 0 only if poses arrived over MQTT.
+        """Run the demonstration; return 0 only if poses arrived over MQTT.
 
         Raises:
             EdgeError: the agent ended with an error of its own, or nothing arrived.
@@ -103,14 +104,14 @@ class Demo:
         return 0
 
     def _command(self) -> Sequence[str]:
-        """Return how the agent is started, all but its broker; the model is found, or fetched, by now."""
+        """Return the agent's command without its broker; finds or fetches the model first."""
         by_path = self._model is not None and is_path(self._model)
         config = load(None, {"model.file" if by_path else "model.name": self._model})
         takes_any_size, choice = select(config.model, lambda choice: is_dynamic(choice.model))
         # A starter in place of the default is reported once, here, and not again by the agent.
         name = choice.model.name if choice.fallback_reason else self._model
         model = () if name is None else ("--model", name)
-        # The hall is wide and its people are small: at the default size more of them would be missed.
+        # The hall is wide and its people are small: the default size would miss more of them.
         size = ("--set", f"model.size={MODEL_SIZE}") if takes_any_size else ()
         scene = ("run", "--camera", "scene", "--set", f"device.name={DEVICE}")
         return (sys.executable, "-c", AGENT, *scene, *size, *model)
@@ -121,7 +122,7 @@ class Demo:
 
     def _watch(self, agent: subprocess.Popen[bytes]) -> None:
         self._print("starting broker, agent and subscriber; Ctrl-C ends it")
-        live = self._out.isatty() and _can_show_braille(self._out)
+        live = takes_screen(self._out) and _can_show_braille(self._out)
         period_s = VIEW_PERIOD_S if live else LINE_PERIOD_S
         started_s = next_s = time.monotonic()
         while not self._stopping and agent.poll() is None and not self._is_over(started_s):
@@ -153,13 +154,13 @@ class Demo:
             f"{_people(len(latest.poses))} (ids {ids})",
             text,
         ]
-        # As large as the window allows: 2 x 4 dots make a character, and the last line stays free.
+        # As large as the window allows; the last line stays free.
         rows = max(terminal.lines - len(head) - 1, 1)
-        width, height = latest.size
-        columns = min(terminal.columns, COLUMNS, rows * 2 * width // height)
-        drawing = draw_people(latest.poses, columns=max(columns, 8), size=latest.size, colour=True)[:rows]
+        columns = columns_within(latest.size, columns=min(terminal.columns, COLUMNS), rows=rows)
+        colour = takes_colour(self._out)
+        drawing = draw_people(latest.poses, columns=columns, size=latest.size, colour=colour) if columns else []
         lines = [line[: terminal.columns] for line in head] + drawing
-        # Home, then every line cleared to its end: no flicker, and it works over ssh.
+        # Home, then each line cleared to its end: no flicker, also over ssh.
         self._out.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
         self._out.flush()
 
@@ -172,11 +173,14 @@ class Demo:
             error.exit_code = agent.returncode
             raise error
         if not self._tally.people:
-            last = (log.splitlines() or ["no word from the agent"])[-1]
+            last = (log.splitlines() or ["no output of the agent"])[-1]
             raise UnavailableError(f"no poses arrived over MQTT, {self._tally.messages} empty messages ({last})")
 
     def _leave_picture(self, path: Path) -> None:
-        """Draw the frame of the fullest message again, which the scene can do for any frame, with what arrived."""
+        """Save the frame with the most people, drawn with the poses that arrived.
+
+        The scene can render any frame again by its number.
+        """
         import cv2
 
         from edge.poses.drawing import draw_poses
@@ -194,19 +198,19 @@ class Demo:
     def _print(self, text: str) -> None:
         try:
             print(text, file=self._out, flush=True)
-        except BrokenPipeError:  # nobody looks any more
+        except BrokenPipeError:  # the reader has gone
             self._stopping = True
 
 
 def _check_picture(path: Path) -> None:
-    """See before the demonstration that a picture can be left there. Raises UnavailableError."""
+    """Check before the demonstration that a picture can be written. Raises UnavailableError."""
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise UnavailableError(f"{path}: a picture's name ends in one of {', '.join(sorted(PICTURE_SUFFIXES))}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise UnavailableError(f"{path}: cannot be written: no such folder, or no permission")
 
 
-def _can_show_braille(out: IO[str]) -> bool:
+def _can_show_braille(out: TextIO) -> bool:
     try:
         "\u28ff".encode(getattr(out, "encoding", None) or "ascii")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What the demo's subscriber measures of the pose messages that arrive."""
+"""Statistics of the pose messages that the demo receives."""
 
 import time
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ __all__ = ["Tally"]
 
 @dataclass
 class Tally:
-    """What a subscriber measured; filled on the subscriber's thread."""
+    """Statistics of received messages; filled on the subscriber's thread."""
 
     messages: int = 0
     people: int = 0
@@ -44,7 +44,7 @@ class Tally:
         return (self.messages - 1) / seconds if seconds > 0 else 0.0
 
     def summary(self) -> str:
-        """Say in one line what was measured."""
+        """Return the statistics in one line."""
         mean = self.people / self.messages if self.messages else 0.0
         seconds = self.last_s - (self.first_s or self.last_s)
         p50, p95 = (self.latency_ms.percentile(p) or 0.0 for p in (50, 95))

@@ -1,1 +1,1 @@
-"""Drawing in a terminal: a screen that is redrawn in place, skeletons in Braille."""
+"""Terminal output: a screen redrawn in place, skeletons in Braille."""

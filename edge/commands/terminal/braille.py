@@ -1,4 +1,4 @@
-"""Skeletons as text: a drawing of everybody in a frame that works over ssh, made of Braille dots."""
+"""Draws skeletons as Braille text, which works over ssh."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,20 @@ __all__ = ["columns_within", "draw_people"]
 BRAILLE = 0x2800
 DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 PALETTE = (36, 33, 32, 35, 34, 31)
-"""ANSI foreground colours; a person keeps the one of the track id."""
+"""ANSI foreground colours; the track id chooses one."""
 MIN_SCORE = 0.3
 MAX_ASPECT = 4.0
-"""Of a drawing, either way: whatever a message calls its size, the drawing has a bounded number of lines."""
+"""Of a drawing, either way; bounds its number of lines whatever size a message has."""
 FAR = 2.0
-"""A keypoint so many images away belongs to no limb worth a line of dots to it."""
+"""In image sizes: a limb to a keypoint farther away is not drawn."""
 
 
 def draw_people(
     people: list[PersonPose], *, columns: int, size: tuple[int, int] = (16, 9), colour: bool = False
 ) -> list[str]:
-    """Draw skeletons into lines of `columns` characters, as many lines as the image's aspect asks for.
+    """Draw skeletons into lines of `columns` characters.
+
+    The number of lines follows from the image's aspect.
 
     Args:
         people: poses of one message; keypoints below a score of 0.3 are left out.
@@ -43,7 +45,16 @@ def draw_people(
 
 
 def columns_within(size: tuple[int, int], *, columns: int, rows: int) -> int:
-    """Return the width in characters of the largest drawing of that aspect inside columns x rows; 0 for none."""
+    """Return the width in characters of the largest drawing that fits.
+
+    Args:
+        size: (width, height) of the camera image.
+        columns: available characters per line.
+        rows: available lines.
+
+    Returns:
+        At most `columns`; 0 if none fits.
+    """
     while columns > 0 and _rows(columns, size) > rows:
         columns -= 1
     return max(columns, 0) if rows > 0 else 0
@@ -56,7 +67,7 @@ def _rows(columns: int, size: tuple[int, int]) -> int:
 
 
 def _dots(person: PersonPose, width: int, height: int) -> list[tuple[int, int]]:
-    """Return the dots of a skeleton that lie inside width x height."""
+    """Return the dots (x, y) of a skeleton inside width x height dots."""
     found: list[tuple[int, int]] = []
     for a, b in EDGES:
         (x0, y0, score0), (x1, y1, score1) = person.keypoints[a], person.keypoints[b]

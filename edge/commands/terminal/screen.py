@@ -1,4 +1,4 @@
-"""A terminal as a screen: its own page, keys as they are pressed, and everything as it was afterwards."""
+"""A full-screen terminal: alternate screen, single keys, restored at the end."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from typing import Any, Self, TextIO
 
 __all__ = ["Screen", "keys_of", "printed", "takes_colour", "takes_screen"]
 
-# Standard control sequences (ECMA-48, xterm): own page, no cursor, no wrapping of lines that are too long.
+# Standard control sequences (ECMA-48, xterm): alternate screen, no cursor, no wrapping of long lines.
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
 KEYS = {
@@ -22,23 +22,26 @@ KEYS = {
 
 
 def takes_screen(out: TextIO) -> bool:
-    """Return whether control sequences may be written: to a terminal that is not called dumb."""
+    """Return whether `out` is a terminal that takes control sequences.
+
+    TERM=dumb or an empty TERM means no.
+    """
     return out.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
 
 
 def takes_colour(out: TextIO) -> bool:
-    """Return whether colours are welcome too (https://no-color.org)."""
+    """Return whether `out` takes colours, NO_COLOR respected (https://no-color.org)."""
     return takes_screen(out) and not os.environ.get("NO_COLOR")
 
 
 def printed(text: str, out: TextIO) -> str:
-    """Return text with a question mark for every character that `out` cannot write."""
+    """Replace every character that `out` cannot encode by a question mark."""
     encoding = out.encoding or "ascii"
     return text.encode(encoding, "replace").decode(encoding)
 
 
 def keys_of(data: bytes) -> list[str]:
-    """Return the names of the keys in what a terminal sent, without those that mean nothing."""
+    """Return the names of the known keys in a terminal's input."""
     found: list[str] = []
     while data:
         code = next((code for code in KEYS if data.startswith(code)), data[:1])
@@ -48,11 +51,11 @@ def keys_of(data: bytes) -> list[str]:
 
 
 class Screen:
-    """A page of its own for as long as it is entered; the terminal is given back whatever ends it.
+    """A terminal in full-screen mode; a context manager that restores it on exit.
 
     Args:
         out: the terminal.
-        keys: file descriptor that keys are read from, if it is a terminal.
+        keys: file descriptor to read keys from, if it is a terminal; stdin if None.
     """
 
     def __init__(self, out: TextIO, keys: int | None = None) -> None:
@@ -69,18 +72,18 @@ class Screen:
 
     @property
     def keys(self) -> int | None:
-        """The descriptor to wait on for keys; None when nobody can press any."""
+        """The descriptor to wait on for keys; None if it is no terminal."""
         return self._keys if self._before is not None else None
 
     def enter(self) -> None:
-        """Take the terminal."""
+        """Switch to the alternate screen and to single keys."""
         if os.isatty(self._keys):
             self._before = termios.tcgetattr(self._keys)
             tty.setcbreak(self._keys)
         self._write(ENTER)
 
     def leave(self) -> None:
-        """Give the terminal back as it was."""
+        """Restore the terminal."""
         try:
             self._write(LEAVE)
         finally:
@@ -89,7 +92,10 @@ class Screen:
                 self._before = None
 
     def suspend(self) -> None:
-        """Stop this process as Ctrl-Z does, with the terminal given back; returns when it goes on."""
+        """Stop this process as Ctrl-Z does, with the terminal restored meanwhile.
+
+        Returns when the process is continued.
+        """
         self.leave()
         os.kill(os.getpid(), signal.SIGSTOP)
         self.enter()
@@ -103,7 +109,7 @@ class Screen:
         return found.columns or 80, found.lines or 24
 
     def read(self) -> list[str]:
-        """Return the keys that were pressed; call it when `keys` is readable."""
+        """Return the pressed keys; call it when `keys` is readable."""
         try:
             data = os.read(self._keys, 1024)
         except OSError:  # the terminal is gone
@@ -111,8 +117,8 @@ class Screen:
         return keys_of(data) if data else ["quit"]
 
     def show(self, lines: list[str]) -> None:
-        """Replace the page by as many lines as the window has, none longer than it is wide."""
-        # Cleared before it is written: afterwards the cursor stands on a full line's last character.
+        """Replace the page; the lines must fit into the window."""
+        # Each line is cleared before it is written: after a full line the cursor is on its last character.
         self._write("\x1b[H" + "\n".join(f"\x1b[2K{line}" for line in lines))
 
     def _write(self, text: str) -> None:

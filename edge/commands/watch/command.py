@@ -1,4 +1,7 @@
-"""`edge-pose watch`: every device on a broker, live in a terminal, or line by line into a pipe."""
+"""`edge-pose watch`: every device on a broker, live.
+
+In a terminal a view of its own, into a pipe lines.
+"""
 
 import signal
 import sys
@@ -21,21 +24,21 @@ __all__ = ["Watch", "WatchOptions"]
 
 REDRAW_S = 0.2
 IDLE_REDRAW_S = 1.0
-"""Durations on the page count on though nothing arrives."""
+"""Without messages the durations on the page still change."""
 PAGE_STEPS = 10
 FOLLOWED_IN_A_PIPE = 16
-"""Of more devices the poses are not subscribed: a pipe shows metrics, and the network is the agents'."""
+"""Devices whose poses are subscribed: a pipe shows only metrics, and the network is needed by the agents."""
 ONCE_S = 2.0
-"""What a snapshot waits for poses; what the broker keeps comes at once."""
+"""How long a snapshot waits for poses; retained messages arrive at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchOptions:
-    """What the command line says.
+    """Options of the command line.
 
     Attributes:
         device: the only one to show; None for all.
-        once: say how things are, and end.
+        once: print the state once and end.
         every_s: into a pipe: seconds between two summaries.
     """
 
@@ -48,9 +51,9 @@ class Watch:
     """One view of a broker.
 
     Args:
-        settings: where the broker is and how to log in; its device does not count.
+        settings: address and login of the broker; the device in it is ignored.
         options: what to show.
-        out: where to; stdout if None.
+        out: text stream; stdout if None.
     """
 
     def __init__(self, settings: MqttSettings, options: WatchOptions, *, out: TextIO | None = None) -> None:
@@ -64,7 +67,7 @@ class Watch:
         self._alone = False
 
     def stop(self) -> None:
-        """End it; harmless from a signal handler."""
+        """End the view; safe in a signal handler."""
         self._stopping = True
         self._broker.nudge()
 
@@ -77,11 +80,11 @@ class Watch:
         self._broker.open()
 
     def run(self) -> int:
-        """Show it until `stop`, the key q, or the end of whoever reads.
+        """Show it until `stop`, the key q, or a closed output.
 
         Raises:
-            UnavailableError: a snapshot of one device, which nothing was heard of.
-            BrokenPipeError: nobody reads any more.
+            UnavailableError: a snapshot of one device that sent nothing.
+            BrokenPipeError: the reader of the output has gone.
         """
         try:
             if self._options.once:
@@ -89,14 +92,14 @@ class Watch:
             elif takes_screen(self._out):
                 self._show()
             else:
-                self._tell()
+                self._print_lines()
         finally:
             self._broker.close()
         return 0
 
     # Into a pipe
 
-    def _tell(self) -> None:
+    def _print_lines(self) -> None:
         next_s = time.monotonic() + min(self._options.every_s, ONCE_S)
         while not self._stopping:
             self._broker.raise_error()
@@ -105,15 +108,15 @@ class Watch:
             self._broker.follow(self._broker.look(_first_names))
             if time.monotonic() >= next_s:
                 next_s = time.monotonic() + self._options.every_s
-                self._print([f"{_clock()} {line}" for line in self._broker.look(_summaries) or [self._nobody()]])
+                self._print([f"{_clock()} {line}" for line in self._broker.look(_summaries) or [self._no_device()]])
 
     def _print(self, lines: list[str]) -> None:
         self._out.write(printed("".join(f"{line}\n" for line in lines), self._out))
         self._out.flush()
 
-    def _nobody(self) -> str:
-        whom = "no device has" if self._options.device is None else f"nothing of {clean(self._options.device)} has"
-        return f"{whom} been heard of on {self._broker.address} under {clean(self._base)}/"
+    def _no_device(self) -> str:
+        who = "any device" if self._options.device is None else clean(self._options.device)
+        return f"no message from {who} on {self._broker.address} under {clean(self._base)}/"
 
     # Once
 
@@ -125,8 +128,8 @@ class Watch:
             self._broker.follow(self._broker.look(_first_names))
         lines = self._broker.look(self._cards if takes_screen(self._out) else _summaries)
         if not lines and self._options.device is not None:
-            raise UnavailableError(self._nobody())
-        self._print(lines or [self._nobody()])
+            raise UnavailableError(self._no_device())
+        self._print(lines or [self._no_device()])
 
     def _cards(self, devices: Devices) -> list[str]:
         view = self._view(Screen(self._out).size())
@@ -162,7 +165,7 @@ class Watch:
                 self._draw(screen, size)
             if self._broker.wait(REDRAW_S, self._out, screen.keys):
                 self._press(screen.read())
-                drawn_s = -IDLE_REDRAW_S  # an answer to a key comes at once
+                drawn_s = -IDLE_REDRAW_S  # redraw at once after a key
 
     def _draw(self, screen: Screen, size: tuple[int, int]) -> None:
         view = self._view(size)
@@ -210,7 +213,7 @@ def _ordered(devices: Devices) -> list[Device]:
 
 
 def _first_names(devices: Devices) -> frozenset[str]:
-    """Choose whose poses to follow; by name, so that a change of state changes nothing."""
+    """Choose the devices to follow; by name, so that a change of state changes nothing."""
     return frozenset(sorted(device.name for device in _ordered(devices))[:FOLLOWED_IN_A_PIPE])
 
 

@@ -1,4 +1,7 @@
-"""What is known of one device, from its messages alone. Pure: the time is an argument."""
+"""State of one device, from its messages alone.
+
+Pure: the time is an argument.
+"""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -28,12 +31,12 @@ RATE_WINDOW_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The connection to the broker.
+    """State of the connection to the broker.
 
     Attributes:
-        up: whether there is one.
-        since_s: when that began.
-        reason: why there is none.
+        up: whether it is connected.
+        since_s: time of the last change.
+        reason: why it is not connected.
     """
 
     up: bool
@@ -43,16 +46,19 @@ class Connection:
 
 @dataclass(slots=True)
 class Device:
-    """One device; times are on the clock that the caller hands in, except `since_s` (seconds since the epoch).
+    """State of one device.
+
+    Times are on the caller's clock, except `since_s` (seconds since the epoch).
 
     Attributes:
-        name: as in its topics; `label` is fit for a terminal.
+        name: as in its topics.
+        label: the name, cleaned for a terminal.
         state: `online`, `degraded`, `offline`, a newer agent's own word, or empty before the first status.
-        heard_s: when the last message came that the broker had not retained.
-        pose_s: when the last pose came.
+        heard_s: arrival of the last message that was not retained.
+        pose_s: arrival of the last pose.
         followed_s: since when its poses are subscribed; None while they are not.
-        not_understood: messages that were none of ours.
-        speaks: version of its messages.
+        not_understood: number of messages that could not be read.
+        speaks: highest version of its messages.
     """
 
     name: str
@@ -73,7 +79,10 @@ class Device:
     _arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=200))
 
     def latest_poses(self, now_s: float) -> ReceivedPoses | None:
-        """Return the newest pose message, decoded only now; None when there is none of the last two seconds."""
+        """Return the newest pose message, decoded only now.
+
+        None if there is none from the last two seconds.
+        """
         if self.pose_s is None or now_s - self.pose_s > FRESH_S:
             self._pose = None
         if isinstance(self._pose, bytes):
@@ -83,7 +92,7 @@ class Device:
     def _decode(self, payload: bytes) -> ReceivedPoses | None:
         found = decode_poses(payload)
         if found is None:
-            # A newer agent's pose may well look otherwise; that it is newer is told once, and enough.
+            # A newer agent's pose may have another form; its version is in the notes, which is enough.
             fields = read(payload)
             self.speaks = max(self.speaks, (integer(fields, "v") or 0) if fields else 0)
             self.not_understood += self.speaks == KNOWN_VERSION
@@ -93,7 +102,7 @@ class Device:
         return found
 
     def fps(self, now_s: float) -> float | None:
-        """Return the rate at which poses arrive while they are followed, else what the device says."""
+        """Return the rate of arriving poses while followed, else the published fps."""
         recent = [at_s for at_s in self._arrivals if now_s - at_s <= RATE_WINDOW_S]
         if len(recent) > 1 and recent[-1] > recent[0]:
             return (len(recent) - 1) / (recent[-1] - recent[0])
@@ -106,7 +115,7 @@ class Device:
         return self.pose_s is None or now_s - self.pose_s > NO_POSES_S
 
     def silence(self, now_s: float, connection: Connection) -> str:
-        """Say since when nothing comes from a device that should be heard; empty when all is as it should be."""
+        """Describe how long an expected message is overdue; empty if none is."""
         if self.state == "offline" or not connection.up:
             return ""
         if self._owes_poses() and self.followed_s is not None:
@@ -116,11 +125,11 @@ class Device:
         return f"nothing heard for {duration(quiet_s)}" if quiet_s >= NOTHING_HEARD_S else ""
 
     def _owes_poses(self) -> bool:
-        """Return whether poses should come: without a camera or an engine nobody can tell who is there, nor should."""
+        """Return whether poses are expected; not without a camera or an engine, when `count` is null."""
         return self.state == "online" or (self.state == "degraded" and self.count is not None)
 
     def notes(self, now_s: float, connection: Connection) -> list[str]:
-        """Return what a user should know besides state and metrics."""
+        """Return notes for a user besides state and metrics."""
         found = [self.silence(now_s, connection)]
         if self.speaks > KNOWN_VERSION:
             found.append(f"speaks version {self.speaks}, this watch knows {KNOWN_VERSION}")
@@ -130,7 +139,7 @@ class Device:
         return [note for note in found if note]
 
     def take_status(self, payload: bytes) -> bool:
-        """Read a status; return whether state or reason are other than before."""
+        """Read a status; return whether state or reason changed."""
         fields = self._read(payload, "state")
         if fields is None:
             return False
@@ -140,7 +149,7 @@ class Device:
         return before != (self.state, self.reason)
 
     def take_people(self, payload: bytes) -> None:
-        """Read who is there."""
+        """Read number and ids of the people."""
         fields = self._read(payload, "count")
         if fields is not None:
             ids = fields.get("ids")
@@ -148,24 +157,24 @@ class Device:
             self.ids = [i for i in ids[:MAX_IDS] if type(i) is int] if isinstance(ids, list) else []
 
     def take_health(self, payload: bytes) -> None:
-        """Read the metrics."""
+        """Read a health message."""
         fields = self._read(payload, "fps")
         if fields is not None:
             self.metrics = Metrics.of(fields)
 
     def take_pose(self, payload: bytes, now_s: float) -> None:
-        """Keep the newest pose message as it is: most are replaced before anybody looks."""
+        """Keep the newest pose message undecoded: most are replaced before they are shown."""
         self._pose = payload
         self.pose_s = now_s
         self._arrivals.append(now_s)
 
     def forget_poses(self) -> None:
-        """Drop what is only known of a device that is followed."""
+        """Drop the poses of a device that is no longer followed."""
         self.followed_s = self.pose_s = self._pose = None
         self._arrivals.clear()
 
     def _read(self, payload: bytes, needed: str) -> dict[str, object] | None:
-        """Return the fields; a message of our version without the needed one is none of ours."""
+        """Return the fields, or None; our version requires the `needed` one."""
         fields = read(payload)
         version = (integer(fields, "v") or 0) if fields else 0
         if fields is None or (version == KNOWN_VERSION and needed not in fields):

@@ -1,4 +1,7 @@
-"""What is known of every device on a broker, from their messages alone. Pure: the time is an argument."""
+"""State of every device on a broker, from their messages alone.
+
+Pure: the time is an argument.
+"""
 
 from collections.abc import Collection
 
@@ -14,13 +17,13 @@ SILENT_RANK = 0
 
 
 class Devices:
-    """Every device that was heard of. Not for several threads at once.
+    """Every device with a message so far. Not thread-safe.
 
     Args:
         base_topic: first part of their topics.
-        only: the one device to know of; None for all.
-        now_s: when the connection began.
-        max_devices: further ones are counted in `left_out` and otherwise ignored.
+        only: the one device to take messages of; None for all.
+        now_s: start of the connection.
+        max_devices: messages of further ones are counted in `left_out` and ignored.
     """
 
     def __init__(
@@ -38,13 +41,13 @@ class Devices:
         return len(self._known)
 
     def topics(self) -> list[str]:
-        """Return the topics to subscribe: every state, but only the poses that are followed."""
+        """Return the topics to subscribe: all states, poses of followed devices."""
         whom = self._only or "+"
         states = [f"{self._base}/{whom}/{name}" for name in STATE_TOPICS]
         return states + [f"{self._base}/{name}/pose" for name in sorted(self._followed)]
 
     def follow(self, names: Collection[str], now_s: float) -> bool:
-        """Say whose poses are looked at; those of others are dropped. Returns whether that is a change."""
+        """Set the devices whose poses are kept; return whether that is a change."""
         if self._followed == frozenset(names):
             return False
         for name in self._followed - frozenset(names):
@@ -57,7 +60,7 @@ class Devices:
         return True
 
     def set_connection(self, *, up: bool, now_s: float, reason: str = "") -> bool:
-        """Note that the connection broke or is back; returns whether that is a change."""
+        """Set the state of the connection; return whether it changed."""
         changed = up != self.connection.up
         self.connection = Connection(up, now_s if changed else self.connection.since_s, clean(reason))
         return changed
@@ -66,13 +69,13 @@ class Devices:
         """Take one message.
 
         Args:
-            topic: as it came.
-            payload: as it came; an empty one on `status` removes the device, as it does at the broker.
+            topic: its topic.
+            payload: its bytes; none on `status` removes the device, as at the broker.
             now_s: time of arrival.
-            retained: True for a message that the broker had retained from earlier.
+            retained: True for a message that the broker had retained.
 
         Returns:
-            The device, if its state or reason are other than before.
+            The device, if its state or reason changed.
         """
         name, _, kind = topic.removeprefix(f"{self._base}/").partition("/")
         if not topic.startswith(f"{self._base}/") or (self._only or name) != name or not name:
@@ -111,7 +114,7 @@ class Devices:
         return False
 
     def ordered(self, now_s: float) -> list[Device]:
-        """Return all devices: those in trouble first, then by name."""
+        """Return all devices, those with problems first, then by name."""
         return sorted(self._known.values(), key=lambda device: (self._rank(device, now_s), device.label, device.name))
 
     def _rank(self, device: Device, now_s: float) -> int:
@@ -120,6 +123,6 @@ class Devices:
         return RANKS.get(device.state, 3)
 
     def counts(self) -> dict[str, int]:
-        """Return how many devices are in each state, the usual states first."""
+        """Return the number of devices in each of the usual states."""
         states = ("online", "degraded", "offline")
         return {state: n for state in states if (n := sum(d.state == state for d in self._known.values()))}

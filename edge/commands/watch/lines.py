@@ -1,4 +1,4 @@
-"""One device in words, for a terminal, a list, or a log. Pure."""
+"""Formats one device as text: heading, card, list line, summary. Pure."""
 
 from edge.commands.watch.device import Connection, Device
 from edge.commands.watch.text import columns_of, duration, pad
@@ -19,7 +19,7 @@ SINCE_COLUMNS = 10
 
 
 def paint(spans: list[_Span], columns: int, *, colour: bool) -> str:
-    """Return one line of exactly `columns`, cut or filled at its end."""
+    """Join spans into a line of exactly `columns`, cut or filled."""
     line, left = "", columns
     for text, code in spans:
         shown = pad(text, min(left, columns_of(text)))
@@ -34,7 +34,7 @@ def _state_word(device: Device) -> str:
 
 
 def heading(device: Device, connection: Connection, *, now_s: float, wall_s: float, mark: str = "") -> list[_Span]:
-    """Say who it is, how it is, since when and why."""
+    """Return the heading: name, state, since when and why, notes."""
     spans = [(f"{mark}{device.label}  ", ""), (_state_word(device), COLOURS.get(device.state, NOTE_COLOUR))]
     if device.since_s is not None:
         spans.append((f" for {duration(wall_s - device.since_s)}", ""))
@@ -45,7 +45,7 @@ def heading(device: Device, connection: Connection, *, now_s: float, wall_s: flo
 
 
 def card(device: Device, *, now_s: float) -> list[str]:
-    """Say everything else that is known of a device, in a line for each kind of thing."""
+    """Return the other facts about a device, one line per kind."""
     groups = [_seen(device, now_s), _pace(device, now_s), _work(device), _machine(device), _origin(device, now_s)]
     return [DOT.join(group) for group in groups if group]
 
@@ -82,8 +82,8 @@ def _latency(device: Device) -> list[str]:
 def _work(device: Device) -> list[str]:
     metrics = device.metrics
     drops = ", ".join(f"{place} {count}" for place, count in metrics.drops.items() if count)
-    told = [f"dropped: {drops or 'nothing'}"] if metrics.drops else []
-    return ([f"inference {_inference(device)}"] if _inference(device) else []) + told
+    dropped = [f"dropped: {drops or 'nothing'}"] if metrics.drops else []
+    return ([f"inference {_inference(device)}"] if _inference(device) else []) + dropped
 
 
 def _inference(device: Device) -> str:
@@ -108,7 +108,7 @@ def _origin(device: Device, now_s: float) -> list[str]:
 
 
 def summary(device: Device, connection: Connection, *, now_s: float) -> str:
-    """Say all of it in one line, for a log or a pipe."""
+    """Return all facts in one line, for a log or a pipe."""
     reason = f" ({device.reason})" if device.reason else ""
     parts = [f"{device.label} {_state_word(device)}{reason}"]
     if device.state != "offline":
@@ -118,12 +118,12 @@ def summary(device: Device, connection: Connection, *, now_s: float) -> str:
 
 
 def name_columns(columns: int) -> int:
-    """Return how wide the names of a list are in a window of so many columns."""
+    """Return the width of a list's names in a window of `columns`."""
     return min(max(columns - 62, NAME_MIN_COLUMNS), NAME_MAX_COLUMNS)
 
 
 def list_title(columns: int) -> str:
-    """Return the line above a list."""
+    """Return the title line of a list."""
     first = f"  {pad('DEVICE', name_columns(columns))} {pad('STATE', STATE_COLUMNS)} {pad('FOR', SINCE_COLUMNS)}"
     return pad(first + _cells([title for title, _ in COLUMN_TITLES], columns - columns_of(first)), columns)
 
@@ -131,7 +131,7 @@ def list_title(columns: int) -> str:
 def list_line(
     device: Device, connection: Connection, *, columns: int, mark: str, now_s: float, wall_s: float, colour: bool
 ) -> str:
-    """Say in one line of a list how a device is: its metrics, or in their place what is wrong."""
+    """Return a device's list line: its metrics, or what is wrong in their place."""
     since = "" if device.since_s is None else duration(wall_s - device.since_s)
     silence, notes = device.silence(now_s, connection), device.notes(now_s, connection)
     word = f"{_state_word(device)} !" if notes and not silence else _state_word(device)
@@ -162,7 +162,7 @@ def _values(device: Device, now_s: float) -> list[str]:
 
 
 def _cells(values: list[str], room: int) -> str:
-    """Return as many columns of a list as there is room for."""
+    """Return as many columns of a list as fit into the room."""
     line = ""
     for value, (_, width) in zip(values, COLUMN_TITLES, strict=True):
         if columns_of(line) + 1 + width > room:

@@ -1,4 +1,4 @@
-"""Messages as a watcher reads them: field by field, because a newer agent or a stranger may have written them."""
+"""Reads messages field by field; the sender may be newer or hostile."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ __all__ = ["KNOWN_VERSION", "Metrics", "ReceivedPoses", "integer", "number", "re
 KNOWN_VERSION = 1
 MAX_VERSION = 9999
 MAX_BYTES = 262_144
-"""More than a message of a hundred people takes."""
+"""More than a message with a hundred people needs."""
 MAX_NUMBER = 1e15
 MAX_OUTPUTS = 8
 
@@ -27,13 +27,16 @@ SLOWDOWNS = {
     "frequency_capped": "frequency capped",
     "soft_temperature_limit": "at its temperature limit",
 }
-"""Words for what slows a machine down."""
+"""Words for the causes of throttling."""
 
 Fields = Mapping[str, Any]
 
 
 class ReceivedPoses(Struct, kw_only=True):
-    """What a watcher draws and shows of a pose message; every other field may be anything."""
+    """The fields of a pose message that are shown.
+
+    Every other field may have any value.
+    """
 
     v: int
     camera: str = ""
@@ -45,12 +48,12 @@ class ReceivedPoses(Struct, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """What a health message tells; None or empty where it does not.
+    """Metrics of a health message; None or empty where it has none.
 
     Attributes:
         drops: per place, frames dropped since the start.
         temperature_c: of the processor.
-        slowdowns: in words, what slows the machine down, or has since it was switched on.
+        slowdowns: causes of throttling in words, now or since the machine was switched on.
     """
 
     fps: float | None = None
@@ -68,7 +71,7 @@ class Metrics:
 
     @classmethod
     def of(cls, fields: Fields) -> "Metrics":
-        """Take what can be used from a health message."""
+        """Take the usable fields of a health message."""
         latency = fields.get("latency_ms")
         latency = latency if isinstance(latency, dict) else {}
         return cls(
@@ -88,7 +91,7 @@ class Metrics:
 
 
 def read(payload: bytes) -> dict[str, Any] | None:
-    """Return the fields of a message, or None when it is none: no JSON object with a version number."""
+    """Return the fields of a message; None unless a JSON object with a version."""
     if len(payload) > MAX_BYTES:
         return None
     try:
@@ -101,7 +104,7 @@ def read(payload: bytes) -> dict[str, Any] | None:
 
 
 def decode_poses(payload: bytes) -> ReceivedPoses | None:
-    """Decode a pose message as far as it is drawn; None when that cannot be done."""
+    """Decode the shown part of a pose message; None if it is invalid."""
     try:
         found = msgspec.json.decode(payload, type=ReceivedPoses)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -110,13 +113,13 @@ def decode_poses(payload: bytes) -> ReceivedPoses | None:
 
 
 def text(fields: Fields, key: str) -> str:
-    """Return a field's text, clean; empty when it is none."""
+    """Return a field's text, cleaned; empty if it is not text."""
     value = fields.get(key)
     return clean(value) if isinstance(value, str) else ""
 
 
 def number(fields: Fields, key: str) -> float | None:
-    """Return a field's number; None when it is none, or not one that can be printed."""
+    """Return a field's number; None if not finite or too large to print."""
     value = fields.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -124,14 +127,14 @@ def number(fields: Fields, key: str) -> float | None:
 
 
 def integer(fields: Fields, key: str) -> int | None:
-    """Return a field's whole number; None when it is none."""
+    """Return a field's whole number; None if it is not one."""
     value = fields.get(key)
     is_one = isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
     return value if is_one else None
 
 
 def seconds_of(fields: Fields, key: str) -> float | None:
-    """Return a field's time in seconds since the epoch; None when it is none."""
+    """Return a field's time in seconds since the epoch; None if invalid."""
     try:
         return datetime.fromisoformat(text(fields, key)).timestamp()
     except (ValueError, OverflowError, OSError):
@@ -149,11 +152,11 @@ def _drops(value: object) -> dict[str, int]:
 
 
 def _slowdowns(fields: Fields) -> tuple[str, ...]:
-    """Return what slows the machine down; a weak power supply is told for as long as the machine is on."""
+    """Return the causes of throttling; under-voltage is reported until the next boot."""
     report = fields.get("throttling")
     report = report if isinstance(report, dict) else {}
     found = [word for key, word in SLOWDOWNS.items() if report.get(key) is True]
-    if not found and fields.get("throttled") is True:  # an older agent says no more than that
+    if not found and fields.get("throttled") is True:  # an older agent publishes no more than that
         found = ["throttled"]
     past = report.get("under_voltage_since_boot") is True and report.get("under_voltage") is not True
     return (*found, "under-voltage since boot") if past else tuple(found)

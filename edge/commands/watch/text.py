@@ -1,4 +1,4 @@
-"""Text from strangers made fit for a terminal, and how wide it is there."""
+"""Cleans untrusted text for a terminal and measures its width."""
 
 import unicodedata
 
@@ -6,17 +6,17 @@ __all__ = ["clean", "columns_of", "cut", "duration", "pad"]
 
 REPLACEMENT = "\ufffd"
 MARKS = frozenset({"Mn", "Me"})
-"""Unicode categories of characters that are drawn over the one before."""
+"""Unicode categories of combining marks."""
 
 
 def clean(text: str, *, max_characters: int = 120) -> str:
-    """Return text that no terminal acts on.
+    """Return text without anything a terminal would act on.
 
     Control characters, escape sequences' first bytes, marks that turn the direction of writing, line ends and
     lone surrogates become U+FFFD; of several marks on one letter the first is kept.
 
     Args:
-        text: from a message or a topic; anybody may have written it.
+        text: untrusted, from a message or a topic.
         max_characters: the rest is cut off.
     """
     text = unicodedata.normalize("NFC", text[:max_characters])
@@ -29,7 +29,7 @@ def _is_mark(character: str) -> bool:
 
 
 def columns_of(text: str) -> int:
-    """Return how many columns clean text takes in a terminal (Unicode annex 11: wide characters take two)."""
+    """Return the terminal columns of clean text (Unicode annex 11)."""
     return sum(map(_columns, text))
 
 
@@ -40,7 +40,7 @@ def _columns(character: str) -> int:
 
 
 def cut(text: str, columns: int) -> str:
-    """Return text that takes at most so many columns; an ellipsis stands for what is missing."""
+    """Cut text to at most `columns`, an ellipsis at its end."""
     if columns_of(text) <= columns:
         return text
     kept, used = "", 0
@@ -53,14 +53,14 @@ def cut(text: str, columns: int) -> str:
 
 
 def pad(text: str, columns: int, *, right: bool = False) -> str:
-    """Return text cut or filled to exactly so many columns, filled on its left side where `right` is set."""
+    """Cut or fill text to exactly `columns`; `right` aligns it right."""
     text = cut(text, columns)
     space = " " * (columns - columns_of(text))
     return space + text if right else text + space
 
 
 def duration(seconds: float) -> str:
-    """Say how long something has lasted, in at most two units."""
+    """Format a duration in at most two units."""
     seconds = max(seconds, 0.0)
     if seconds < 120:
         return f"{seconds:.0f} s"

@@ -1,4 +1,7 @@
-"""The page that `edge-pose watch` shows: devices as cards while they fit, else a list with one card. Pure."""
+"""Lays out the page of `edge-pose watch`. Pure.
+
+Devices are cards while they fit, else a list with one card.
+"""
 
 from dataclasses import dataclass
 
@@ -11,13 +14,13 @@ from edge.commands.watch.text import columns_of, cut, pad
 __all__ = ["Page", "Viewport", "card_lines", "page"]
 
 CARD_ROWS = 7
-"""Of one device among others: a heading, five lines and a free one."""
+"""Of one device among others: heading, five lines, an empty one."""
 CARD_COLUMNS = 46
-"""What the words of a card keep when a drawing stands beside them."""
+"""For the words of a card with a drawing beside them."""
 SMALL_DRAWING_COLUMNS = 32
 MIN_DRAWING_ROWS = 3
 LIST_WITH_CARD_ROWS = 15
-"""A body of fewer rows is all list."""
+"""A body of fewer rows is a list without a card."""
 BANNER_COLOUR = "31"
 KEYS_ONE = "q quit"
 KEYS_CARDS = "up/down or j/k choose · enter alone · q quit"
@@ -27,15 +30,15 @@ KEYS_ALONE = "up/down or j/k next device · enter all · q quit"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewport:
-    """How to show it.
+    """Size of the window and what to show in it.
 
     Attributes:
         columns: width of the window.
         rows: height of the window.
         broker: its address, without secrets.
-        now_s: on the clock of the devices' times.
+        now_s: time on the clock of the devices' times.
         wall_s: seconds since the epoch.
-        selected: name of the device that was chosen; None for the first.
+        selected: name of the selected device; None for the first.
         alone: show only that one.
         colour: with ANSI colours.
     """
@@ -52,11 +55,11 @@ class Viewport:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What to write, and whose poses it has room for.
+    """Lines of a page, and the devices drawn in it.
 
     Attributes:
-        lines: no more than the window has.
-        drawn: names of the devices whose poses are looked at.
+        lines: at most as many as the window has.
+        drawn: names of the devices whose poses are shown.
     """
 
     lines: list[str]
@@ -64,13 +67,13 @@ class Page:
 
 
 def page(devices: Devices, view: Viewport) -> Page:
-    """Lay out everything for one window."""
+    """Lay out the page for one window."""
     ordered = devices.ordered(view.now_s)
     at = next((i for i, device in enumerate(ordered) if device.name == view.selected), 0)
     head = _head(devices, view)
     rows = max(view.rows - len(head) - 1, 1)
     if not ordered:
-        body, drawn, keys = ["", cut("no device has been heard of yet", view.columns)], [], KEYS_ONE
+        body, drawn, keys = ["", cut("no message from any device yet", view.columns)], [], KEYS_ONE
     elif view.alone or len(ordered) == 1:
         body, drawn, keys = card_lines(ordered[at], devices, view, rows), [ordered[at]], KEYS_ALONE
     elif len(ordered) * CARD_ROWS <= rows:
@@ -109,7 +112,7 @@ def _cards(ordered: list[Device], at: int, devices: Devices, view: Viewport, row
 def _list(ordered: list[Device], at: int, devices: Devices, view: Viewport, rows: int) -> list[str]:
     with_card = rows >= LIST_WITH_CARD_ROWS
     room = rows - 1 - (CARD_ROWS if with_card else 0)
-    # The chosen line stays in the middle, so that a step shows what comes next on either side.
+    # The selected line stays in the middle, so that its neighbours are visible.
     first = min(max(at - room // 2, 0), max(len(ordered) - room, 0))
     lines = [list_title(view.columns)]
     for i, device in enumerate(ordered[first : first + room], first):
@@ -129,8 +132,11 @@ def _list(ordered: list[Device], at: int, devices: Devices, view: Viewport, rows
 
 
 def card_lines(device: Device, devices: Devices, view: Viewport, rows: int, *, mark: str = "") -> list[str]:
-    """Return one device in at most `rows` lines: words, and a drawing under or beside them, as there is room."""
-    device.latest_poses(view.now_s)  # decoded first: the title tells whether it could be
+    """Return one device in at most `rows` lines: words and a drawing.
+
+    The drawing is below or beside the words, as there is room.
+    """
+    device.latest_poses(view.now_s)  # decoded first: the title has a note if that fails
     title = paint(
         heading(device, devices.connection, now_s=view.now_s, wall_s=view.wall_s, mark=mark),
         view.columns,
@@ -148,7 +154,7 @@ def card_lines(device: Device, devices: Devices, view: Viewport, rows: int, *, m
 
 
 def _drawing(device: Device, view: Viewport, *, columns: int, rows: int) -> tuple[int, list[str]]:
-    """Return how wide it is, and its lines; none where there is no fresh pose, or no room."""
+    """Return width and lines of the drawing; none without a fresh pose or room."""
     latest = device.latest_poses(view.now_s)
     if latest is None or rows < MIN_DRAWING_ROWS:
         return 0, []

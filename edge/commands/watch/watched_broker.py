@@ -1,4 +1,4 @@
-"""What a watch knows: the devices, kept up to date by a subscriber's thread, and events for whoever waits."""
+"""The watched broker: its devices and events, updated by a subscriber thread."""
 
 import contextlib
 import os
@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 MAX_EVENTS = 5000
 MAX_RETRY_S = 10.0
-"""A person is looking: a broker that is back should be seen soon."""
+"""Short, because a person is waiting for the broker to come back."""
 
 
 class WatchedBroker:
-    """The devices on a broker, from `open` to `close`.
+    """The devices on a broker, updated from `open` to `close`.
 
     Args:
-        settings: where the broker is and how to log in; its device does not count.
+        settings: address and login of the broker; the device in it is ignored.
         only: the one device to listen to; None for all.
 
     Attributes:
@@ -71,13 +71,13 @@ class WatchedBroker:
         self._subscriber.stop()
 
     def raise_error(self) -> None:
-        """Raise what ended the subscriber, if anything did: a bug of ours."""
+        """Raise the error that ended the subscriber, if any: a bug."""
         if self._subscriber.error is not None:
             raise self._subscriber.error
 
     def nudge(self) -> None:
-        """End a `wait`; harmless from any thread and from a signal handler."""
-        with contextlib.suppress(BlockingIOError):  # it is full: the other side is about to wake anyway
+        """End a `wait`; safe in any thread and in a signal handler."""
+        with contextlib.suppress(BlockingIOError):  # the pipe is full: the waiting thread wakes anyway
             os.write(self._waker, b"\0")
 
     def wait(self, timeout_s: float, out: TextIO, keys: int | None = None) -> bool:
@@ -85,14 +85,14 @@ class WatchedBroker:
 
         Args:
             timeout_s: longest wait.
-            out: where the watch writes.
+            out: the output, watched for a closed reader.
             keys: descriptor of the keyboard, if there is one.
 
         Returns:
-            Whether a key is there.
+            Whether a key was pressed.
 
         Raises:
-            BrokenPipeError: whoever read `out` has gone; without asking, it would show only at the next line.
+            BrokenPipeError: the reader of `out` has gone; polled, because else only the next line would fail.
         """
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
@@ -112,20 +112,20 @@ class WatchedBroker:
         return self._dirty
 
     def look(self, at: Callable[[Devices], T]) -> T:
-        """Return what `at` makes of the devices; nothing arrives meanwhile."""
+        """Return `at(devices)`, called under the lock."""
         with self._lock:
             self._dirty = False
             return at(self._devices)
 
     def take_events(self) -> list[str]:
-        """Return what happened since the last call, oldest first."""
+        """Return the events since the last call, oldest first."""
         with self._lock:
             events = list(self._events)
             self._events.clear()
         return events
 
     def follow(self, names: Collection[str]) -> None:
-        """Subscribe to the poses of these devices, and of no others."""
+        """Subscribe to the poses of these devices only."""
         with self._lock:
             changed = self._devices.follow(names, time.monotonic())
             topics = self._devices.topics()

@@ -418,7 +418,7 @@ def test_a_wider_window_has_more_columns() -> None:
 def test_nobody_is_said() -> None:
     lines = shown(fleet())
     assert lines[0] == "0 devices                                                 mqtt://hall.local:1883"
-    assert lines[2] == "no device has been heard of yet"
+    assert lines[2] == "no message from any device yet"
 
 
 def test_keys_are_known_by_what_terminals_send() -> None:

@@ -87,7 +87,7 @@ def url(broker: Mosquitto) -> str:
 
 def test_in_a_terminal_devices_are_drawn_live_and_q_gives_it_back(broker: Mosquitto) -> None:
     with Fleet(broker.port) as fleet, Terminal("watch", "--mqtt", url(broker)) as terminal:
-        terminal.shows("no device has been heard of yet")
+        terminal.shows("no message from any device yet")
         fleet.arrive("hall")
         fleet.play("hall")
         terminal.shows("1 device, 1 online", "2 people: id 3 5", "inference 15.1 ms on cpu", "camera front", "┌──")
@@ -174,7 +174,7 @@ def test_a_pipe_gets_a_line_per_change_and_summaries(broker: Mosquitto) -> None:
     watch = start("watch", "--mqtt", url(broker), "--every", "0.5")
     try:
         assert watch.stdout is not None
-        assert "no device has been heard of" in watch.stdout.readline()
+        assert "no message from any device" in watch.stdout.readline()
         with Fleet(broker.port) as fleet:
             fleet.arrive("hall")
             fleet.play("hall")
@@ -222,7 +222,7 @@ def test_once_says_how_things_are_and_ends(broker: Mosquitto) -> None:
 def test_one_device_that_is_not_there_is_69_once(broker: Mosquitto) -> None:
     outcome = run("watch", "--mqtt", url(broker), "--once", "--device", "nix")
     assert outcome.code == 69
-    assert outcome.error_lines() == [f"nothing of nix has been heard of on {url(broker)} under edge-pose/"]
+    assert outcome.error_lines() == [f"no message from nix on {url(broker)} under edge-pose/"]
 
 
 def test_no_broker_at_the_start_is_69_in_one_line() -> None:
