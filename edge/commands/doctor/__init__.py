@@ -1,1 +1,4 @@
-"""`edge-pose doctor`: looks at everything a run needs on this machine, and names what to do. Changes nothing."""
+"""`edge-pose doctor`: diagnoses this machine and names the fixes.
+
+It changes nothing.
+"""

@@ -1,4 +1,4 @@
-"""The whole examination, in order."""
+"""Runs all checks in order."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from edge.agent.vitals import written_paths
 from edge.commands.doctor.checks.broker import check_broker, log_in
 from edge.commands.doctor.checks.cameras import check_configured_camera, check_pi_cameras, check_video_nodes
-from edge.commands.doctor.checks.configuration import Setup, check_model, check_setup, read_setup, where_models_are
+from edge.commands.doctor.checks.configuration import Setup, check_config, check_model, read_setup, where_models_are
 from edge.commands.doctor.checks.coral import check_coral, check_libedgetpu, check_pages, check_pycoral
 from edge.commands.doctor.checks.groups import check_groups
 from edge.commands.doctor.checks.resources import (
@@ -34,7 +34,7 @@ Check = Callable[[], Finding | Sequence[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Findings that belong together."""
+    """Findings of one part of the machine."""
 
     title: str
     findings: tuple[Finding, ...]
@@ -42,22 +42,22 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """Everything that was found."""
+    """Findings of all checks."""
 
     sections: tuple[Section, ...]
 
     def count(self, state: State) -> int:
-        """Return how many findings have a state."""
+        """Return the number of findings with a state."""
         return sum(finding.state == state for section in self.sections for finding in section.findings)
 
 
 def examine(host: Host, config: Path | None = None, login: Callable[[MqttSettings], None] = log_in) -> Checkup:
-    """Look at everything.
+    """Run all checks.
 
     Args:
         host: the machine.
         config: a config file; None for the service's.
-        login: tries the broker.
+        login: logs in to the broker and leaves.
 
     Raises:
         InputError: `config` cannot be read.
@@ -66,7 +66,7 @@ def examine(host: Host, config: Path | None = None, login: Callable[[MqttSetting
     units = read_units(host)
     sections = (
         _section("machine", *_machine(host, setup)),
-        _section("power and room", *_supply(host, setup)),
+        _section("power and room", *_resources(host, setup)),
         _section("program", *_program(host, setup)),
         _section("edge tpu", *_coral(host, setup)),
         _section("cameras", *_cameras(host, setup, _unit_of(units))),
@@ -86,20 +86,20 @@ def _machine(host: Host, setup: Setup) -> tuple[Check, ...]:
     )
 
 
-def _supply(host: Host, setup: Setup) -> tuple[Check, ...]:
+def _resources(host: Host, setup: Setup) -> tuple[Check, ...]:
     return (
         lambda: check_power(host),
         lambda: check_throttling(host),
         lambda: check_temperature(host),
         lambda: check_memory(host),
         lambda: check_memory_cgroup(host),
-        lambda: check_disks(host, _written(host, setup)),
+        lambda: check_disks(host, _outputs(host, setup)),
     )
 
 
 def _program(host: Host, setup: Setup) -> tuple[Check, ...]:
     return (
-        lambda: check_setup(setup),
+        lambda: check_config(setup),
         lambda: check_model(host, setup),
         lambda: check_runtime(host),
         lambda: check_opencv(host),
@@ -131,11 +131,11 @@ def _cameras(host: Host, setup: Setup, unit: Unit | None) -> tuple[Check, ...]:
     )
 
 
-def _written(host: Host, setup: Setup) -> dict[str, Path]:
-    """Return what is written, and where."""
+def _outputs(host: Host, setup: Setup) -> dict[str, Path]:
+    """Return each kind of output and its path."""
     try:
         cache = where_models_are(host, setup).cache
-    except EdgeError:  # which the model's check tells
+    except EdgeError:  # reported by check_model
         cache = Path("/var/cache")
     return {"system": host.path("/"), **written_paths(setup.config.output, cache)}
 
@@ -149,10 +149,10 @@ def _section(title: str, *checks: Check) -> Section:
 
 
 def _attempt(check: Check) -> list[Finding]:
-    """Return what a check finds; one that fails itself must not take the others with it."""
+    """Return the findings of a check; its own failure is a finding, so that the others still run."""
     try:
         found = check()
-    except Exception as error:  # noqa: BLE001 - told as a finding, with its name
+    except Exception as error:  # noqa: BLE001 - reported as a finding
         text = " ".join(str(error).split())
-        return [unknown("doctor", f"a check failed itself: {type(error).__name__}: {text}")]
+        return [unknown("doctor", f"a bug in a check: {type(error).__name__}: {text}")]
     return [found] if isinstance(found, Finding) else list(found)

@@ -1,4 +1,4 @@
-"""What a look at one thing of the machine has found."""
+"""Result of a check."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,15 +10,15 @@ State = Literal["ok", "warning", "problem", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
-        name: what was looked at, the same in every version.
-        state: `problem` keeps a run from doing its work, `warning` will some day; `unknown` is neither good nor bad:
-            it could not be looked at, or there is nothing of the kind here.
+        name: of the check, the same in every version.
+        state: `problem` keeps a run from working, `warning` may later; `unknown`: it could not be checked, or there is
+            nothing of the kind here.
         found: one line.
-        fix: what to do, a command where there is one; empty where nothing is to be done.
-        subject: which one, where there may be several; of a camera the SRC to give to `--camera`.
+        fix: what to do, a command if there is one; empty if nothing.
+        subject: which one of several; for a camera the SRC for `--camera`.
     """
 
     name: str
@@ -29,20 +29,20 @@ class Finding:
 
 
 def ok(name: str, found: str, subject: str = "") -> Finding:
-    """Return that all is well."""
+    """Return a finding that all is well."""
     return Finding(name, "ok", found, "", subject)
 
 
 def warning(name: str, found: str, fix: str, subject: str = "") -> Finding:
-    """Return that something will go wrong, or goes worse than it could."""
+    """Return a finding that something may fail or is slower than necessary."""
     return Finding(name, "warning", found, fix, subject)
 
 
 def problem(name: str, found: str, fix: str, subject: str = "") -> Finding:
-    """Return that something keeps a run from its work."""
+    """Return a finding that keeps a run from working."""
     return Finding(name, "problem", found, fix, subject)
 
 
 def unknown(name: str, found: str, fix: str = "", subject: str = "") -> Finding:
-    """Return that there is nothing to judge."""
+    """Return a finding without a verdict."""
     return Finding(name, "unknown", found, fix, subject)

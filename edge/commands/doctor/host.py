@@ -1,4 +1,7 @@
-"""The machine under examination: where its files are, and how it is asked. Another one is examined by another value."""
+"""The machine that the checks examine: files, commands, Python, user.
+
+Tests pass another `Host` in its place.
+"""
 
 import grp
 import os
@@ -11,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.commands.doctor.video_node import VideoNode, ask_node
+from edge.commands.doctor.video_node import VideoNode, query_node
 from edge.host.files import free_disk_bytes, read_text
 from edge.host.holders import Holder, holders
 from edge.host.machine import clock_synced
@@ -24,12 +27,12 @@ COMMAND_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a command ended.
+    """Result of a command.
 
     Attributes:
-        code: its exit code, below zero the signal that killed it; None where it could not be run to its end.
-        out: what it wrote to stdout.
-        err: what it wrote to stderr, or why it could not be run.
+        code: exit code, below zero the signal that killed it; None if it could not be started or timed out.
+        out: its stdout.
+        err: its stderr, or why it did not run.
     """
 
     code: int | None
@@ -42,12 +45,12 @@ class PythonFacts:
     """The Python that runs this program.
 
     Attributes:
-        version: its first three numbers.
+        version: major, minor, micro.
         bits: of a pointer, 32 or 64.
-        machine: what the kernel calls the processor.
-        executable: the interpreter.
-        prefix: its environment.
-        path: the folders that it imports from.
+        machine: processor name as of uname.
+        executable: path of the interpreter.
+        prefix: its environment (sys.prefix).
+        path: folders of imports (sys.path).
     """
 
     version: tuple[int, int, int]
@@ -60,12 +63,12 @@ class PythonFacts:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who examines.
+    """User of this process.
 
     Attributes:
         name: login name.
         uid: 0 for root.
-        groups: names of the groups that this process is in.
+        groups: names of the groups of this process.
     """
 
     name: str
@@ -75,21 +78,21 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A machine: all that the checks know of it comes through here.
+    """A machine; the checks read everything through it.
 
     Attributes:
         root: the folder that /proc, /sys, /dev, /etc and /usr are in.
         run: runs a command to its end.
-        python: what runs this program.
-        user: who runs it.
-        environ: variables.
-        page_bytes: of a page of memory.
-        clock_synced: whether the kernel calls its clock synchronized, None where it does not say.
-        now_s: what that clock says, in seconds since the epoch.
-        free_bytes: what can still be written at a path.
-        may_use: whether this user may read and write a file.
-        ask_node: asks a video node what it is; raises OSError.
-        firmware: asks the Raspberry Pi's firmware for its throttling flags.
+        python: the Python of this process.
+        user: the user of this process.
+        environ: environment variables.
+        page_bytes: size of a memory page.
+        clock_synced: whether the kernel's clock is synchronized; None if unknown.
+        now_s: time of that clock, in seconds since the epoch.
+        free_bytes: returns the free bytes at a path.
+        may_use: returns whether this user may read and write a file.
+        query_node: queries a video node; raises OSError.
+        firmware: returns the throttling flags of the Raspberry Pi's firmware.
     """
 
     root: Path
@@ -102,45 +105,48 @@ class Host:
     now_s: float = 0.0
     free_bytes: Callable[[Path], int | None] = free_disk_bytes
     may_use: Callable[[Path], bool] = lambda path: os.access(path, os.R_OK | os.W_OK)
-    ask_node: Callable[[Path], VideoNode] = ask_node
+    query_node: Callable[[Path], VideoNode] = query_node
     firmware: Callable[[], int | None] = lambda: None
 
     def path(self, name: str) -> Path:
-        """Return where the file of an absolute name is."""
+        """Return the path of an absolute name below `root`."""
         return self.root / name.lstrip("/")
 
     def text(self, name: str) -> str:
-        """Return what a file says; empty where it is missing."""
+        """Return the text of a file; empty if it is missing."""
         return read_text(self.path(name))
 
     def names(self, folder: str) -> list[str]:
-        """Return what is in a folder, sorted; nothing where it is missing."""
+        """Return the sorted names in a folder; none if it is missing."""
         try:
             return sorted(path.name for path in self.path(folder).iterdir())
         except OSError:
             return []
 
     def exists(self, name: str) -> bool:
-        """Return whether there is such a file or folder."""
+        """Return whether a file or folder exists."""
         try:
             return self.path(name).exists()
         except OSError:
             return False
 
     def link(self, name: str) -> str:
-        """Return where a link leads, empty where there is none."""
+        """Return the target of a symbolic link; empty if there is none."""
         try:
             return str(self.path(name).readlink())
         except OSError:
             return ""
 
     def holders(self, node: str) -> tuple[Holder, ...]:
-        """Return who has a device (/dev/video0) open; of other users' programs only root is told."""
+        """Return the processes that have a device open.
+
+        Other users' processes are visible only to root.
+        """
         return holders(node, proc=self.path("/proc"))
 
     @property
     def board(self) -> str:
-        """What the firmware calls this computer, such as `Raspberry Pi 5 Model B Rev 1.0`; empty elsewhere."""
+        """Board name of the firmware, such as `Raspberry Pi 5 Model B Rev 1.0`; empty elsewhere."""
         return self.text("/proc/device-tree/model")
 
     @property
@@ -150,7 +156,7 @@ class Host:
 
 
 def this_host() -> Host:
-    """Return the machine that this runs on."""
+    """Return the machine of this process."""
     return Host(
         root=Path("/"),
         run=_run_command,
@@ -172,7 +178,7 @@ def this_host() -> Host:
 
 
 def _run_command(words: Sequence[str]) -> Ran:
-    """Run a command without input, in plain English, in at most half a minute."""
+    """Run a command without input, in the C locale, with a timeout of 30 s."""
     environ = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""}
     try:
         done = subprocess.run(  # noqa: S603 - the checks' own words, no shell

@@ -1,4 +1,4 @@
-"""What is tried in a child process, because it may crash: libraries that were built for something else.
+"""Tries libraries that may crash; runs in a child process.
 
 `python -P probe.py WHAT [ARGUMENT]` prints one line of JSON: the facts, or `error` with its `kind`.
 """
@@ -27,18 +27,21 @@ Facts = dict[str, Any]
 
 
 def main(words: Sequence[str]) -> int:
-    """Try one thing, and print what came of it."""
+    """Run one probe and print its result."""
     what, *arguments = words
     try:
         facts = PROBES[what](*arguments)
-    except Exception as error:  # noqa: BLE001 - whatever a foreign library raises is what was asked for
+    except Exception as error:  # noqa: BLE001 - any exception of the library is the result
         facts = {"error": " ".join(str(error).split())[:300], "kind": type(error).__name__}
     print(json.dumps(facts), flush=True)  # noqa: T201 - read by the parent
     return 0
 
 
 def try_runtime() -> Facts:
-    """Construct an interpreter and infer, which is where a runtime built for another NumPy fails."""
+    """Construct an interpreter and infer.
+
+    A runtime built for another NumPy fails there, not at its import.
+    """
     import numpy as np
 
     make, package = _interpreter()
@@ -57,14 +60,14 @@ def try_module(name: str) -> Facts:
 
 
 def try_library(name: str) -> Facts:
-    """Load libedgetpu without touching a device, and ask for its version."""
+    """Load libedgetpu without opening a device and read its version."""
     library = ctypes.CDLL(name)
     library.edgetpu_version.restype = ctypes.c_char_p
     return {"version": library.edgetpu_version().decode("utf-8", "replace")}
 
 
 def try_delegate(name: str) -> Facts:
-    """Open a TPU through the runtime, as a run does."""
+    """Open a TPU through the runtime and infer, as a run does."""
     import numpy as np
 
     make, package = _interpreter()

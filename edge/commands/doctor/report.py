@@ -1,4 +1,4 @@
-"""What was found, for people and for programs."""
+"""Formats the findings as text and JSON."""
 
 from typing import Any
 
@@ -15,7 +15,10 @@ NAME_COLUMNS = 14
 
 
 def as_json(checkup: Checkup) -> dict[str, Any]:
-    """Return everything, keyed the same in every version; `fix` and `subject` are null where there is none."""
+    """Return the findings for JSON, with the same keys in every version.
+
+    `fix` and `subject` are null if there is none.
+    """
     return {
         "v": 1,
         "version": __version__,
@@ -37,12 +40,12 @@ def as_json(checkup: Checkup) -> dict[str, Any]:
 
 
 def as_text(checkup: Checkup, *, colour: bool = False, plain: bool = False) -> str:
-    """Return everything in groups, what to do under each line that needs it, and a summary.
+    """Return the findings by section, each with its fix, and a summary.
 
     Args:
-        checkup: what was found.
+        checkup: the findings.
         colour: with ANSI colours.
-        plain: marks in ASCII, for a terminal that shows no others.
+        plain: marks in ASCII only.
     """
     blocks = [_block(section, colour=colour, plain=plain) for section in checkup.sections]
     return "\n\n".join([*blocks, _summary(checkup, _arrow(plain=plain))])

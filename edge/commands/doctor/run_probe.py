@@ -1,4 +1,4 @@
-"""Asks a probe in a child process, and reads how that ended."""
+"""Runs a probe in a child process and reads its result."""
 
 import json
 import signal
@@ -11,8 +11,11 @@ __all__ = ["run_probe"]
 
 
 def run_probe(host: Host, what: str, *arguments: str) -> dict[str, Any]:
-    """Return what a probe found; `error` and `kind` where it failed, of kind `crash` where it was killed."""
-    # By its path, and without the folders that it or we lie in: only what is installed is tried.
+    """Run a probe and return its facts; `error` and `kind` if it failed.
+
+    `kind` is `crash` if a signal killed it, `hang` if it timed out or did not start.
+    """
+    # By its path and with -P: neither the probe's folder nor the working directory is searched for imports.
     ran = host.run((host.python.executable, "-P", probe.__file__, what, *arguments))
     if ran.code == 0:
         return _facts(ran.out)
@@ -33,7 +36,7 @@ def _signal_name(ran: Ran) -> str:
 
 
 def _facts(out: str) -> dict[str, Any]:
-    """Read the last line: libraries may have talked before it."""
+    """Read the last line: libraries may have printed others before it."""
     try:
         facts = json.loads(out.strip().splitlines()[-1])
     except (IndexError, ValueError):

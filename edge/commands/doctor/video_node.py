@@ -1,21 +1,21 @@
-"""What a video node says of itself, and whether somebody streams from it."""
+"""Queries a V4L2 node: driver, name, capture, in use."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.camera.v4l2.device import device, is_busy, query
 
-__all__ = ["VideoNode", "ask_node"]
+__all__ = ["VideoNode", "query_node"]
 
 
 @dataclass(frozen=True, slots=True)
 class VideoNode:
-    """One node, such as /dev/video0.
+    """A V4L2 node, such as /dev/video0.
 
     Attributes:
-        driver: the kernel's, such as `uvcvideo`.
-        card: the device's own name.
-        captures: whether pictures come out of this node.
+        driver: kernel driver, such as `uvcvideo`.
+        card: name of the device.
+        captures: whether it delivers images.
         is_busy: whether another program streams from it.
     """
 
@@ -25,8 +25,8 @@ class VideoNode:
     is_busy: bool = False
 
 
-def ask_node(path: Path) -> VideoNode:
-    """Ask a node, which disturbs nobody who reads from it. Raises OSError."""
+def query_node(path: Path) -> VideoNode:
+    """Query a node without disturbing its readers. Raises OSError."""
     with device(str(path)) as call:
         said = query(call)
         return VideoNode(said.driver, said.card, said.captures, said.captures and is_busy(call, said.buffer_type))

@@ -80,7 +80,7 @@ def test_a_check_that_fails_itself_does_not_take_the_others_with_it(tmp_path: Pa
     sections = examine(sick(tmp_path), login=fail).sections
     (broker,) = next(section.findings for section in sections if section.title == "broker")
     assert (broker.name, broker.state) == ("doctor", "unknown")
-    assert broker.found == "a check failed itself: ZeroDivisionError: by zero"
+    assert broker.found == "a bug in a check: ZeroDivisionError: by zero"
     assert sections[-1].title == "service"
 
 

@@ -1,4 +1,4 @@
-"""Is the broker there, and does it let this device in: by a real login, under another client's name."""
+"""Checks the broker by a real login under another client id."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ from edge.mqtt.subscriber import Subscriber
 __all__ = ["check_broker", "log_in"]
 
 CREDENTIALS = "/etc/edge-pose"
-"""Where the service's LoadCredential takes the password from, in a file called as the credential is."""
+"""Folder of the password file that the service's LoadCredential reads, named like the credential."""
 
 
 def check_broker(host: Host, setup: Setup, log_in: Callable[[MqttSettings], None]) -> Finding:
@@ -40,7 +40,7 @@ def check_broker(host: Host, setup: Setup, log_in: Callable[[MqttSettings], None
     """
     url = setup.config.mqtt.url
     if not setup.is_known:
-        return unknown("broker", "not tried: which one it is stands in the config")
+        return unknown("broker", "not tried: the config, which names it, cannot be read")
     if not url:
         return unknown("broker", "no mqtt.url in the config: nothing is published")
     broker = parse_broker(url)
@@ -54,11 +54,14 @@ def check_broker(host: Host, setup: Setup, log_in: Callable[[MqttSettings], None
         text = str(error).removeprefix(f"broker {broker.host}:{broker.port} ")
         return problem("broker", text, _fix(error, setup), address)
     user = f"as {settings.username}" if settings.username else "without a name"
-    return ok("broker", f"lets this device in {user}", address)
+    return ok("broker", f"accepts this device {user}", address)
 
 
 def log_in(settings: MqttSettings) -> None:
-    """Log in as nobody's namesake, so that an agent that runs keeps its connection. Raises UnavailableError."""
+    """Log in with a random client id and leave. Raises UnavailableError.
+
+    With the agent's client id a running agent would lose its connection (MQTT takeover).
+    """
     client = Subscriber(settings.host, settings.port, (), lambda _topic, _payload: None, login=settings)
     client.start()
     client.stop()
@@ -73,7 +76,7 @@ def _settings(host: Host, setup: Setup) -> MqttSettings:
 
 
 def _fix(error: UnavailableError, setup: Setup) -> str:
-    """Return what to do about an error of the login, by what is behind it."""
+    """Return the fix for a failed login, by the cause of the error."""
     where = setup.path or Path("the config")
     match error.__cause__:
         case RefusedError() as refusal:
@@ -98,14 +101,14 @@ def _fix_refusal(reason: str, where: Path) -> str:
     if any(word in lowered for word in ("not authorized", "user name", "password", "authentication")):
         return f"set mqtt.username and mqtt.password_file in {where} as the broker knows them (mosquitto_passwd there)"
     if "banned" in lowered:
-        return "ask whoever runs the broker: it has banned this client"
+        return "ask the broker's administrator: it has banned this client"
     if "identifier" in lowered:
         return "allow client ids that begin with edge-pose- on the broker"
-    return "look into the broker's log: it does not take more clients now"
+    return "look into the broker's log: it refuses clients now"
 
 
 def _fix_absence(setup: Setup) -> str:
     address = parse_broker(setup.config.mqtt.url)
     if address.host in ("localhost", "127.0.0.1", "::1", os.uname().nodename):
         return "sudo apt install mosquitto && sudo systemctl enable --now mosquitto"
-    return f"start the broker, open its port {address.port}, and see whether it is there: ping {address.host}"
+    return f"start the broker, open its port {address.port}, check the network: ping {address.host}"

@@ -1,4 +1,4 @@
-"""Every camera of this machine, with the SRC to give to `--camera`."""
+"""Checks the cameras, each with the SRC for `--camera`."""
 
 import errno
 import re
@@ -11,47 +11,47 @@ from edge.commands.doctor.host import Host
 __all__ = ["check_configured_camera", "check_pi_cameras", "check_video_nodes"]
 
 NOT_CAMERAS = (*PI_DRIVERS, "bcm2835-codec", "rpi-hevc-dec", "rpivid")
-"""Parts of a Raspberry Pi whose nodes say that they capture; its own cameras are read through libcamera."""
+"""Drivers of Raspberry Pi nodes that report capture but are no cameras; libcamera reads the Pi's own cameras."""
 OURS = "edge-pose"
-SOMEBODY = "a program that this user cannot see"
+HIDDEN_PROGRAM = "a program that this user cannot see"
 LIST_CAMERAS = ("rpicam-hello", "libcamera-hello")
-"""Raspberry Pi OS's command, and its name until 2023."""
+"""The command of Raspberry Pi OS, and its name until 2023."""
 LISTED = re.compile(r"^\s*(\d+) : (\S+) \[([^\]]*)\]", re.MULTILINE)
 
 
 def check_video_nodes(host: Host) -> list[Finding]:
-    """Look at every V4L2 camera: what it is, which SRC names it for good, and who holds it."""
+    """Check every V4L2 camera: name, permanent SRC, who uses it."""
     found = [_check_node(host, name) for name in sorted(_video_nodes(host), key=_number)]
     return [finding for finding in found if finding is not None]
 
 
 def _check_node(host: Host, name: str) -> Finding | None:
-    """Return what is to be said of a node; None for one that is no camera."""
+    """Return the finding about a node; None if it is no camera."""
     label = host.text(f"/sys/class/video4linux/{name}/name")
     if label.startswith(NOT_CAMERAS):
         return None
     node, source = f"/dev/{name}", _source(host, name)
     try:
-        said = host.ask_node(host.path(node))
+        queried = host.query_node(host.path(node))
     except OSError as error:
-        # Most cameras have a second node, for what they say about their pictures.
+        # Most cameras have a second node, for metadata.
         is_first = host.text(f"/sys/class/video4linux/{name}/index") in ("", "0")
         return _explain(host, node, label, source, error) if is_first else None
-    if not said.captures or said.driver.startswith(NOT_CAMERAS):
+    if not queried.captures or queried.driver.startswith(NOT_CAMERAS):
         return None
-    text = f"{said.card or label} ({said.driver}, {node})"
-    return _judge_use(host, node, text, source, is_busy=said.is_busy)
+    text = f"{queried.card or label} ({queried.driver}, {node})"
+    return _judge_use(host, node, text, source, is_busy=queried.is_busy)
 
 
 def _judge_use(host: Host, node: str, text: str, source: str, *, is_busy: bool) -> Finding:
-    """Tell who takes a camera's pictures: this program may, and others may have it open without."""
+    """Judge who streams from a camera: this program may; others may hold it open without streaming."""
     users = host.holders(node)
     strangers = [str(holder.pid) for holder in users if holder.command != OURS]
     named = ", ".join(map(str, users))
     if not is_busy:
         return ok("camera", f"{text}, open and idle in {named}" if users else text, source)
     if not users:
-        return warning("camera", f"{text}, in use by {SOMEBODY}", "sudo edge-pose doctor", source)
+        return warning("camera", f"{text}, in use by {HIDDEN_PROGRAM}", "sudo edge-pose doctor", source)
     if strangers:
         return warning("camera", f"{text}, in use by {named}", f"sudo kill {' '.join(strangers)}", source)
     return ok("camera", f"{text}, in use by {named}", source)
@@ -65,8 +65,8 @@ def _explain(host: Host, node: str, label: str, source: str, error: OSError) -> 
     if error.errno == errno.EBUSY:
         return _judge_use(host, node, text, source, is_busy=True)
     if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
-        return warning("camera", f"{text} is known to the kernel and not there", "plug it in again", source)
-    return unknown("camera", f"{text} cannot be asked: {error.strerror or error}", subject=source)
+        return warning("camera", f"{text} is known to the kernel but not connected", "plug it in again", source)
+    return unknown("camera", f"{text} cannot be queried: {error.strerror or error}", subject=source)
 
 
 def _video_nodes(host: Host) -> set[str]:
@@ -79,7 +79,7 @@ def _number(name: str) -> int:
 
 
 def _source(host: Host, name: str) -> str:
-    """Return the name that stays when cables are moved, else that of the port, else that of the node."""
+    """Return the path by id, which stays when cables are moved, else by port, else the node."""
     for folder in ("/dev/v4l/by-id", "/dev/v4l/by-path"):
         for link in host.names(folder):
             if PurePosixPath(host.link(f"{folder}/{link}")).name == name:
@@ -88,7 +88,7 @@ def _source(host: Host, name: str) -> str:
 
 
 def check_pi_cameras(host: Host, *, wanted: bool) -> list[Finding]:
-    """Ask libcamera for the cameras on a Raspberry Pi's ribbon cables.
+    """Check the cameras on a Raspberry Pi's ribbon cables, by libcamera.
 
     Args:
         host: the machine.
@@ -104,7 +104,7 @@ def check_pi_cameras(host: Host, *, wanted: bool) -> list[Finding]:
     if listed:
         return [ok("pi-camera", f"{model} [{modes}]", f"pi:{number}") for number, model, modes in listed]
     if ran.code != 0:
-        last = (ran.err.strip().splitlines() or ["no word"])[-1]
+        last = (ran.err.strip().splitlines() or ["no output"])[-1]
         return [unknown("pi-camera", f"{command} failed: {last}", f"{command} --list-cameras")]
     return [_no_camera(wanted=wanted)] if host.is_pi or wanted else []
 
@@ -125,7 +125,7 @@ def _no_camera(*, wanted: bool) -> Finding:
 
 
 def check_configured_camera(host: Host, source: str) -> list[Finding]:
-    """See whether the V4L2 camera of the config is there."""
+    """Check that the V4L2 camera of the config exists."""
     if not source.startswith("/dev/") or host.exists(source):
         return []
     fix = "plug it in, or take the SRC of another one from this list: camera.source"

@@ -1,4 +1,4 @@
-"""The config that this machine has, and the model that it asks for."""
+"""Checks the config of this machine and the model it names."""
 
 import shlex
 from collections.abc import Mapping
@@ -14,26 +14,26 @@ from edge.models.manifest import load_manifest
 from edge.models.places import MIRROR_VARIABLE, Places, places
 from edge.models.selection import PACKAGE_ONLY, STARTER
 
-__all__ = ["SYSTEM_CONFIG", "Setup", "check_model", "check_setup", "read_setup", "where_models_are"]
+__all__ = ["SYSTEM_CONFIG", "Setup", "check_config", "check_model", "read_setup", "where_models_are"]
 
 SYSTEM_CONFIG = "/etc/edge-pose/edge-pose.toml"
 SYSTEM_CACHE = "/var/cache/edge-pose"
-"""Where systemd's CacheDirectory of the service is."""
+"""The service's CacheDirectory."""
 FETCH_VARIABLES = ("CACHE_DIRECTORY", "EDGE_POSE_CACHE", MIRROR_VARIABLE)
 SYSTEM_ENVIRONMENT = "/etc/edge-pose/environment"
-"""The service's EnvironmentFile: variables, one a line."""
+"""The service's EnvironmentFile: one variable per line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The config under examination.
+    """The config under examination and where it is from.
 
     Attributes:
-        config: what a run would have; the defaults where it cannot be read.
-        path: the file, None where there is none.
-        problems: what is wrong with it, line by line.
+        config: as a run would have it; the defaults if it cannot be read.
+        path: the file; None if there is none.
+        problems: what is wrong with it, one line each.
         is_unreadable: whether this user may not read it.
-        is_system: whether it is a service's, so that its cache, mirror and password count.
+        is_system: whether it is a service's, with its cache, mirror and password.
     """
 
     config: Config
@@ -49,7 +49,7 @@ class Setup:
 
 
 def read_setup(host: Host, path: Path | None) -> Setup:
-    """Read a config file, or the service's where none is named.
+    """Read a config file, or the service's if none is named.
 
     Raises:
         InputError: the named file cannot be read.
@@ -67,8 +67,8 @@ def read_setup(host: Host, path: Path | None) -> Setup:
         return Setup(load(), file, error.problems, is_system=is_system)
 
 
-def check_setup(setup: Setup) -> Finding:
-    """Tell which config was examined, and what is wrong with it."""
+def check_config(setup: Setup) -> Finding:
+    """Report which config was examined and what is wrong with it."""
     if setup.path is None:
         return ok("config", f"none at {SYSTEM_CONFIG}: the defaults are examined; --config FILE names another")
     if setup.is_unreadable:
@@ -81,29 +81,29 @@ def check_setup(setup: Setup) -> Finding:
 
 
 def where_models_are(host: Host, setup: Setup) -> Places:
-    """Return where a run with this config looks for models. Raises UnavailableError."""
+    """Return the model folders of a run with this config. Raises UnavailableError."""
     return places(_environ(host, setup))
 
 
 def _environ(host: Host, setup: Setup) -> Mapping[str, str]:
-    """Return the variables that a run with this config has; the service gets its own from systemd and a file."""
+    """Return the environment of a run with this config; a service's is from systemd and a file."""
     if not setup.is_system:
         return host.environ
     lines = [line.strip() for line in host.text(SYSTEM_ENVIRONMENT).splitlines()]
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith(("#", ";")))
-    told = {key.strip(): value.strip().strip("\"'") for key, value in pairs}
-    return {"CACHE_DIRECTORY": str(host.path(SYSTEM_CACHE)), **told}
+    listed = {key.strip(): value.strip().strip("\"'") for key, value in pairs}
+    return {"CACHE_DIRECTORY": str(host.path(SYSTEM_CACHE)), **listed}
 
 
 def check_model(host: Host, setup: Setup) -> Finding:
-    """See whether the model's file is here, and whether it is what it should be."""
+    """Check that the model's file is here and has its digest."""
     if not setup.is_known:
-        return unknown("model", "not looked for: which one it is stands in the config")
+        return unknown("model", "not checked: the config, which names it, cannot be read")
     file, name = setup.config.model.file, setup.config.model.name
     try:
         if file:
             return ok("model", str(resolve_file(Path(file)).path), file)
-        if _is_bundled(name):  # no mirror has a say in it
+        if _is_bundled(name):  # a mirror does not matter
             return _check_named(host, setup, name, PACKAGE_ONLY)
         away = _check_mirror(host, setup)
         if name:
@@ -114,7 +114,7 @@ def check_model(host: Host, setup: Setup) -> Finding:
 
 
 def _check_default(host: Host, setup: Setup, away: Finding | None) -> Finding:
-    """See whether the default is here; where it cannot be had, a run takes the starter. Raises EdgeError."""
+    """Check that the default is here; without it a run falls back to the starter. Raises EdgeError."""
     how = "meanwhile a run takes"
     try:
         found = away or _check_named(host, setup, "", where_models_are(host, setup))
@@ -131,7 +131,7 @@ def _check_default(host: Host, setup: Setup, away: Finding | None) -> Finding:
 
 
 def _check_mirror(host: Host, setup: Setup) -> Finding | None:
-    """Tell of a mirror's folder that is not there, as before its disk is mounted: a run fetches nothing then."""
+    """Report a missing folder of the mirror, as before its disk is mounted: a run then fetches nothing."""
     mirror = _environ(host, setup).get(MIRROR_VARIABLE, "")
     if not mirror or "://" in mirror or not _is_missing(Path(mirror)):
         return None
@@ -145,7 +145,7 @@ def _is_missing(path: Path) -> bool:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return True
-    except OSError:  # it may be there: `places` has the words for that
+    except OSError:  # it may exist: `places` raises the error for that
         return False
     return False
 
@@ -163,7 +163,7 @@ def _check_named(host: Host, setup: Setup, name: str, where: Places) -> Finding:
         folders = ", ".join(str(folder) for folder in (where.mirror, where.cache) if folder)
         return problem("model", f"not on this machine: {folders}", fetch, name)
     if row.state == "no digest":
-        found = f"{row.path}: nobody knows which content it should have, so it is not loaded"
+        found = f"{row.path}: not loaded, because no digest is known to verify it with"
         return problem("model", found, f"{fetch} --accept-digest {row.digest or 'SHA256'}", name)
     if row.state != "ok":
         return warning("model", f"{row.path}: {row.state}", fetch, name)

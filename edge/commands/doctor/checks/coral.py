@@ -1,4 +1,4 @@
-"""The Edge TPU: is there one, is it on a fast port, may it be used, and does its library go with the runtime."""
+"""Checks the Edge TPU: present, port, permissions, libedgetpu."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["check_coral", "check_libedgetpu", "check_pages", "check_pycoral"]
 
 USB_3_MBIT_S = 5000
 PCI_ID = ("0x1ac1", "0x089a")
-"""Vendor and device of the M.2 and Mini PCIe Coral (google-coral's gasket driver)."""
+"""Vendor and device id of the M.2 and Mini PCIe Coral (google-coral's gasket driver)."""
 UDEV_RULE = "70-edge-pose-coral.rules"
 PACKAGES = ("libedgetpu1-std", "libedgetpu1-max")
 BIG_PAGE_BYTES = 16384
@@ -21,7 +21,7 @@ BOOT_CONFIG = ("/boot/firmware/config.txt", "/boot/config.txt")
 
 
 def check_coral(host: Host, *, wanted: bool) -> list[Finding]:
-    """Look for Edge TPUs on USB and PCI Express.
+    """Check the Edge TPUs on USB and PCI Express.
 
     Args:
         host: the machine.
@@ -59,7 +59,7 @@ def _kind(tpu: Tpu) -> str:
 
 
 def _device_node(host: Host, tpu: Tpu) -> str:
-    """Return the device file of an Edge TPU; empty where Linux does not tell."""
+    """Return the device file of an Edge TPU; empty if unknown."""
     if tpu.bus == "pci":
         return f"/dev/{Path(tpu.path).name}"
     folder = f"/sys/bus/usb/devices/{Path(tpu.path).name}"
@@ -84,7 +84,7 @@ def _is_on_pci(host: Host) -> bool:
 
 
 def check_pages(host: Host) -> list[Finding]:
-    """See whether the driver of an M.2 Coral can work: not with the 16 KB pages of the Pi 5's kernel."""
+    """Check the page size for an M.2 Coral: its driver fails with the Pi 5 kernel's 16 KB."""
     if not _is_on_pci(host) and not any(name.startswith("apex_") for name in host.names("/dev")):
         return []
     if host.page_bytes != BIG_PAGE_BYTES:
@@ -95,7 +95,7 @@ def check_pages(host: Host) -> list[Finding]:
 
 
 def check_libedgetpu(host: Host, *, wanted: bool) -> Finding:
-    """Load libedgetpu in a child, then a TPU through it, unless somebody is using that.
+    """Load libedgetpu in a child, then open a TPU unless it is in use.
 
     Args:
         host: the machine.
@@ -128,8 +128,8 @@ def _judge_version(host: Host, version: str) -> Finding:
     return ok("libedgetpu", version)
 
 
-def _version(host: Host, told: str) -> str:
-    runtime = re.search(r"RuntimeVersion\((\d+)\)", told)
+def _version(host: Host, reported: str) -> str:
+    runtime = re.search(r"RuntimeVersion\((\d+)\)", reported)
     return f"libedgetpu {_package(host) or '(no Debian package)'}" + (f", runtime {runtime[1]}" if runtime else "")
 
 
@@ -142,7 +142,7 @@ def _package(host: Host) -> str:
 
 
 def check_pycoral(host: Host) -> list[Finding]:
-    """Find the package `pycoral` of PyPI, which is not Google's."""
+    """Check for PyPI's package `pycoral`, which is not Google's."""
     for folder in host.python.path:
         has_folder = (folder / "pycoral").is_dir()
         is_googles = (folder / "pycoral/utils/edgetpu.py").is_file()

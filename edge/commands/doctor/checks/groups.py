@@ -1,4 +1,4 @@
-"""Is the user who reads the camera in the groups that devices belong to."""
+"""Checks that the user is in the groups of the devices."""
 
 from edge.commands.doctor.checks.service import Unit
 from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
@@ -10,20 +10,20 @@ GROUPS = {"video": "cameras", "render": "graphics", "plugdev": "the USB Coral"}
 
 
 def check_groups(host: Host, unit: Unit | None, *, has_cameras: bool, has_coral: bool) -> Finding:
-    """Look for the groups of the service's user, or of this one where there is no service.
+    """Check the groups of the service's user, or of this user without a service.
 
     Args:
         host: the machine.
         unit: the service; None: not installed.
-        has_cameras: whether missing `video` keeps anything from working.
-        has_coral: whether missing `plugdev` does.
+        has_cameras: whether a missing `video` is a problem.
+        has_coral: whether a missing `plugdev` is one.
     """
     user, has = (host.user.name, host.user.groups) if unit is None else (unit.user, _groups_of(host, unit))
     known = _members(host)
     if user in ("root", ""):
         return ok("groups", "root needs none")
     if not known:
-        return unknown("groups", "this machine does not tell its groups (/etc/group)")
+        return unknown("groups", "no groups found in /etc/group")
     missing = [group for group in GROUPS if group in known and group not in has]
     if not missing:
         return ok("groups", f"{user} is in {', '.join(group for group in GROUPS if group in known) or 'all there are'}")

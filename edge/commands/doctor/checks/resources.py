@@ -1,4 +1,4 @@
-"""Power, heat, memory and disk: what makes a machine slow, or end in the middle of the night."""
+"""Checks power supply, temperature, memory and disk."""
 
 import re
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from edge.host.power import Throttling, firmware_flags, read_throttling
 __all__ = ["check_disks", "check_memory", "check_memory_cgroup", "check_power", "check_temperature", "check_throttling"]
 
 HOT_C = 80.0
-"""A Raspberry Pi slows down from here on."""
+"""A Raspberry Pi throttles from here on."""
 WARM_C = 70.0
 SCARCE_MEMORY_BYTES = 150 << 20
-"""The program takes as much."""
+"""About what the program uses."""
 FULL_DISK_BYTES = 100 << 20
 SCARCE_DISK_BYTES = 1 << 30
 NEW_SUPPLY = (
@@ -26,10 +26,10 @@ COMMAND_LINE = ("/boot/firmware/cmdline.txt", "/boot/cmdline.txt")
 
 
 def check_power(host: Host) -> Finding:
-    """See whether the power supply is strong enough, now and since the machine was switched on."""
+    """Check for under-voltage, now and since boot."""
     report = _throttling(host)
     if report is None or report.under_voltage is None:
-        return unknown("power", "this machine does not tell about its power supply")
+        return unknown("power", "this machine does not report under-voltage")
     if report.under_voltage:
         return problem("power", "under-voltage now: the power supply is too weak", NEW_SUPPLY)
     if report.under_voltage_since_boot:
@@ -38,10 +38,10 @@ def check_power(host: Host) -> Finding:
 
 
 def check_throttling(host: Host) -> Finding:
-    """See whether the firmware has slowed the processor down."""
+    """Check whether the firmware throttles the processor, now or since boot."""
     report = _throttling(host)
     if report is None or report.throttled is None:
-        return unknown("throttling", "this machine does not tell whether it is slowed down")
+        return unknown("throttling", "this machine does not report throttling")
     now = _slowdowns(report, "")
     past = _slowdowns(report, "_since_boot")
     if now:
@@ -52,18 +52,18 @@ def check_throttling(host: Host) -> Finding:
 
 
 def _throttling(host: Host) -> Throttling | None:
-    """Return what slows the machine down, asking the firmware as well: only it remembers everything since boot."""
-    told, asked = firmware_flags(host.root), host.firmware()
-    if told is None and asked is None:
+    """Return the throttling state, from sysfs and the firmware: only the latter has all flags since boot."""
+    sysfs, firmware = firmware_flags(host.root), host.firmware()
+    if sysfs is None and firmware is None:
         return read_throttling(host.root)
-    return Throttling.of((told or 0) | (asked or 0))
+    return Throttling.of((sysfs or 0) | (firmware or 0))
 
 
 def check_temperature(host: Host) -> Finding:
-    """See whether the processor is too hot."""
+    """Check the processor's temperature."""
     celsius = cpu_temperature_c(host.root)
     if celsius is None:
-        return unknown("temperature", "this machine does not tell its temperature")
+        return unknown("temperature", "this machine does not report its temperature")
     if celsius >= WARM_C:
         found = f"{celsius:.0f} °C; a Raspberry Pi slows down from {HOT_C:.0f} °C on"
         return warning("temperature", found, COOL)
@@ -71,10 +71,10 @@ def check_temperature(host: Host) -> Finding:
 
 
 def check_memory(host: Host) -> Finding:
-    """See whether there is memory for the program."""
+    """Check the available memory."""
     free, total = available_memory_bytes(host.root), total_memory_bytes(host.root)
     if free is None or total is None:
-        return unknown("memory", "this machine does not tell its memory")
+        return unknown("memory", "this machine does not report its memory")
     found = f"{_size_text(free)} of {_size_text(total)} available"
     if free < SCARCE_MEMORY_BYTES:
         return warning("memory", found, "end what takes it: ps -eo rss,pid,args --sort=-rss | head")
@@ -82,13 +82,13 @@ def check_memory(host: Host) -> Finding:
 
 
 def check_memory_cgroup(host: Host) -> Finding:
-    """See whether the kernel can limit a service's memory: Raspberry Pi OS has that switched off."""
+    """Check that the kernel can limit a service's memory; Raspberry Pi OS disables it."""
     controllers = host.text("/sys/fs/cgroup/cgroup.controllers").split()
     if "memory" in controllers or host.exists("/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         return ok("memory-cgroup", "on: the service's MemoryMax holds")
     is_off = "cgroup_disable=memory" in host.text("/proc/cmdline").split()
     if not controllers and not is_off:
-        return unknown("memory-cgroup", "this machine does not tell (/sys/fs/cgroup/cgroup.controllers)")
+        return unknown("memory-cgroup", "not reported in /sys/fs/cgroup/cgroup.controllers")
     return warning(
         "memory-cgroup",
         f"off{' (cgroup_disable=memory)' if is_off else ''}: the service's MemoryMax has no effect",
@@ -102,15 +102,15 @@ def _enable_memory_cgroup(host: Host) -> str:
 
 
 def check_disks(host: Host, folders: Mapping[str, Path]) -> list[Finding]:
-    """See whether there is room where the program writes.
+    """Check the free space where the program writes.
 
     Args:
         host: the machine.
-        folders: what is written there, to the file or folder.
+        folders: kind of output to its file or folder.
     """
     free = {kind: host.free_bytes(path) for kind, path in folders.items()}
     found = []
-    for alike in dict.fromkeys(map(_shown, free.values())):  # most of them are on one disk
+    for alike in dict.fromkeys(map(_shown, free.values())):  # one finding per disk, since most are on one
         kinds = [kind for kind in folders if _shown(free[kind]) == alike]
         paths = ", ".join(str(folders[kind]) for kind in kinds)
         found.append(_check_disk(", ".join(kinds), paths, free[kinds[0]]))
@@ -123,7 +123,7 @@ def _shown(free: int | None) -> str:
 
 def _check_disk(kind: str, paths: str, free: int | None) -> Finding:
     if free is None:
-        return unknown("disk", f"{paths}: cannot tell how much room there is", subject=kind)
+        return unknown("disk", f"{paths}: free space unknown", subject=kind)
     found = f"{_size_text(free)} free for {paths}"
     fix = "sudo apt clean; sudo journalctl --vacuum-size=50M; sudo du -xh --max-depth=3 / | sort -h | tail"
     if free < FULL_DISK_BYTES:

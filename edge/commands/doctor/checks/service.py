@@ -1,4 +1,4 @@
-"""The systemd service: is it installed, does it start at boot, and how often has it fallen."""
+"""Checks the systemd service: installed, enabled, running, restarts."""
 
 from dataclasses import dataclass
 
@@ -10,24 +10,24 @@ __all__ = ["Unit", "check_service", "read_units"]
 SERVICE = "edge-pose.service"
 PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,ExecMainStatus,User,SupplementaryGroups"
 SYSTEMD = "/run/systemd/system"
-"""There while systemd runs this machine (sd_booted(3))."""
+"""Exists while systemd is the init system (sd_booted(3))."""
 CONFIG_CODE = "78"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """What systemd says of one service.
+    """Properties of one service, as systemd reports them.
 
     Attributes:
         name: of the unit.
-        active: `active`, `failed`, `inactive`, `activating` and so on.
-        sub: a closer word, such as `auto-restart`.
-        enabled: `enabled` where it starts at boot.
-        restarts: how often systemd has started it again.
-        result: why it ended last.
-        status: the exit code of that.
-        user: who it runs as.
-        groups: the groups that the unit adds.
+        active: ActiveState: `active`, `failed`, `inactive`, `activating` and so on.
+        sub: SubState, such as `auto-restart`.
+        enabled: UnitFileState; `enabled` if it starts at boot.
+        restarts: number of restarts by systemd.
+        result: reason of its last end.
+        status: exit code of its last end.
+        user: user that it runs as.
+        groups: SupplementaryGroups of the unit.
     """
 
     name: str = SERVICE
@@ -42,7 +42,7 @@ class Unit:
 
 
 def read_units(host: Host) -> list[Unit] | None:
-    """Return the installed services of this program, None where no systemd runs the machine."""
+    """Return the installed services of this program; None without systemd."""
     if not host.exists(SYSTEMD):
         return None
     instances = host.run(("systemctl", "list-units", "--all", "--plain", "--no-legend", "edge-pose@*.service"))
@@ -72,7 +72,7 @@ def _unit(fields: dict[str, str]) -> Unit:
 
 
 def check_service(units: list[Unit] | None) -> list[Finding]:
-    """Judge what systemd says."""
+    """Check the state of the services."""
     if units is None:
         return [unknown("service", "no systemd here")]
     if not units:
@@ -87,12 +87,12 @@ def _judge(unit: Unit) -> Finding:
     if unit.active == "failed" and unit.status == CONFIG_CODE:
         return problem("service", f"{state}: its config or model is wrong (exit code 78)", logs, unit.name)
     if unit.active == "failed" or unit.sub == "auto-restart":
-        found = f"{state}, {unit.result}, exit code {unit.status}, started again {unit.restarts} times"
+        found = f"{state}, {unit.result}, exit code {unit.status}, restarted {unit.restarts} times"
         return problem("service", found, logs, unit.name)
     if unit.active not in ("active", "activating", "reloading"):
         return warning("service", f"{state}: not running", f"sudo systemctl enable --now {unit.name}", unit.name)
     if unit.enabled not in ("enabled", "enabled-runtime", "static", "generated"):
         return warning("service", f"{state}, not started at boot", f"sudo systemctl enable {unit.name}", unit.name)
     if unit.restarts:
-        return warning("service", f"{state}, has fallen and was started again {unit.restarts} times", logs, unit.name)
+        return warning("service", f"{state}, failed and restarted {unit.restarts} times", logs, unit.name)
     return ok("service", f"{state}, starts at boot, user {unit.user}", unit.name)

@@ -1,4 +1,4 @@
-"""Do the libraries work together: the TFLite runtime, NumPy, OpenCV, picamera2."""
+"""Checks that TFLite runtime, NumPy, OpenCV and picamera2 work together."""
 
 import shlex
 from typing import Any
@@ -14,7 +14,10 @@ APT_PICAMERA2 = "/usr/lib/python3/dist-packages/picamera2"
 
 
 def check_runtime(host: Host) -> Finding:
-    """Construct an interpreter: a runtime built for another NumPy imports well, and fails just there."""
+    """Check the TFLite runtime by an inference.
+
+    A runtime built for another NumPy can be imported and fails only there.
+    """
     facts = run_probe(host, "runtime")
     kind, error = facts.get("kind", ""), str(facts.get("error", ""))
     if not kind:
@@ -22,7 +25,7 @@ def check_runtime(host: Host) -> Finding:
     if kind == "ModuleNotFoundError":
         return problem("runtime", f"no TFLite runtime ({error})", pip(host, "install ai-edge-litert"))
     if kind == "hang":
-        return unknown("runtime", f"the TFLite runtime was tried: {error}")
+        return unknown("runtime", f"the TFLite runtime could not be tried: {error}")
     if _is_numpy_mismatch(error) or kind == "construct":
         what = f"{facts.get('runtime', 'the TFLite runtime')} does not work with NumPy {facts.get('numpy', '')}".strip()
         return problem("runtime", f"{what}: {error}", _other_numpy(host, facts))
@@ -33,13 +36,13 @@ def check_runtime(host: Host) -> Finding:
 
 
 def check_opencv(host: Host) -> Finding:
-    """Import OpenCV, which reads files and cameras."""
+    """Check that OpenCV can be imported."""
     facts = run_probe(host, "module", "cv2")
     kind, error = facts.get("kind", ""), str(facts.get("error", ""))
     if not kind:
         return ok("opencv", str(facts.get("version")))
     if kind == "hang":
-        return unknown("opencv", f"OpenCV was tried: {error}")
+        return unknown("opencv", f"OpenCV could not be tried: {error}")
     if _is_numpy_mismatch(error):
         found = f"OpenCV does not work with this NumPy: {error}"
         return problem("opencv", found, pip(host, "install --upgrade opencv-python-headless numpy"))
@@ -48,11 +51,13 @@ def check_opencv(host: Host) -> Finding:
 
 
 def check_picamera2(host: Host, *, wanted: bool) -> Finding:
-    """See whether this Python finds picamera2, which comes from apt, outside of a virtual environment.
+    """Check that this Python finds picamera2.
+
+    It comes from apt, outside of a virtual environment.
 
     Args:
         host: the machine.
-        wanted: whether a camera of the Raspberry Pi is there, or configured.
+        wanted: whether a camera of the Raspberry Pi is connected or configured.
     """
     facts = run_probe(host, "module", "picamera2")
     kind, error = facts.get("kind", ""), str(facts.get("error", ""))
@@ -80,13 +85,13 @@ def check_picamera2(host: Host, *, wanted: bool) -> Finding:
 
 
 def _sees_system(host: Host) -> bool:
-    """Return whether this Python's environment, if it is in one, shows what apt has installed."""
+    """Return whether this Python sees the packages of apt."""
     config = read_text(host.python.prefix / "pyvenv.cfg")
     return "include-system-site-packages = false" not in config
 
 
 def _is_numpy_mismatch(error: str) -> bool:
-    """Return whether an error is what extension modules say under another NumPy than they were built for."""
+    """Return whether an extension module was built for another NumPy."""
     signs = (
         "numpy.dtype size changed",
         "compiled using NumPy 1",
@@ -97,7 +102,7 @@ def _is_numpy_mismatch(error: str) -> bool:
 
 
 def pip(host: Host, words: str) -> str:
-    """Return the command that runs pip in this program's own environment."""
+    """Return the pip command for this program's environment."""
     sudo = "" if host.user.uid == 0 or host.may_use(host.python.prefix) else "sudo "
     return f"{sudo}{shlex.quote(host.python.executable)} -m pip {words}"
 

@@ -1,4 +1,4 @@
-"""Is this a machine that the program runs on: board, operating system, processor, Python, clock."""
+"""Checks board, operating system, processor, Python and clock."""
 
 from datetime import UTC, datetime
 
@@ -9,32 +9,32 @@ __all__ = ["check_architecture", "check_board", "check_clock", "check_os", "chec
 
 OLDEST_PYTHON = (3, 11)
 NEWEST_PYTHON = (3, 14)
-"""The last one that ai-edge-litert has wheels for."""
+"""The newest with wheels of ai-edge-litert."""
 TESTED = ("bookworm", "trixie")
 MACHINES = ("aarch64", "x86_64")
 NEW_SYSTEM = "install Raspberry Pi OS Lite (64-bit), Bookworm or Trixie, with Raspberry Pi Imager"
 FIRST_YEAR = 2025
-"""A clock that says less was not set: this program is younger."""
+"""A clock before that is not set: this program is newer."""
 
 
 def check_board(host: Host) -> Finding:
-    """Name the computer."""
+    """Report the board."""
     return ok("board", host.board) if host.board else ok("board", "no Raspberry Pi")
 
 
 def check_os(host: Host) -> Finding:
-    """Compare the operating system with those that the program is tested on."""
+    """Check that the operating system is one of the tested ones."""
     fields = _os_release(host)
     name = fields.get("PRETTY_NAME", "")
     if not name:
-        return unknown("os", "the operating system does not tell its name (/etc/os-release)")
+        return unknown("os", "no name of the operating system in /etc/os-release")
     if fields.get("VERSION_CODENAME") in TESTED:
         return ok("os", name)
     return warning("os", f"{name}; tested on Debian and Raspberry Pi OS Bookworm and Trixie", NEW_SYSTEM)
 
 
 def check_architecture(host: Host) -> Finding:
-    """See whether the runtime can exist here: it has no wheels for 32-bit ARM."""
+    """Check that the runtime has wheels for this processor; none for 32-bit ARM."""
     machine, bits = host.python.machine, host.python.bits
     if bits == 32 and machine in MACHINES:
         return problem("architecture", f"32-bit programs on a 64-bit kernel ({machine}): no TFLite runtime", NEW_SYSTEM)
@@ -46,7 +46,7 @@ def check_architecture(host: Host) -> Finding:
 
 
 def check_python(host: Host) -> Finding:
-    """Compare Python's version with what the program and the runtime's wheels need."""
+    """Check Python's version against the program and the runtime's wheels."""
     version = host.python.version
     found = f"{'.'.join(map(str, version))} in {host.python.prefix}"
     if version[:2] < OLDEST_PYTHON:
@@ -57,11 +57,14 @@ def check_python(host: Host) -> Finding:
 
 
 def check_clock(host: Host, *, uses_tls: bool) -> Finding:
-    """See whether the time is right: certificates are not valid before their day, and messages carry it."""
+    """Check that the clock is set and synchronized.
+
+    Messages carry its time, and TLS certificates are not valid before their date.
+    """
     clock = datetime.fromtimestamp(host.now_s, UTC)
     shown, fix = f"{clock:%Y-%m-%d %H:%M} UTC", "sudo timedatectl set-ntp true; timedatectl timesync-status"
     if clock.year < FIRST_YEAR:
-        return problem("clock", f"{shown}: it was not set since the machine was switched on", fix)
+        return problem("clock", f"{shown}: not set since the machine was switched on", fix)
     if host.clock_synced is False:
         found = f"{shown}, not synchronized with a time server"
         return problem("clock", f"{found}; TLS needs it", fix) if uses_tls else warning("clock", found, fix)

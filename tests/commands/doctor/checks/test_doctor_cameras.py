@@ -11,7 +11,7 @@ from edge.commands.doctor.checks.groups import check_groups
 from edge.commands.doctor.checks.service import Unit
 from edge.commands.doctor.finding import Finding
 from edge.commands.doctor.host import Ran, User
-from edge.commands.doctor.video_node import VideoNode, ask_node
+from edge.commands.doctor.video_node import VideoNode, query_node
 from machines import machine
 
 WEBCAM = VideoNode("uvcvideo", "HD Pro Webcam C920", captures=True)
@@ -45,7 +45,7 @@ def video(*names: str) -> dict[str, str | None]:
 
 def test_a_camera_is_told_with_the_name_that_stays(tmp_path: Path) -> None:
     links = {BY_ID: "-> ../../video0", BY_PATH: "-> ../../video0"}
-    host = machine(tmp_path, {**video("video0", "video1"), **links}, ask_node=nodes(video0=WEBCAM, video1=METADATA))
+    host = machine(tmp_path, {**video("video0", "video1"), **links}, query_node=nodes(video0=WEBCAM, video1=METADATA))
     (found,) = check_video_nodes(host)
     assert (found.state, found.subject) == ("ok", f"/{BY_ID}")
     assert found.found == "HD Pro Webcam C920 (uvcvideo, /dev/video0)"
@@ -54,20 +54,20 @@ def test_a_camera_is_told_with_the_name_that_stays(tmp_path: Path) -> None:
 def test_two_cameras_of_one_name_are_told_by_port_and_by_node(tmp_path: Path) -> None:
     links = {BY_ID: "-> ../../video10", BY_PATH: "-> ../../video2"}
     cameras = nodes(video2=WEBCAM, video10=WEBCAM, video3=WEBCAM)
-    host = machine(tmp_path, {**video("video10", "video2", "video3"), **links}, ask_node=cameras)
+    host = machine(tmp_path, {**video("video10", "video2", "video3"), **links}, query_node=cameras)
     assert [finding.subject for finding in check_video_nodes(host)] == [f"/{BY_PATH}", "/dev/video3", f"/{BY_ID}"]
 
 
 def test_codecs_and_the_parts_behind_a_ribbon_cable_are_no_cameras(tmp_path: Path) -> None:
     files = {"sys/class/video4linux/video10/name": "bcm2835-codec-decode", "sys/class/video4linux/video0/name": "x"}
-    host = machine(tmp_path, files, ask_node=nodes(video0=CODEC, video10=OSError(errno.EACCES, "no")))
+    host = machine(tmp_path, files, query_node=nodes(video0=CODEC, video10=OSError(errno.EACCES, "no")))
     assert check_video_nodes(host) == []
 
 
 def test_a_camera_in_use_by_another_program_is_a_warning_that_names_it(tmp_path: Path) -> None:
     files = {"proc/4711/fd/9": "-> /dev/video0", "proc/4711/comm": "motion\n", "proc/self/fd/1": "x"}
     busy = nodes(video0=replace(WEBCAM, is_busy=True))
-    (found,) = check_video_nodes(machine(tmp_path, {**video("video0"), **files}, ask_node=busy))
+    (found,) = check_video_nodes(machine(tmp_path, {**video("video0"), **files}, query_node=busy))
     assert found.state == "warning"
     assert "in use by 4711 (motion)" in found.found
     assert found.fix == "sudo kill 4711"
@@ -75,7 +75,7 @@ def test_a_camera_in_use_by_another_program_is_a_warning_that_names_it(tmp_path:
 
 def test_a_program_that_has_a_camera_open_and_takes_no_pictures_is_no_trouble(tmp_path: Path) -> None:
     files = {"proc/4711/fd/9": "-> /dev/video0", "proc/4711/comm": "wireplumber\n"}
-    (found,) = check_video_nodes(machine(tmp_path, {**video("video0"), **files}, ask_node=nodes(video0=WEBCAM)))
+    (found,) = check_video_nodes(machine(tmp_path, {**video("video0"), **files}, query_node=nodes(video0=WEBCAM)))
     assert found.state == "ok"
     assert found.found.endswith(", open and idle in 4711 (wireplumber)")
 
@@ -83,14 +83,14 @@ def test_a_program_that_has_a_camera_open_and_takes_no_pictures_is_no_trouble(tm
 def test_a_camera_in_use_by_this_program_is_as_it_should_be(tmp_path: Path) -> None:
     files = {"proc/4711/fd/9": "-> /dev/video0", "proc/4711/comm": "edge-pose\n"}
     busy = nodes(video0=replace(WEBCAM, is_busy=True))
-    (found,) = check_video_nodes(machine(tmp_path, {**video("video0"), **files}, ask_node=busy))
+    (found,) = check_video_nodes(machine(tmp_path, {**video("video0"), **files}, query_node=busy))
     assert found.state == "ok"
     assert "in use by 4711 (edge-pose)" in found.found
 
 
 def test_a_camera_that_streams_to_somebody_unseen_is_told_to_be_looked_at_as_root(tmp_path: Path) -> None:
     busy = nodes(video0=replace(WEBCAM, is_busy=True))
-    (found,) = check_video_nodes(machine(tmp_path, video("video0"), ask_node=busy))
+    (found,) = check_video_nodes(machine(tmp_path, video("video0"), query_node=busy))
     assert (found.state, found.fix) == ("warning", "sudo edge-pose doctor")
 
 
@@ -99,13 +99,13 @@ def test_a_camera_that_streams_to_somebody_unseen_is_told_to_be_looked_at_as_roo
     [
         (errno.EACCES, "problem", "may not be opened by ada"),
         (errno.EBUSY, "warning", "in use by"),
-        (errno.ENODEV, "warning", "not there"),
-        (errno.ENOTTY, "unknown", "cannot be asked"),
+        (errno.ENODEV, "warning", "not connected"),
+        (errno.ENOTTY, "unknown", "cannot be queried"),
     ],
 )
 def test_a_node_that_cannot_be_opened_says_why(tmp_path: Path, number: int, state: str, words: str) -> None:
     refused = OSError(number, os.strerror(number))
-    (found,) = check_video_nodes(machine(tmp_path, video("video0"), ask_node=nodes(video0=refused)))
+    (found,) = check_video_nodes(machine(tmp_path, video("video0"), query_node=nodes(video0=refused)))
     assert found.state == state
     assert words in found.found
     assert found.subject == "/dev/video0"
@@ -115,23 +115,23 @@ def test_a_node_that_cannot_be_opened_says_why(tmp_path: Path, number: int, stat
 def test_a_camera_whose_nodes_cannot_be_opened_is_told_once(tmp_path: Path) -> None:
     order = {"sys/class/video4linux/video0/index": "0\n", "sys/class/video4linux/video1/index": "1\n"}
     closed = PermissionError(errno.EACCES, "no")
-    host = machine(tmp_path, {**video("video0", "video1"), **order}, ask_node=nodes(video0=closed, video1=closed))
+    host = machine(tmp_path, {**video("video0", "video1"), **order}, query_node=nodes(video0=closed, video1=closed))
     assert [finding.subject for finding in check_video_nodes(host)] == ["/dev/video0"]
 
 
 def test_a_busy_node_names_whoever_has_it_or_says_who_can_tell(tmp_path: Path) -> None:
     busy = nodes(video0=OSError(errno.EBUSY, "busy"))
-    (found,) = check_video_nodes(machine(tmp_path, {"dev/video0": ""}, ask_node=busy))
+    (found,) = check_video_nodes(machine(tmp_path, {"dev/video0": ""}, query_node=busy))
     assert found.found == "a video device (/dev/video0), in use by a program that this user cannot see"
     files = {"proc/4711/fd/9": "-> /dev/video0", "proc/4711/comm": "motion\n"}
-    (found,) = check_video_nodes(machine(tmp_path / "b", {**video("video0"), **files}, ask_node=busy))
+    (found,) = check_video_nodes(machine(tmp_path / "b", {**video("video0"), **files}, query_node=busy))
     assert found.found == "video0's label (/dev/video0), in use by 4711 (motion)"
 
 
 def test_a_file_that_is_no_video_node_refuses_the_question(tmp_path: Path) -> None:
     (tmp_path / "video0").write_text("")
     with pytest.raises(OSError, match="ioctl"):
-        ask_node(tmp_path / "video0")
+        query_node(tmp_path / "video0")
 
 
 def test_a_computer_that_is_no_pi_is_not_asked_for_a_ribbon_cable(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from brokers import ANONYMOUS, Mosquitto, free_port, needs_mosquitto
 from edge.commands.doctor.checks.broker import check_broker, log_in
-from edge.commands.doctor.checks.configuration import SYSTEM_CONFIG, check_model, check_setup, read_setup
+from edge.commands.doctor.checks.configuration import SYSTEM_CONFIG, check_config, check_model, read_setup
 from edge.commands.doctor.finding import Finding
 from edge.commands.doctor.host import Host
 from edge.errors import InputError, UnavailableError
@@ -39,7 +39,7 @@ def written(tmp_path: Path, text: str, **files: str) -> Host:
 def test_without_a_config_the_defaults_are_examined(tmp_path: Path) -> None:
     setup = read_setup(machine(tmp_path), None)
     assert setup.config.camera.source == "scene"
-    assert check_setup(setup).state == "ok"
+    assert check_config(setup).state == "ok"
 
 
 def test_the_services_config_is_found_and_a_named_one_goes_before_it(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_config_beside_the_services_is_that_of_another_service(tmp_path: Path)
 
 
 def test_a_config_with_mistakes_is_a_problem_that_names_the_first(tmp_path: Path) -> None:
-    found = check_setup(read_setup(written(tmp_path, "[camera]\nfpss = 3\nrotate = 91\n"), None))
+    found = check_config(read_setup(written(tmp_path, "[camera]\nfpss = 3\nrotate = 91\n"), None))
     assert found.state == "problem"
     assert "camera.fpss" in found.found
     assert "(and 1 more)" in found.found
@@ -70,7 +70,7 @@ def test_a_named_config_that_is_missing_ends_the_examination(tmp_path: Path) -> 
 
 
 def test_a_services_config_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    found = check_setup(read_setup(machine(tmp_path, {CONFIG: None}), None))  # a folder: not even root reads it
+    found = check_config(read_setup(machine(tmp_path, {CONFIG: None}), None))  # a folder: not even root reads it
     assert (found.state, found.fix) == ("unknown", "sudo edge-pose doctor")
 
 
@@ -298,4 +298,4 @@ def test_an_open_broker_lets_everybody_in(tmp_path: Path) -> None:
         found = broker_of(written(tmp_path, f'[mqtt]\nurl = "mqtt://127.0.0.1:{broker.port}"\n'))
     finally:
         broker.kill()
-    assert (found.state, found.found) == ("ok", "lets this device in without a name")
+    assert (found.state, found.found) == ("ok", "accepts this device without a name")
