@@ -1,6 +1,9 @@
-"""What `edge-pose bench` measures, one function each; they run in processes of their own (see `bench_task`)."""
+"""The measurements of `edge-pose bench`, one function each.
 
-# Each function imports what it measures: the peak of memory is that of the task alone.
+Each runs in a separate process (see `task`).
+"""
+
+# Each function imports only what it measures, so that the memory peak is that of the task.
 # ruff: noqa: PLC0415
 
 import re
@@ -18,13 +21,13 @@ from edge.errors import InputError, UnavailableError
 __all__ = ["bare_loop", "engine_alone", "latency", "stages", "throughput"]
 
 WARM_UP = 5
-"""The first frames of a process are slower, and nobody's figure."""
+"""Frames left out at the start: the first of a process are slower."""
 
 Figures = dict[str, Any]
 
 
 def engine_alone(job: Job) -> Figures:
-    """Measure the runtime alone: the same input again and again."""
+    """Measure the runtime alone, on the same input repeatedly."""
     import numpy as np
 
     interpreter = _bare_interpreter(job)
@@ -40,7 +43,7 @@ def engine_alone(job: Job) -> Figures:
 
 
 def bare_loop(job: Job) -> Figures:
-    """Measure what anybody would write: read, resize, invoke."""
+    """Measure the simplest loop: read, resize, invoke."""
     import cv2
 
     interpreter = _bare_interpreter(job)
@@ -61,16 +64,19 @@ def bare_loop(job: Job) -> Figures:
 
 
 def throughput(job: Job) -> Figures:
-    """Measure the product: video to JSONL, every frame."""
-    stamps = _run_product(job, paced=False)
+    """Measure a whole run: video to JSONL, every frame."""
+    stamps = _run_agent(job, paced=False)
     rss_mb = _peak_rss_mb()
     steady_s = [stamp_s for _, stamp_s, _ in stamps[WARM_UP:]]
     return {"ms": (steady_s[-1] - steady_s[0]) * 1e3 / (len(steady_s) - 1), "rss_mb": rss_mb}
 
 
 def latency(job: Job) -> Figures:
-    """Measure the latency that is not inference, at the video's own pace: age of the message minus inference."""
-    stamps = _run_product(job, paced=True)
+    """Measure the latency besides inference, at the video's own pace.
+
+    It is the age of a message minus its inference time.
+    """
+    stamps = _run_agent(job, paced=True)
     lines = (Path(job.folder) / "poses.jsonl").read_bytes().splitlines()
     ages_ms = {message["seq"]: message["age_ms"] for message in map(msgspec.json.decode, lines)}
     added = sorted(ages_ms[seq] - inference_ms for seq, _, inference_ms in stamps[WARM_UP:] if seq in ages_ms)
@@ -79,8 +85,8 @@ def latency(job: Job) -> Figures:
     return {"added_p50_ms": added[len(added) // 2], "added_p95_ms": added[int(len(added) * 0.95)]}
 
 
-def _run_product(job: Job, *, paced: bool) -> list[tuple[int, float, float]]:
-    """Run as the command does; return (index, time in s, inference in ms) of every frame as it leaves the flow."""
+def _run_agent(job: Job, *, paced: bool) -> list[tuple[int, float, float]]:
+    """Run as the command does; return (index, time in s, inference in ms) of every frame at the end of the flow."""
     from edge.agent.run import Run, RunOptions
     from edge.config import load
     from edge.ports import PoseFrame
@@ -105,7 +111,7 @@ def _run_product(job: Job, *, paced: bool) -> list[tuple[int, float, float]]:
 
 
 def stages(job: Job) -> Figures:
-    """Measure each step of the flow by itself, in ms: medians over the frames."""
+    """Measure each stage of the flow, in ms: medians over the frames."""
     laps = list(_laps(job))[WARM_UP:]
     if not laps:
         raise InputError(f"{job.video}: too short to be measured")
@@ -113,7 +119,7 @@ def stages(job: Job) -> Figures:
 
 
 def _laps(job: Job) -> Iterator[dict[str, float]]:
-    """Yield for every frame what each stage took, in ms."""
+    """Yield the time of each stage in ms, for every frame."""
     import cv2
 
     from edge.camera.video import VideoCamera
@@ -124,7 +130,7 @@ def _laps(job: Job) -> Iterator[dict[str, float]]:
     from edge.poses.smooth import Smoother
     from edge.poses.track import Tracker
 
-    cv2.setNumThreads(1)  # as the product has it
+    cv2.setNumThreads(1)  # as in a run
     camera = VideoCamera(Path(job.video), paced=False, loop=True)
     camera.open()
     engine = LiteRtEngine(Path(job.model), name="model", threads=job.threads, input_size=job.input_size)
@@ -162,7 +168,7 @@ class _Stopwatch:
         self._last_s = now_s
 
     def move(self, lap: str, to: str, ms: float) -> None:
-        """Give `ms` of a lap to another one, which is measured inside of it."""
+        """Move `ms` of a lap to another one that was measured inside it."""
         self.laps_ms[lap] -= ms
         self.laps_ms[to] = ms
 
@@ -179,8 +185,11 @@ def _bare_interpreter(job: Job) -> Any:
 
 
 def _peak_rss_mb() -> float:
-    """Return the peak of this program's memory; getrusage's would count what the parent had before exec too."""
+    """Return the peak memory of this program in MiB.
+
+    From /proc, because getrusage includes what the parent had before exec.
+    """
     match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     if match is None:
-        raise UnavailableError("/proc/self/status does not tell the peak of memory (VmHWM): this needs Linux")
+        raise UnavailableError("/proc/self/status has no peak of memory (VmHWM): this needs Linux")
     return int(match[1]) / 1024
