@@ -4,14 +4,13 @@ The agent is a separate process, as on a device; this process runs the embedded 
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -20,12 +19,13 @@ import numpy as np
 from edge.agent.loading import is_dynamic
 from edge.camera.files import PICTURE_SUFFIXES
 from edge.commands.demo.tally import Tally
-from edge.commands.terminal.braille import columns_within, draw_people
-from edge.commands.terminal.screen import takes_colour, takes_screen
+from edge.commands.terminal.screen import takes_screen
+from edge.commands.watch.command import Watch, WatchOptions
 from edge.config import load
 from edge.errors import EdgeError, UnavailableError
 from edge.models.files import is_path
 from edge.models.selection import select
+from edge.mqtt.settings import MqttSettings
 from edge.payload import PersonPose
 from edge.poses.pose import Pose
 
@@ -39,9 +39,10 @@ __all__ = ["Demo"]
 
 DEVICE = "demo"
 MODEL_SIZE = "256x448"
-VIEW_PERIOD_S = 0.1
 LINE_PERIOD_S = 1.0
-COLUMNS = 72
+POLL_S = 0.05
+HEALTH_S = 2.0
+"""Shorter than the default: a demonstration should show metrics soon."""
 AGENT = "import ctypes; ctypes.CDLL(None).prctl(1, 15); from edge.cli import entry; entry()"
 """Starts the agent; prctl(PR_SET_PDEATHSIG = 1) sends it SIGTERM (15) when this process dies."""
 FIRST_POSE_S = 30.0
@@ -92,7 +93,7 @@ class Demo:
             words = (*command, "--mqtt", f"mqtt://127.0.0.1:{broker.port}")
             agent = subprocess.Popen(words, stderr=log, start_new_session=True)  # noqa: S603
             try:
-                self._watch(agent)
+                self._show(agent, broker.port)
             finally:
                 _end(agent)
                 subscriber.stop()
@@ -113,56 +114,50 @@ class Demo:
         model = () if name is None else ("--model", name)
         # The hall is wide and its people are small: the default size would miss more of them.
         size = ("--set", f"model.size={MODEL_SIZE}") if takes_any_size else ()
-        scene = ("run", "--camera", "scene", "--set", f"device.name={DEVICE}")
+        scene = ("run", "--camera", "scene", "--set", f"device.name={DEVICE}", "--set", f"health.interval_s={HEALTH_S}")
         return (sys.executable, "-c", AGENT, *scene, *size, *model)
 
     def _receive(self, _topic: str, payload: bytes) -> None:
         with self._lock:
             self._tally.take(payload)
 
-    def _watch(self, agent: subprocess.Popen[bytes]) -> None:
-        self._print("starting broker, agent and subscriber; Ctrl-C ends it")
-        live = takes_screen(self._out) and _can_show_braille(self._out)
-        period_s = VIEW_PERIOD_S if live else LINE_PERIOD_S
-        started_s = next_s = time.monotonic()
-        while not self._stopping and agent.poll() is None and not self._is_over(started_s):
-            if self._tally.messages and time.monotonic() >= next_s:
-                self._show_live() if live else self._show_line()
-                next_s = time.monotonic() + period_s
-            time.sleep(VIEW_PERIOD_S / 2)
+    def _show(self, agent: subprocess.Popen[bytes], port: int) -> None:
+        """Show what arrives until the end: as `edge-pose watch` in a terminal, else a line per second."""
+        started_s = time.monotonic()
 
-    def _is_over(self, started_s: float) -> bool:
+        def is_over() -> bool:
+            return self._stopping or agent.poll() is not None or self._is_late(started_s)
+
+        self._print("starting broker, agent and subscriber; Ctrl-C ends it")
+        if takes_screen(self._out) and _can_show_braille(self._out):
+            view = Watch(
+                MqttSettings(host="127.0.0.1", port=port, device=DEVICE),
+                WatchOptions(device=DEVICE),
+                out=self._out,
+                is_over=is_over,
+            )
+            view.open()
+            view.run()
+            self._stopping = self._stopping or not is_over()  # the key q
+        else:
+            self._show_lines(is_over)
+
+    def _is_late(self, started_s: float) -> bool:
+        """Return whether the first message is overdue, or the duration is over."""
         first_s = self._tally.first_s
         if first_s is None:
             return time.monotonic() - started_s > FIRST_POSE_S
         return self._seconds is not None and time.monotonic() - first_s >= self._seconds
 
-    def _show_line(self) -> None:
-        with self._lock:
-            latest, text = self._tally.latest, self._tally.summary()
-        self._print(f"  {_people(len(latest.poses) if latest else 0)} now; {text}")
-
-    def _show_live(self) -> None:
-        with self._lock:
-            latest, text = self._tally.latest, self._tally.summary()
-        if latest is None:
-            return
-        terminal = shutil.get_terminal_size()
-        ids = " ".join(str(person.id) for person in latest.poses if person.id is not None)
-        head = [
-            f"edge-pose/{DEVICE}/pose  {latest.model}  frame {latest.seq}  (Ctrl-C ends it)",
-            f"{_people(len(latest.poses))} (ids {ids})",
-            text,
-        ]
-        # As large as the window allows; the last line stays free.
-        rows = max(terminal.lines - len(head) - 1, 1)
-        columns = columns_within(latest.size, columns=min(terminal.columns, COLUMNS), rows=rows)
-        colour = takes_colour(self._out)
-        drawing = draw_people(latest.poses, columns=columns, size=latest.size, colour=colour) if columns else []
-        lines = [line[: terminal.columns] for line in head] + drawing
-        # Home, then each line cleared to its end: no flicker, also over ssh.
-        self._out.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
-        self._out.flush()
+    def _show_lines(self, is_over: Callable[[], bool]) -> None:
+        next_s = time.monotonic()
+        while not is_over():
+            if self._tally.messages and time.monotonic() >= next_s:
+                next_s = time.monotonic() + LINE_PERIOD_S
+                with self._lock:
+                    latest, text = self._tally.latest, self._tally.summary()
+                self._print(f"  {_people(len(latest.poses) if latest else 0)} now; {text}")
+            time.sleep(POLL_S)
 
     def _raise_unless_seen(self, agent: subprocess.Popen[bytes], log: str) -> None:
         if self._stopping and not self._tally.people:

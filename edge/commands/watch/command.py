@@ -6,6 +6,7 @@ In a terminal a view of its own, into a pipe lines.
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import TextIO
@@ -54,11 +55,20 @@ class Watch:
         settings: address and login of the broker; the device in it is ignored.
         options: what to show.
         out: text stream; stdout if None.
+        is_over: polled several times a second; True ends the view as `stop` does.
     """
 
-    def __init__(self, settings: MqttSettings, options: WatchOptions, *, out: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        settings: MqttSettings,
+        options: WatchOptions,
+        *,
+        out: TextIO | None = None,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._options = options
         self._out = sys.stdout if out is None else out
+        self._is_over = is_over
         self._base = settings.base_topic
         self._broker = WatchedBroker(settings, only=options.device)
         self._stopping = False  # plain flags: they are set from signal handlers
@@ -97,11 +107,14 @@ class Watch:
             self._broker.close()
         return 0
 
+    def _has_ended(self) -> bool:
+        return self._stopping or self._is_over()
+
     # Into a pipe
 
     def _print_lines(self) -> None:
         next_s = time.monotonic() + min(self._options.every_s, ONCE_S)
-        while not self._stopping:
+        while not self._has_ended():
             self._broker.raise_error()
             self._broker.wait(next_s - time.monotonic(), self._out)
             self._print([f"{_clock()} {line}" for line in self._broker.take_events()])
@@ -122,7 +135,7 @@ class Watch:
 
     def _snapshot(self) -> None:
         until_s = time.monotonic() + ONCE_S
-        while not self._stopping and time.monotonic() < until_s:
+        while not self._has_ended() and time.monotonic() < until_s:
             self._broker.raise_error()
             self._broker.wait(0.1, self._out)
             self._broker.follow(self._broker.look(_first_names))
@@ -153,7 +166,7 @@ class Watch:
 
     def _redraw_until_stopped(self, screen: Screen) -> None:
         drawn_s, size = -IDLE_REDRAW_S, (0, 0)
-        while not self._stopping:
+        while not self._has_ended():
             self._broker.raise_error()
             if self._suspending:
                 self._suspending = False

@@ -4,6 +4,7 @@ import cv2
 
 from command import NO_MIRROR, run
 from data import mirror_default, needs_models
+from terminals import Terminal
 
 
 @needs_models
@@ -43,3 +44,18 @@ def test_a_demo_with_no_network_finds_people_with_the_starter_and_says_so() -> N
     last = outcome.out.splitlines()[-1]
     assert last.endswith(" people per frame (starter)")
     assert float(last.split(" people per frame")[0].split()[-1]) >= 3
+
+
+def test_in_a_terminal_the_demo_is_the_view_of_watch_and_q_ends_it() -> None:
+    with Terminal("demo", without=NO_MIRROR) as terminal:
+        terminal.shows("1 device, 1 online", "demo  online", "edge-pose", "┌──")
+        terminal.press(b"q")
+        assert terminal.end() == 0
+        assert terminal.modes_now() == terminal.modes
+        assert b"\x1b[?1049ldemo: " in terminal.written.splitlines()[-1]
+
+
+def test_a_demo_in_a_terminal_ends_after_its_seconds() -> None:
+    with Terminal("demo", "--seconds", "1", without=NO_MIRROR) as terminal:
+        assert terminal.process.wait(60) == 0
+        assert b" people per frame (starter)" in terminal.written.splitlines()[-1]
