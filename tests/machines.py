@@ -5,23 +5,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edge.commands.doctor.host import Host, PythonFacts, Ran, User
+from edge.commands.doctor.host import CommandResult, Host, PythonFacts, User
 from trees import plant
 
 __all__ = ["CHILD", "Commands", "machine", "python"]
 
 CHILD = "probe.py"
-MISSING = Ran(None, err="No such file or directory")
+MISSING = CommandResult(None, err="No such file or directory")
 
 
 @dataclass
 class Commands:
-    """Gives scripted answers and records the commands. Probes are called `probe WHAT ARGUMENT`."""
+    """Fake of `Host.run`: answers from a table and records the commands.
 
-    answers: Mapping[str, Ran]
+    Probes are called `probe WHAT ARGUMENT`.
+    """
+
+    answers: Mapping[str, CommandResult]
     asked: list[str] = field(default_factory=list)
 
-    def __call__(self, words: Sequence[str]) -> Ran:
+    def __call__(self, words: Sequence[str]) -> CommandResult:
         text = " ".join(words)
         name = f"probe{text.partition(CHILD)[2]}" if CHILD in text else text
         self.asked.append(name)
@@ -41,7 +44,10 @@ def python(**facts: Any) -> PythonFacts:
 
 
 def machine(
-    root: Path, files: Mapping[str, str | None] | None = None, commands: Mapping[str, Ran] | None = None, **facts: Any
+    root: Path,
+    files: Mapping[str, str | None] | None = None,
+    commands: Mapping[str, CommandResult] | None = None,
+    **facts: Any,
 ) -> Host:
     """Return a machine of these files and commands; all may use everything by default."""
     defaults: dict[str, Any] = {

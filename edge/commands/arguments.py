@@ -33,8 +33,8 @@ SRC is one of
   rtsp://…, http://…       a live stream; opened again whenever it breaks off
 
 exit codes: 0 stopped as asked, or the file ended; 64 usage; 66 no such or unreadable file; 69 a part is missing;
-70 a bug of ours; 75 a driver hangs, or a service on the starter has got the default model: to be started again;
-78 bad config or bad model file
+70 a bug in edge-pose; 75 to be restarted: a driver hangs, or the default model has arrived for a service on the
+starter; 78 bad config or bad model file
 """
 
 
@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser; `command` of its result is the handler to call."""
     whole = Parser(prog="edge-pose", description="People on camera become pose JSON over MQTT.")
     whole.add_argument("--version", action="version", version=f"edge-pose {__version__}")
-    whole.set_defaults(debug=False, command=handlers.begin, parser=whole)
+    whole.set_defaults(debug=False, command=handlers.print_help, parser=whole)
     group = whole.add_subparsers(title="commands", metavar="COMMAND")
     for add in (_add_run, _add_demo, _add_watch, _add_models, _add_bench, _add_doctor, _add_config):
         add(group)

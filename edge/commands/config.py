@@ -41,7 +41,7 @@ def config_init(options: argparse.Namespace, signals: Signals) -> int:  # noqa: 
         with options.file.open("x", encoding="utf-8") as file:
             file.write(default_text())
     except FileExistsError:
-        raise UsageError(f"{options.file}: exists already and is left as it is") from None
+        raise UsageError(f"{options.file}: already exists and is not overwritten") from None
     except OSError as error:
         raise UsageError(f"{options.file}: cannot be written: {error.strerror}") from error
     print(f"{options.file}: written; every key is explained in it")

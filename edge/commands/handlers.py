@@ -12,7 +12,7 @@ from typing import Any
 from edge.errors import UsageError
 from edge.host.process import Signals
 
-__all__ = ["begin", "bench", "demo", "doctor", "run", "watch"]
+__all__ = ["bench", "demo", "doctor", "print_help", "run", "watch"]
 
 
 def run(options: argparse.Namespace, signals: Signals) -> int:
@@ -30,12 +30,10 @@ def run(options: argparse.Namespace, signals: Signals) -> int:
     return 0
 
 
-def begin(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every handler has this signature
+def print_help(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001 - every handler has this signature
     """Print the help for `edge-pose` without a command."""
     options.parser.print_help(sys.stderr)
-    raise UsageError(
-        "which command? `edge-pose demo` shows the whole way, `edge-pose run --help` explains the daily work"
-    )
+    raise UsageError("no command given: `edge-pose demo` needs no hardware, `edge-pose run --help` explains daily use")
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, Any]:

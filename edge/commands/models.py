@@ -68,7 +68,7 @@ def models_list(options: argparse.Namespace, signals: Signals) -> int:  # noqa: 
         mark = "*" if row.is_default else " "
         place = {"package": "in the package", None: ""}.get(row.source, row.source)
         print(f"{mark} {row.entry.name:42} {row.entry.kind:10} {row.state:12} {place:14} {size:>8}")
-    print("\n* the default; files are looked for in:", where.mirror or where.mirror_url or "(no mirror)", where.cache)
+    print("\n* the default; searched for files:", where.mirror or where.mirror_url or "(no mirror)", where.cache)
     return 0
 
 
@@ -87,7 +87,7 @@ def models_verify(options: argparse.Namespace, signals: Signals) -> int:  # noqa
     fine = ("ok",) if options.names else ("ok", "missing")
     bad = [row.entry.name for row in rows if row.state not in fine]
     if bad:
-        raise UnavailableError(f"not fit for use: {', '.join(bad)}")
+        raise UnavailableError(f"not usable: {', '.join(bad)}: edge-pose models fetch {' '.join(bad)}")
     return 0
 
 

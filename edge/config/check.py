@@ -162,7 +162,7 @@ def _complaint(info: mi.Type, value: object) -> str | None:
 
 
 def _list_complaint(info: mi.ListType, elements: list[object]) -> str:
-    """Describe a wrong length or the bad elements of a list, counted from 1; empty if it is good."""
+    """Return what is wrong with a list, its elements counted from 1; empty if nothing is."""
     low, high = info.min_length or 0, info.max_length
     if len(elements) < low or (high is not None and len(elements) > high):
         count = f"{low}" if low == high else f"{low} or more" if high is None else f"{low} to {high}"

@@ -84,7 +84,7 @@ def test_a_service_may_read_roots_file_through_its_group() -> None:
     assert exposure(0o100644, owner_uid=0, reader_uid=988) == "every user of this machine"
 
 
-def test_a_file_of_somebody_elses_is_not_closed_to_its_reader() -> None:
+def test_a_file_of_another_user_is_not_closed_to_its_reader() -> None:
     file = Path("/etc/edge-pose/mqtt-password")
     assert remedy(file, owner_uid=0, reader_uid=988, group="edge") == f"chgrp edge {file} && chmod 640 {file}"
     assert remedy(file, owner_uid=988, reader_uid=988, group="edge") == f"chmod 600 {file}"

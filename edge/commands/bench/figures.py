@@ -86,7 +86,11 @@ def latency(job: Job) -> Figures:
 
 
 def _run_agent(job: Job, *, paced: bool) -> list[tuple[int, float, float]]:
-    """Run as the command does; return (index, time in s, inference in ms) of every frame at the end of the flow."""
+    """Run the agent as the command does.
+
+    Returns:
+        (frame index, time in s at the end of the flow, inference in ms) of every frame.
+    """
     from edge.agent.run import Run, RunOptions
     from edge.config import load
     from edge.ports import PoseFrame

@@ -122,7 +122,10 @@ class Demo:
             self._tally.take(payload)
 
     def _show(self, agent: subprocess.Popen[bytes], port: int) -> None:
-        """Show what arrives until the end: as `edge-pose watch` in a terminal, else a line per second."""
+        """Show the messages until the end.
+
+        In a terminal in the view of `edge-pose watch`, else as a line per second.
+        """
         started_s = time.monotonic()
 
         def is_over() -> bool:

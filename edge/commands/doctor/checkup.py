@@ -149,7 +149,7 @@ def _section(title: str, *checks: Check) -> Section:
 
 
 def _attempt(check: Check) -> list[Finding]:
-    """Return the findings of a check; its own failure is a finding, so that the others still run."""
+    """Run a check; a bug in it becomes a finding, so that the others still run."""
     try:
         found = check()
     except Exception as error:  # noqa: BLE001 - reported as a finding

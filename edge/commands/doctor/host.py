@@ -20,13 +20,13 @@ from edge.host.holders import Holder, holders
 from edge.host.machine import clock_synced
 from edge.host.power import vcgencmd_flags
 
-__all__ = ["Host", "PythonFacts", "Ran", "User", "this_host"]
+__all__ = ["CommandResult", "Host", "PythonFacts", "User", "this_host"]
 
 COMMAND_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class CommandResult:
     """Result of a command.
 
     Attributes:
@@ -96,7 +96,7 @@ class Host:
     """
 
     root: Path
-    run: Callable[[Sequence[str]], Ran]
+    run: Callable[[Sequence[str]], CommandResult]
     python: PythonFacts
     user: User
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -177,7 +177,7 @@ def this_host() -> Host:
     )
 
 
-def _run_command(words: Sequence[str]) -> Ran:
+def _run_command(words: Sequence[str]) -> CommandResult:
     """Run a command without input, in the C locale, with a timeout of 30 s."""
     environ = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""}
     try:
@@ -190,10 +190,12 @@ def _run_command(words: Sequence[str]) -> Ran:
             env=environ,
         )
     except subprocess.TimeoutExpired:
-        return Ran(None, err=f"no answer in {COMMAND_TIMEOUT_S:g} s")
+        return CommandResult(None, err=f"no answer in {COMMAND_TIMEOUT_S:g} s")
     except OSError as error:
-        return Ran(None, err=error.strerror or str(error))
-    return Ran(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+        return CommandResult(None, err=error.strerror or str(error))
+    return CommandResult(
+        done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    )
 
 
 def _this_user() -> User:

@@ -5,7 +5,7 @@ import signal
 from typing import Any
 
 from edge.commands.doctor import probe
-from edge.commands.doctor.host import Host, Ran
+from edge.commands.doctor.host import CommandResult, Host
 
 __all__ = ["run_probe"]
 
@@ -27,7 +27,7 @@ def run_probe(host: Host, what: str, *arguments: str) -> dict[str, Any]:
     return {"error": last[0], "kind": "failed"}
 
 
-def _signal_name(ran: Ran) -> str:
+def _signal_name(ran: CommandResult) -> str:
     """Return the name of the signal that killed a child."""
     try:
         return signal.Signals(-(ran.code or 0)).name

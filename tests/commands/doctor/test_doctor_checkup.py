@@ -8,7 +8,7 @@ import pytest
 from command import NO_MIRROR, run
 from edge.commands.doctor.checkup import Checkup, Section, examine
 from edge.commands.doctor.finding import ok, problem, unknown, warning
-from edge.commands.doctor.host import Host, Ran
+from edge.commands.doctor.host import CommandResult, Host
 from edge.commands.doctor.report import as_json, as_text
 from edge.errors import UnavailableError
 from edge.mqtt.errors import LinkError
@@ -43,7 +43,10 @@ def sick(tmp_path: Path) -> Host:
     return machine(
         tmp_path,
         files,
-        {"probe runtime": Ran(-11), "probe library libedgetpu.so.1": Ran(0, '{"error": "none", "kind": "OSError"}')},
+        {
+            "probe runtime": CommandResult(-11),
+            "probe library libedgetpu.so.1": CommandResult(0, '{"error": "none", "kind": "OSError"}'),
+        },
         python=python(version=(3, 9, 2), bits=32, machine="armv7l"),
         clock_synced=False,
         now_s=3.0,

@@ -28,7 +28,7 @@ def test_people_stand_where_they_are() -> None:
     assert max(rows) <= 0.8 * 28 + 1
 
 
-def test_nobody_is_an_empty_drawing_and_somebody_outside_does_no_harm() -> None:
+def test_no_people_are_an_empty_drawing_and_people_outside_do_no_harm() -> None:
     assert inked(draw_people([], columns=40)) == []
     assert inked(draw_people(people(-3.0), columns=40)) == []
 

@@ -172,7 +172,7 @@ def test_a_device_that_is_degraded_and_counts_people_is_found_out_when_it_is_sil
 
 
 @pytest.mark.parametrize("reason", ["camera: no frame for 5.0 s", "engine: no poses until it is back", "starting"])
-def test_a_device_that_says_why_there_are_no_poses_is_not_told_off_for_it(reason: str) -> None:
+def test_a_device_that_says_why_there_are_no_poses_is_not_called_silent(reason: str) -> None:
     devices = fleet("hall")
     devices.follow(["hall"], NOW_S)
     devices.take("edge-pose/hall/status", status("degraded", reason), NOW_S)
@@ -187,7 +187,7 @@ def test_a_device_that_is_not_followed_is_silent_when_its_health_stays_away() ->
     assert summary_of(devices, "hall", after_s=31).endswith("nothing heard for 31 s")
 
 
-def test_nobody_is_called_silent_while_the_broker_is_gone_or_just_back() -> None:
+def test_no_device_is_called_silent_while_the_broker_is_gone_or_just_back() -> None:
     devices = fleet("hall")
     devices.follow(["hall"], NOW_S)
     assert devices.set_connection(up=False, now_s=NOW_S + 3, reason="connection lost")
@@ -415,7 +415,7 @@ def test_a_wider_window_has_more_columns() -> None:
     ]
 
 
-def test_nobody_is_said() -> None:
+def test_without_devices_the_page_says_so() -> None:
     lines = shown(fleet())
     assert lines[0] == "0 devices                                                 mqtt://hall.local:1883"
     assert lines[2] == "no message from any device yet"

@@ -86,7 +86,7 @@ def _fix(error: UnavailableError, setup: Setup) -> str:
         case WrongPortError():
             fix = f"set mqtt.url in {where}: mqtt://HOST:1883, or mqtts://HOST:8883 for TLS"
         case UntrustedError() | RejectedError():
-            fix = f"set mqtt.ca_file, mqtt.cert_file and mqtt.key_file in {where}, as the line says"
+            fix = f"set mqtt.ca_file, mqtt.cert_file and mqtt.key_file in {where}, for the reason given"
         case OldProtocolError():
             fix = f'set mqtt.version = "auto" in {where}'
         case LinkError():

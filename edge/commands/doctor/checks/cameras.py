@@ -44,7 +44,10 @@ def _check_node(host: Host, name: str) -> Finding | None:
 
 
 def _judge_use(host: Host, node: str, text: str, source: str, *, is_busy: bool) -> Finding:
-    """Judge who streams from a camera: this program may; others may hold it open without streaming."""
+    """Report who streams from a camera.
+
+    This program may stream; others may hold it open without streaming.
+    """
     users = host.holders(node)
     strangers = [str(holder.pid) for holder in users if holder.command != OURS]
     named = ", ".join(map(str, users))
@@ -79,7 +82,7 @@ def _number(name: str) -> int:
 
 
 def _source(host: Host, name: str) -> str:
-    """Return the path by id, which stays when cables are moved, else by port, else the node."""
+    """Return the SRC: by id, which survives a move to another port, else by port, else the node."""
     for folder in ("/dev/v4l/by-id", "/dev/v4l/by-path"):
         for link in host.names(folder):
             if PurePosixPath(host.link(f"{folder}/{link}")).name == name:

@@ -77,7 +77,7 @@ def check_memory(host: Host) -> Finding:
         return unknown("memory", "this machine does not report its memory")
     found = f"{_size_text(free)} of {_size_text(total)} available"
     if free < SCARCE_MEMORY_BYTES:
-        return warning("memory", found, "end what takes it: ps -eo rss,pid,args --sort=-rss | head")
+        return warning("memory", found, "stop the programs that use it: ps -eo rss,pid,args --sort=-rss | head")
     return ok("memory", found)
 
 

@@ -10,7 +10,7 @@ from edge.commands.doctor.checks.cameras import check_configured_camera, check_p
 from edge.commands.doctor.checks.groups import check_groups
 from edge.commands.doctor.checks.service import Unit
 from edge.commands.doctor.finding import Finding
-from edge.commands.doctor.host import Ran, User
+from edge.commands.doctor.host import CommandResult, User
 from edge.commands.doctor.video_node import VideoNode, query_node
 from machines import machine
 
@@ -43,7 +43,7 @@ def video(*names: str) -> dict[str, str | None]:
     return {f"sys/class/video4linux/{name}/name": f"{name}'s label\n" for name in names}
 
 
-def test_a_camera_is_told_with_the_name_that_stays(tmp_path: Path) -> None:
+def test_a_camera_is_reported_with_the_name_that_stays(tmp_path: Path) -> None:
     links = {BY_ID: "-> ../../video0", BY_PATH: "-> ../../video0"}
     host = machine(tmp_path, {**video("video0", "video1"), **links}, query_node=nodes(video0=WEBCAM, video1=METADATA))
     (found,) = check_video_nodes(host)
@@ -51,7 +51,7 @@ def test_a_camera_is_told_with_the_name_that_stays(tmp_path: Path) -> None:
     assert found.found == "HD Pro Webcam C920 (uvcvideo, /dev/video0)"
 
 
-def test_two_cameras_of_one_name_are_told_by_port_and_by_node(tmp_path: Path) -> None:
+def test_two_cameras_of_one_name_are_reported_by_port_and_by_node(tmp_path: Path) -> None:
     links = {BY_ID: "-> ../../video10", BY_PATH: "-> ../../video2"}
     cameras = nodes(video2=WEBCAM, video10=WEBCAM, video3=WEBCAM)
     host = machine(tmp_path, {**video("video10", "video2", "video3"), **links}, query_node=cameras)
@@ -88,7 +88,7 @@ def test_a_camera_in_use_by_this_program_is_as_it_should_be(tmp_path: Path) -> N
     assert "in use by 4711 (edge-pose)" in found.found
 
 
-def test_a_camera_that_streams_to_somebody_unseen_is_told_to_be_looked_at_as_root(tmp_path: Path) -> None:
+def test_a_camera_that_streams_to_an_unseen_program_is_to_be_examined_as_root(tmp_path: Path) -> None:
     busy = nodes(video0=replace(WEBCAM, is_busy=True))
     (found,) = check_video_nodes(machine(tmp_path, video("video0"), query_node=busy))
     assert (found.state, found.fix) == ("warning", "sudo edge-pose doctor")
@@ -112,14 +112,14 @@ def test_a_node_that_cannot_be_opened_says_why(tmp_path: Path, number: int, stat
     assert ("usermod -aG video ada" in found.fix) == (number == errno.EACCES)
 
 
-def test_a_camera_whose_nodes_cannot_be_opened_is_told_once(tmp_path: Path) -> None:
+def test_a_camera_whose_nodes_cannot_be_opened_is_reported_once(tmp_path: Path) -> None:
     order = {"sys/class/video4linux/video0/index": "0\n", "sys/class/video4linux/video1/index": "1\n"}
     closed = PermissionError(errno.EACCES, "no")
     host = machine(tmp_path, {**video("video0", "video1"), **order}, query_node=nodes(video0=closed, video1=closed))
     assert [finding.subject for finding in check_video_nodes(host)] == ["/dev/video0"]
 
 
-def test_a_busy_node_names_whoever_has_it_or_says_who_can_tell(tmp_path: Path) -> None:
+def test_a_busy_node_names_its_user_or_who_can_see_it(tmp_path: Path) -> None:
     busy = nodes(video0=OSError(errno.EBUSY, "busy"))
     (found,) = check_video_nodes(machine(tmp_path, {"dev/video0": ""}, query_node=busy))
     assert found.found == "a video device (/dev/video0), in use by a program that this user cannot see"
@@ -135,19 +135,19 @@ def test_a_file_that_is_no_video_node_refuses_the_question(tmp_path: Path) -> No
 
 
 def test_a_computer_that_is_no_pi_is_not_asked_for_a_ribbon_cable(tmp_path: Path) -> None:
-    host = machine(tmp_path, commands={"rpicam-hello --list-cameras": Ran(0, "No cameras available!\n")})
+    host = machine(tmp_path, commands={"rpicam-hello --list-cameras": CommandResult(0, "No cameras available!\n")})
     assert check_pi_cameras(host, wanted=False) == []
 
 
-def test_the_pis_own_cameras_are_told_with_their_numbers(tmp_path: Path) -> None:
-    host = machine(tmp_path, commands={"rpicam-hello --list-cameras": Ran(0, LISTED)})
+def test_the_pis_own_cameras_are_reported_with_their_numbers(tmp_path: Path) -> None:
+    host = machine(tmp_path, commands={"rpicam-hello --list-cameras": CommandResult(0, LISTED)})
     found = check_pi_cameras(host, wanted=True)
     assert [(finding.subject, finding.state) for finding in found] == [("pi:0", "ok"), ("pi:1", "ok")]
     assert found[0].found == "imx708 [4608x2592 10-bit RGGB]"
 
 
 def test_the_command_of_older_systems_is_asked_too(tmp_path: Path) -> None:
-    host = machine(tmp_path, commands={"libcamera-hello --list-cameras": Ran(0, LISTED)})
+    host = machine(tmp_path, commands={"libcamera-hello --list-cameras": CommandResult(0, LISTED)})
     assert len(check_pi_cameras(host, wanted=False)) == 2
 
 
@@ -158,14 +158,14 @@ PI = {"proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0"}
 def test_a_pi_without_a_camera_cable_is_a_problem_only_where_it_is_to_be_read(
     tmp_path: Path, wanted: bool, state: str
 ) -> None:
-    host = machine(tmp_path, PI, {"rpicam-hello --list-cameras": Ran(0, "No cameras available!\n")})
+    host = machine(tmp_path, PI, {"rpicam-hello --list-cameras": CommandResult(0, "No cameras available!\n")})
     (found,) = check_pi_cameras(host, wanted=wanted)
     assert found.state == state
     assert ("ribbon cable" in found.fix) == wanted
 
 
 def test_a_listing_that_fails_is_not_taken_for_no_camera(tmp_path: Path) -> None:
-    host = machine(tmp_path, PI, {"rpicam-hello --list-cameras": Ran(-6, "", "terminate called\n")})
+    host = machine(tmp_path, PI, {"rpicam-hello --list-cameras": CommandResult(-6, "", "terminate called\n")})
     (found,) = check_pi_cameras(host, wanted=True)
     assert found.state == "unknown"
     assert "terminate called" in found.found
@@ -198,7 +198,7 @@ def groups_of(
     return check_groups(host, unit, has_cameras=has_cameras, has_coral=has_coral)
 
 
-def test_missing_groups_are_told_with_the_command_that_adds_them(tmp_path: Path) -> None:
+def test_missing_groups_are_reported_with_the_command_that_adds_them(tmp_path: Path) -> None:
     found = groups_of(tmp_path)
     assert found.state == "warning"
     assert found.fix == "sudo usermod -aG render,plugdev ada; then log in again"

@@ -69,7 +69,7 @@ def test_a_named_config_that_is_missing_ends_the_examination(tmp_path: Path) -> 
         read_setup(machine(tmp_path), tmp_path / "none.toml")
 
 
-def test_a_services_config_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_services_config_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     found = check_config(read_setup(machine(tmp_path, {CONFIG: None}), None))  # a folder: not even root reads it
     assert (found.state, found.fix) == ("unknown", "sudo edge-pose doctor")
 
@@ -102,7 +102,7 @@ def test_a_model_in_the_mirror_is_verified(tmp_path: Path) -> None:
     assert "verified" in found.found
 
 
-def test_a_model_of_another_content_is_told(tmp_path: Path) -> None:
+def test_a_model_of_another_content_is_reported(tmp_path: Path) -> None:
     found = model_of(mirror(tmp_path, digest="0" * 64))
     assert found.state == "warning"
     assert "wrong digest" in found.found
@@ -145,7 +145,7 @@ def test_a_mirrors_folder_that_is_not_there_is_named_with_the_model_that_a_run_t
     assert found.fix == "mount it, or name another one in EDGE_POSE_MODEL_MIRROR"
 
 
-def test_the_file_that_names_the_services_mirror_is_told_where_its_folder_is_not_there(tmp_path: Path) -> None:
+def test_the_file_that_names_the_services_mirror_is_reported_where_its_folder_is_not_there(tmp_path: Path) -> None:
     variables = f"EDGE_POSE_MODEL_MIRROR={tmp_path}/gone\n"
     found = model_of(machine(tmp_path, {CONFIG: "", "etc/edge-pose/environment": variables}))
     assert found.fix == "mount it, or name another one in /etc/edge-pose/environment"
@@ -163,7 +163,7 @@ def test_a_mirrors_folder_that_is_not_there_is_a_problem_where_nothing_may_repla
     )
 
 
-def test_a_mirror_that_is_no_folder_is_told_with_the_model_that_a_run_takes_meanwhile(tmp_path: Path) -> None:
+def test_a_mirror_that_is_no_folder_is_reported_with_the_model_that_a_run_takes_meanwhile(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     found = model_of(machine(tmp_path, environ={"EDGE_POSE_MODEL_MIRROR": f"{tmp_path}/file"}))
     assert found.state == "warning"
@@ -171,7 +171,7 @@ def test_a_mirror_that_is_no_folder_is_told_with_the_model_that_a_run_takes_mean
     assert found.found.endswith("meanwhile a run takes 'starter', which finds fewer people")
 
 
-def test_a_missing_model_is_told_with_every_folder_that_it_was_looked_for_in(tmp_path: Path) -> None:
+def test_a_missing_model_is_reported_with_every_folder_that_it_was_looked_for_in(tmp_path: Path) -> None:
     host = machine(tmp_path, environ={"EDGE_POSE_MODEL_MIRROR": str(tmp_path), "EDGE_POSE_CACHE": f"{tmp_path}/cache"})
     assert model_of(host).found.startswith(f"not on this machine: {tmp_path}, {tmp_path}/cache: a run fetches it")
 
@@ -250,7 +250,7 @@ def test_every_refusal_has_its_own_remedy(tmp_path: Path, error: Exception, word
     assert words in found.fix
 
 
-def test_nobody_listens_at_a_broker_of_this_machine(tmp_path: Path) -> None:
+def test_a_missing_broker_on_this_machine_is_installed(tmp_path: Path) -> None:
     found = broker_of(written(tmp_path, f'[mqtt]\nurl = "mqtt://127.0.0.1:{free_port()}"\n'))
     assert found.state == "problem"
     assert found.found == "cannot be reached (Connection refused)"

@@ -6,13 +6,13 @@ import pytest
 
 from edge.commands.doctor.checks.coral import check_coral, check_libedgetpu, check_pages, check_pycoral
 from edge.commands.doctor.finding import Finding
-from edge.commands.doctor.host import Ran
+from edge.commands.doctor.host import CommandResult
 from machines import Commands, machine, python
 
 USB = "sys/bus/usb/devices/2-1"
 PCI = {"sys/bus/pci/devices/0000:01:00.0/vendor": "0x1ac1\n", "sys/bus/pci/devices/0000:01:00.0/device": "0x089a\n"}
-NEW_PACKAGE = {"dpkg-query -W -f=${Version} libedgetpu1-std": Ran(0, "16.0TF2.17.1-1.bookworm")}
-OLD_PACKAGE = {"dpkg-query -W -f=${Version} libedgetpu1-max": Ran(0, "16.0")}
+NEW_PACKAGE = {"dpkg-query -W -f=${Version} libedgetpu1-std": CommandResult(0, "16.0TF2.17.1-1.bookworm")}
+OLD_PACKAGE = {"dpkg-query -W -f=${Version} libedgetpu1-max": CommandResult(0, "16.0")}
 LIBRARY = "probe library libedgetpu.so.1"
 DELEGATE = "probe delegate libedgetpu.so.1"
 VERSION = "BuildLabel(COMPILER=11,DATE=2024,TF_COMMIT=ad6), RuntimeVersion(14)"
@@ -30,8 +30,8 @@ def usb(speed: str = "5000", ids: tuple[str, str] = ("18d1", "9302")) -> dict[st
     }
 
 
-def told(**facts: Any) -> Ran:
-    return Ran(0, json.dumps(facts))
+def printed(**facts: Any) -> CommandResult:
+    return CommandResult(0, json.dumps(facts))
 
 
 @pytest.mark.parametrize("ids", [("18d1", "9302"), ("1a6e", "089a")])
@@ -63,7 +63,7 @@ def test_with_the_udev_rule_in_place_it_is_the_group_that_is_missing(tmp_path: P
     assert "usermod -aG plugdev ada" in found.fix
 
 
-def test_whoever_uses_a_coral_is_named(tmp_path: Path) -> None:
+def test_the_user_of_a_coral_is_named(tmp_path: Path) -> None:
     user = {"proc/812/fd/5": "-> /dev/bus/usb/002/007", "proc/812/comm": "frigate\n"}
     (found,) = check_coral(machine(tmp_path, {**usb(), **user}), wanted=False)
     assert "in use by 812 (frigate)" in found.found
@@ -96,13 +96,13 @@ def test_the_16_kb_pages_of_a_pi_5_keep_an_m2_coral_from_working(tmp_path: Path)
     assert found.fix == "echo kernel=kernel8.img | sudo tee -a /boot/firmware/config.txt && sudo reboot"
 
 
-def test_pages_concern_nobody_without_an_m2_coral(tmp_path: Path) -> None:
+def test_page_size_does_not_matter_without_an_m2_coral(tmp_path: Path) -> None:
     assert check_pages(machine(tmp_path, usb(), page_bytes=16384)) == []
     assert [finding.state for finding in check_pages(machine(tmp_path, {"dev/apex_0": ""}))] == ["ok"]
 
 
 def test_a_missing_library_is_a_problem_with_a_coral_and_nothing_without(tmp_path: Path) -> None:
-    missing = {LIBRARY: told(error="libedgetpu.so.1: cannot open shared object file", kind="OSError")}
+    missing = {LIBRARY: printed(error="libedgetpu.so.1: cannot open shared object file", kind="OSError")}
     found = check_libedgetpu(machine(tmp_path / "a", usb(), missing), wanted=False)
     assert found.state == "problem"
     assert "feranick/libedgetpu" in found.fix
@@ -110,19 +110,19 @@ def test_a_missing_library_is_a_problem_with_a_coral_and_nothing_without(tmp_pat
     assert check_libedgetpu(machine(tmp_path / "b", {}, missing), wanted=True).state == "problem"
 
 
-def test_a_library_that_crashes_by_itself_is_told(tmp_path: Path) -> None:
-    found = check_libedgetpu(machine(tmp_path, usb(), {LIBRARY: Ran(-6)}), wanted=False)
+def test_a_library_that_crashes_by_itself_is_reported(tmp_path: Path) -> None:
+    found = check_libedgetpu(machine(tmp_path, usb(), {LIBRARY: CommandResult(-6)}), wanted=False)
     assert (found.state, found.found) == ("problem", "libedgetpu.so.1 crashes when it is loaded (SIGABRT)")
 
 
-def test_a_library_without_a_debian_package_is_told_by_its_own_version(tmp_path: Path) -> None:
-    commands = {LIBRARY: told(version=VERSION)}
+def test_a_library_without_a_debian_package_is_reported_by_its_own_version(tmp_path: Path) -> None:
+    commands = {LIBRARY: printed(version=VERSION)}
     found = check_libedgetpu(machine(tmp_path, {}, commands), wanted=False)
     assert (found.state, found.found) == ("ok", "libedgetpu (no Debian package), runtime 14")
 
 
 def test_a_library_that_crashes_the_runtime_is_too_old(tmp_path: Path) -> None:
-    commands = {LIBRARY: told(version=VERSION), DELEGATE: Ran(-11), **OLD_PACKAGE}
+    commands = {LIBRARY: printed(version=VERSION), DELEGATE: CommandResult(-11), **OLD_PACKAGE}
     found = check_libedgetpu(machine(tmp_path, usb(), commands), wanted=False)
     assert found.state == "problem"
     assert "libedgetpu 16.0, runtime 14 is too old" in found.found
@@ -130,15 +130,15 @@ def test_a_library_that_crashes_the_runtime_is_too_old(tmp_path: Path) -> None:
 
 
 def test_a_library_that_refuses_the_coral_is_a_problem_with_its_reason(tmp_path: Path) -> None:
-    refused = told(error="Failed to load delegate from libedgetpu.so.1", kind="ValueError")
-    commands = {LIBRARY: told(version=VERSION), DELEGATE: refused, **NEW_PACKAGE}
+    refused = printed(error="Failed to load delegate from libedgetpu.so.1", kind="ValueError")
+    commands = {LIBRARY: printed(version=VERSION), DELEGATE: refused, **NEW_PACKAGE}
     found = check_libedgetpu(machine(tmp_path, usb(), commands), wanted=False)
     assert found.state == "problem"
     assert "Failed to load delegate" in found.found
 
 
 def test_a_library_that_opens_the_coral_is_ok(tmp_path: Path) -> None:
-    commands = {LIBRARY: told(version=VERSION), DELEGATE: told(delegate="libedgetpu.so.1"), **NEW_PACKAGE}
+    commands = {LIBRARY: printed(version=VERSION), DELEGATE: printed(delegate="libedgetpu.so.1"), **NEW_PACKAGE}
     found = check_libedgetpu(machine(tmp_path, usb(), commands), wanted=False)
     assert found.state == "ok"
     assert "16.0TF2.17.1-1.bookworm" in found.found
@@ -146,7 +146,7 @@ def test_a_library_that_opens_the_coral_is_ok(tmp_path: Path) -> None:
 
 def test_a_coral_in_use_is_not_opened_and_its_library_judged_by_the_package(tmp_path: Path) -> None:
     user = {"proc/812/fd/5": "-> /dev/bus/usb/002/007", "proc/812/comm": "edge-pose"}
-    commands = {LIBRARY: told(version=VERSION), **OLD_PACKAGE}
+    commands = {LIBRARY: printed(version=VERSION), **OLD_PACKAGE}
     host = machine(tmp_path, {**usb(), **user}, commands)
     found = check_libedgetpu(host, wanted=False)
     assert found.state == "warning"

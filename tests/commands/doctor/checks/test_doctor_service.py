@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from edge.commands.doctor.checks.service import PROPERTIES, Unit, check_service, read_units
-from edge.commands.doctor.host import Ran
+from edge.commands.doctor.host import CommandResult
 from machines import machine
 
 LIST = "systemctl list-units --all --plain --no-legend edge-pose@*.service"
@@ -30,16 +30,16 @@ def test_no_systemd_is_nothing_to_judge(tmp_path: Path) -> None:
     assert found.state == "unknown"
 
 
-def test_a_service_that_is_not_installed_is_told_with_its_installer(tmp_path: Path) -> None:
-    absent = Ran(0, block(LoadState="not-found", ActiveState="inactive"))
-    units = read_units(machine(tmp_path, SYSTEMD, {LIST: Ran(0), show(): absent}))
+def test_a_service_that_is_not_installed_is_reported_with_its_installer(tmp_path: Path) -> None:
+    absent = CommandResult(0, block(LoadState="not-found", ActiveState="inactive"))
+    units = read_units(machine(tmp_path, SYSTEMD, {LIST: CommandResult(0), show(): absent}))
     assert units == []
     (found,) = check_service(units)
     assert (found.state, found.fix) == ("unknown", "sudo systemd/install.sh")
 
 
 def test_what_systemd_says_is_read(tmp_path: Path) -> None:
-    host = machine(tmp_path, SYSTEMD, {LIST: Ran(0), show(): Ran(0, block(NRestarts="4"))})
+    host = machine(tmp_path, SYSTEMD, {LIST: CommandResult(0), show(): CommandResult(0, block(NRestarts="4"))})
     assert read_units(host) == [Unit(user="edge-pose", groups=("video", "render"), restarts=4)]
 
 
@@ -51,7 +51,9 @@ def test_every_instance_of_the_template_is_looked_at(tmp_path: Path) -> None:
         block(Id="edge-pose@yard.service", ActiveState="failed"),
     ]
     names = ("edge-pose@hall.service", "edge-pose@yard.service")
-    host = machine(tmp_path, SYSTEMD, {LIST: Ran(0, listed), show(*names): Ran(0, "\n".join(instances))})
+    host = machine(
+        tmp_path, SYSTEMD, {LIST: CommandResult(0, listed), show(*names): CommandResult(0, "\n".join(instances))}
+    )
     found = check_service(read_units(host))
     assert [(finding.subject, finding.state) for finding in found] == [(names[0], "ok"), (names[1], "problem")]
 
@@ -87,8 +89,15 @@ def test_a_service_is_judged_by_its_state(changed: dict[str, Any], state: str, w
 
 
 def test_garbage_from_systemctl_is_no_service(tmp_path: Path) -> None:
-    assert read_units(machine(tmp_path, SYSTEMD, {LIST: Ran(1, "", "x"), show(): Ran(1, "what=\n\n=\nno pair")})) == []
-    half = Ran(0, "LoadState=loaded\nNRestarts=many\n")
+    assert (
+        read_units(
+            machine(
+                tmp_path, SYSTEMD, {LIST: CommandResult(1, "", "x"), show(): CommandResult(1, "what=\n\n=\nno pair")}
+            )
+        )
+        == []
+    )
+    half = CommandResult(0, "LoadState=loaded\nNRestarts=many\n")
     assert read_units(machine(tmp_path / "b", SYSTEMD, {show(): half})) == [
         Unit(active="", sub="", enabled="", result="", status="")
     ]

@@ -109,12 +109,12 @@ def test_power_and_heat_are_judged_by_what_is_now_and_what_was(
     assert check_throttling(host).state == throttling
 
 
-def test_the_names_of_what_slows_a_pi_down_are_told(tmp_path: Path) -> None:
+def test_the_names_of_what_slows_a_pi_down_are_reported(tmp_path: Path) -> None:
     found = check_throttling(machine(tmp_path, {FIRMWARE: "e"}))
     assert found.found == "slowed down now: throttled, frequency capped, soft temperature limit"
 
 
-def test_the_kernels_voltage_sensor_alone_tells_of_power_and_not_of_throttling(tmp_path: Path) -> None:
+def test_the_kernels_voltage_sensor_alone_reports_power_and_not_of_throttling(tmp_path: Path) -> None:
     sensor = {"sys/class/hwmon/hwmon3/name": "rpi_volt", "sys/class/hwmon/hwmon3/in0_lcrit_alarm": "1"}
     host = machine(tmp_path, sensor)
     assert check_power(host).state == "problem"
@@ -153,7 +153,7 @@ def test_the_memory_cgroup_of_raspberry_pi_os_is_off_and_the_fix_names_its_boot_
     assert "/boot/cmdline.txt" in found.fix
 
 
-def test_a_machine_that_does_not_tell_its_cgroups_or_memory_is_not_judged(tmp_path: Path) -> None:
+def test_a_machine_that_does_not_report_its_cgroups_or_memory_is_not_judged(tmp_path: Path) -> None:
     assert check_memory_cgroup(machine(tmp_path)).state == "unknown"
     assert check_memory(machine(tmp_path)).state == "unknown"
 
@@ -168,7 +168,7 @@ def test_disks_are_judged_each_by_what_is_left(tmp_path: Path) -> None:
     assert "400 MB free for /cache" in found[1].found
 
 
-def test_one_disk_is_told_once(tmp_path: Path) -> None:
+def test_one_disk_is_reported_once(tmp_path: Path) -> None:
     folders = {"system": Path("/"), "record": Path("/mnt/x.mp4"), "cache": Path("/var/cache/edge-pose")}
     left = {"/": 7_000_000_000, "/mnt/x.mp4": 9_000_000_000, "/var/cache/edge-pose": 7_000_000_100}
     found = check_disks(machine(tmp_path, free_bytes=lambda path: left[str(path)]), folders)
