@@ -70,7 +70,7 @@ class Parser(argparse.ArgumentParser):
         return found, unknown
 
     def _explain(self, unknown: Sequence[str]) -> str:
-        flags = [printable(word.partition("=")[0]) for word in unknown if word.startswith("-")]
+        flags = [printable(word.partition("=")[0]) for word in unknown if word.startswith("-") and word != "--"]
         if not flags:
             return f"unexpected {' '.join(printable(mask(word)) for word in unknown)}"
         known = {name.lstrip("-"): name for action in self._actions for name in _shown_names(action)}

@@ -11,7 +11,6 @@ from pathlib import Path
 from edge.errors import ConfigError
 
 __all__ = [
-    "PASSWORD_CREDENTIAL",
     "exposure",
     "find_password_file",
     "mqtt_password",
