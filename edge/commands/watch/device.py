@@ -58,7 +58,7 @@ class Device:
         pose_s: arrival of the last pose.
         followed_s: since when its poses are subscribed; None while they are not.
         not_understood: number of messages that could not be read.
-        speaks: highest version of its messages.
+        version: highest version of its messages.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Device:
     pose_s: float | None = None
     followed_s: float | None = None
     not_understood: int = 0
-    speaks: int = KNOWN_VERSION
+    version: int = KNOWN_VERSION
     camera: str = ""
     _pose: bytes | ReceivedPoses | None = None
     _arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=200))
@@ -94,10 +94,10 @@ class Device:
         if found is None:
             # A newer agent's pose may have another form; its version is in the notes, which is enough.
             fields = read(payload)
-            self.speaks = max(self.speaks, (integer(fields, "v") or 0) if fields else 0)
-            self.not_understood += self.speaks == KNOWN_VERSION
+            self.version = max(self.version, (integer(fields, "v") or 0) if fields else 0)
+            self.not_understood += self.version == KNOWN_VERSION
             return None
-        self.speaks = max(self.speaks, found.v)
+        self.version = max(self.version, found.v)
         self.camera = clean(found.camera)
         return found
 
@@ -118,21 +118,21 @@ class Device:
         """Describe how long an expected message is overdue; empty if none is."""
         if self.state == "offline" or not connection.up:
             return ""
-        if self._owes_poses() and self.followed_s is not None:
+        if self._expects_poses() and self.followed_s is not None:
             quiet_s = now_s - max(self.pose_s or connection.since_s, self.followed_s, connection.since_s)
             return f"no poses for {duration(quiet_s)}" if quiet_s >= NO_POSES_S else ""
         quiet_s = now_s - max(self.heard_s or connection.since_s, connection.since_s)
         return f"nothing heard for {duration(quiet_s)}" if quiet_s >= NOTHING_HEARD_S else ""
 
-    def _owes_poses(self) -> bool:
+    def _expects_poses(self) -> bool:
         """Return whether poses are expected; not without a camera or an engine, when `count` is null."""
         return self.state == "online" or (self.state == "degraded" and self.count is not None)
 
     def notes(self, now_s: float, connection: Connection) -> list[str]:
         """Return notes for a user besides state and metrics."""
         found = [self.silence(now_s, connection)]
-        if self.speaks > KNOWN_VERSION:
-            found.append(f"speaks version {self.speaks}, this watch knows {KNOWN_VERSION}")
+        if self.version > KNOWN_VERSION:
+            found.append(f"message version {self.version}, this watch knows {KNOWN_VERSION}: update it")
         if self.not_understood:
             plural = "" if self.not_understood == 1 else "s"
             found.append(f"{self.not_understood} message{plural} not understood")
@@ -180,5 +180,5 @@ class Device:
         if fields is None or (version == KNOWN_VERSION and needed not in fields):
             self.not_understood += 1
             return None
-        self.speaks = max(self.speaks, version)
+        self.version = max(self.version, version)
         return fields

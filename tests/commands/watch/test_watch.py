@@ -247,7 +247,7 @@ def test_a_newer_version_is_named_and_shown_as_far_as_can_be() -> None:
     devices.take("edge-pose/hall/health", other(health(), v=2, fps=[1, 2]), NOW_S)
     devices.take("edge-pose/hall/pose", other(poses(3), v=2, poses={"people": []}), NOW_S + 0.9)
     lines = shown(devices)
-    assert lines[1] == "hall  dreaming for 2 h 13 min · speaks version 2, this watch knows 1"
+    assert lines[1] == "hall  dreaming for 2 h 13 min · message version 2, this watch knows 1: update it"
     assert "inference 15.1 ms on cpu · dropped: camera 12, mqtt 3" in lines
     assert "not understood" not in "\n".join(lines)
 

@@ -149,7 +149,7 @@ def test_once_says_how_things_are_and_ends(broker: Mosquitto) -> None:
     assert outcome.code == 0
     hall, yard = outcome.out.splitlines()
     assert hall.startswith("hall online, 2 people: id 3 5, 24.9 fps, latency p50 25 p95 32 ms")
-    assert yard == "yard online, speaks version 2, this watch knows 1, 1 message not understood"
+    assert yard == "yard online, message version 2, this watch knows 1: update it, 1 message not understood"
 
 
 def test_one_device_that_is_not_there_is_69_once(broker: Mosquitto) -> None:
