@@ -14,6 +14,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from edge.backoff import Backoff
 from edge.download.http import Timeouts, TransferError, broken, is_page, open_url, page_text, shown_url, status_error
 from edge.download.partial import PartialFile, Version
 
@@ -82,6 +83,7 @@ def download(
     """
     job = _Job(url, part, name, timeouts, on_progress, max_bytes)
     failures, received = 0, False
+    backoff = Backoff(min_s=timeouts.pause_s, growth=2, draw=None)
     while True:
         before = part.size_bytes
         connection = _Connection(job)
@@ -90,11 +92,14 @@ def download(
         except TransferError as error:
             gained = part.size_bytes - before
             received |= gained > 0
-            failures = 0 if gained >= CHUNK_BYTES else failures + 1
+            failures += 1
+            if gained >= CHUNK_BYTES:
+                failures = 0
+                backoff.reset()
             should_retry = error.retry == "now" or (error.retry == "later" and received)
             if not should_retry or failures >= timeouts.tries:
                 raise
-            pause_s = timeouts.pause_s * 2 ** max(failures - 1, 0)
+            pause_s = backoff.next_s()
             log.warning("%s: retrying in %g s", error, pause_s)
             time.sleep(pause_s)
         else:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from edge.backoff import Backoff
 from edge.engine.convert_input import convert_input
 from edge.engine.isolation.isolated import IsolatedEngine
 from edge.engine.isolation.spawner import Outcome, Spawner
@@ -40,10 +41,9 @@ class RetryPolicy:
     first_probe_s: float = 5.0
     last_probe_s: float = 30.0
 
-    def wait_s(self, failures: int) -> float:
-        """Return the wait before the next attempt: exponential back-off, 0 before a takeover."""
-        doublings = failures - self.max_failures
-        return min(self.first_probe_s * 2.0 ** min(doublings, 16), self.last_probe_s) if doublings >= 0 else 0.0
+    def backoff(self) -> Backoff:
+        """Return the waits between two retries; one device, so without jitter."""
+        return Backoff(min_s=self.first_probe_s, max_s=self.last_probe_s, growth=2, draw=None)
 
 
 class FallbackEngine:
@@ -86,6 +86,7 @@ class FallbackEngine:
         self._load_twin = load_twin
         self._watcher = watcher
         self._retry_policy = retry_policy
+        self._backoff = retry_policy.backoff()
         self._engine: IsolatedEngine | None = None
         self._twin: Engine | None = None
         self._failures = 0
@@ -179,7 +180,8 @@ class FallbackEngine:
         self._failures += 1
         self._good_inferences = 0
         self._error = error
-        wait_s = self._retry_policy.wait_s(self._failures)
+        has_failed_often = self._failures >= self._retry_policy.max_failures
+        wait_s = self._backoff.next_s() if has_failed_often else 0.0
         self._spawner.request(wait_s)
         log.log(
             logging.WARNING if should_warn else logging.DEBUG,
@@ -192,6 +194,7 @@ class FallbackEngine:
         self._good_inferences += 1
         if self._good_inferences >= self._retry_policy.good_inferences:
             self._failures = 0
+            self._backoff.reset()
         self._report("edgetpu", "")
         self._has_run = True
 
