@@ -1,4 +1,7 @@
-"""What can be wrong with the connection to a broker. None of it ends a run: it is told, and tried again."""
+"""Errors of a connection to a broker.
+
+None of them ends a run: they are logged, and the connection is tried again.
+"""
 
 import ssl
 
@@ -6,14 +9,14 @@ from edge.payload import utc
 
 __all__ = [
     "ClockError",
+    "ConnectionClosedError",
+    "DuplicateClientError",
     "FilesError",
-    "HungUpError",
     "LinkError",
-    "NamesakeError",
-    "OldProtocolError",
     "RefusedError",
     "RejectedError",
-    "TakenOverError",
+    "TakeoverError",
+    "UnsupportedProtocolError",
     "UntrustedError",
     "WrongPortError",
     "blame_clock",
@@ -30,41 +33,42 @@ _ALERT = "ALERT_"
 
 
 class LinkError(Exception):
-    """There is no connection, or no longer; the text says why.
+    """There is no connection, or it is lost; the text says why.
 
     Attributes:
-        kind: tells one sort from another; of each, one is logged per outage.
-        what: what it means for whoever reads the log; empty where that depends on what was before.
+        kind: the category; one error of each is logged per outage.
+        what: what is wrong, as a verb phrase after "broker HOST:PORT"; empty where the log has to choose between
+            "gone" and "cannot be reached".
     """
 
     kind = "gone"
     what = ""
 
 
-class HungUpError(LinkError):
+class ConnectionClosedError(LinkError):
     """The broker closed the connection before it answered the login."""
 
 
-class OldProtocolError(LinkError):
+class UnsupportedProtocolError(LinkError):
     """The broker does not speak this version of MQTT."""
 
     kind = "protocol"
 
 
 class FilesError(LinkError):
-    """The files of certificates or keys were fine at the start, and no longer are."""
+    """A file of certificates or keys has become unusable since the start."""
 
     kind = "files"
 
 
 class WrongPortError(LinkError):
-    """TLS was spoken to a port that does not speak it."""
+    """The port does not speak TLS."""
 
     kind = "port"
 
 
 class UntrustedError(LinkError):
-    """The broker's certificate is not valid here: by its authority, its name or this machine's clock."""
+    """The broker's certificate is not valid here: authority, name or dates."""
 
     kind = "untrusted"
     what = "is not trusted"
@@ -75,14 +79,17 @@ class UntrustedError(LinkError):
 
 
 class ClockError(UntrustedError):
-    """The broker's certificate begins in what this machine, whose clock was not set yet, takes for the future."""
+    """The broker's certificate is not valid yet by a clock that is not set."""
 
     kind = "clock"
     what = "cannot be verified yet"
 
 
 class RejectedError(LinkError):
-    """The broker ended the TLS handshake: it wants another certificate of the client, or none of its offers fits."""
+    """The broker ended the TLS handshake.
+
+    It wants another certificate of the client, or the two share no version or cipher.
+    """
 
     kind = "rejected"
     what = "refuses the TLS connection"
@@ -95,24 +102,24 @@ class RefusedError(LinkError):
 
     @property
     def kind(self) -> str:  # type: ignore[override]
-        """The broker's reason: each is worth one line in the log."""
+        """The broker's reason, so that each reason is logged."""
         return str(self)
 
 
-class NamesakeError(LinkError):
-    """Another agent publishes under this device's name; the text says which, or how it was found."""
+class DuplicateClientError(LinkError):
+    """Another client uses this device's name; the text says which."""
 
-    kind = "namesake"
+    kind = "duplicate"
 
 
-class TakenOverError(NamesakeError):
-    """Another client logged in with this device's client id, and the broker ended this connection for it."""
+class TakeoverError(DuplicateClientError):
+    """Another client took over the session, by the same client id."""
 
-    kind = "taken over"
+    kind = "takeover"
 
 
 def explain(error: Exception) -> LinkError:
-    """Turn what the network stack raised into the trouble that it means."""
+    """Return the LinkError for an error of the network stack."""
     if isinstance(error, ssl.SSLCertVerificationError):
         hint = _hint(error.verify_code)
         return UntrustedError(f"its certificate: {error.verify_message.rstrip('.')}{hint}", error.verify_code)
@@ -131,7 +138,9 @@ def _hint(verify_code: int) -> str:
 
 def _explain_tls(error: ssl.SSLError) -> LinkError:
     if isinstance(error, ssl.SSLEOFError):
-        return WrongPortError("it hung up in the TLS handshake: is this the broker's port for TLS, usually 8883?")
+        return WrongPortError(
+            "it closed the connection in the TLS handshake: is this the broker's port for TLS, usually 8883?"
+        )
     reason = error.reason or ""
     if reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
         return WrongPortError("no TLS is spoken on this port: mqtts:// needs the broker's port for TLS, usually 8883")
@@ -154,12 +163,12 @@ def _alert_hint(alert: str) -> str:
 
 
 def blame_clock(error: LinkError, synced: bool | None, now_s: float) -> LinkError:
-    """Return what to tell about a certificate whose time is not now.
+    """Add this machine's clock to an error about a certificate's dates.
 
     Args:
-        error: any trouble; all but such certificates comes back as it is.
+        error: any; one that is not about dates is returned unchanged.
         synced: whether the kernel calls this machine's clock synchronized; None if it does not say.
-        now_s: what that clock says, in seconds since the epoch.
+        now_s: the time of that clock, in seconds since the epoch.
     """
     if not isinstance(error, UntrustedError) or error.verify_code not in {_NOT_YET_VALID, _EXPIRED}:
         return error

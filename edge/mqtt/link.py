@@ -24,11 +24,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.mqtt.errors import (
-    HungUpError,
+    ConnectionClosedError,
     LinkError,
-    OldProtocolError,
     RefusedError,
-    TakenOverError,
+    TakeoverError,
+    UnsupportedProtocolError,
     explain,
 )
 from edge.mqtt.settings import MqttSettings, Version
@@ -206,7 +206,7 @@ class Link:
             return explain(self._sock.failure)
         if not self._accepted:
             hint = "" if self._settings.tls else "; if this is its port for TLS, write mqtts:// in mqtt.url"
-            return HungUpError(f"it closed the connection during the login{hint}")
+            return ConnectionClosedError(f"it closed the connection during the login{hint}")
         return LinkError("connection lost")
 
     def _on_socket_open(self, _client: Client, _userdata: Any, sock: Any) -> None:
@@ -220,7 +220,7 @@ class Link:
         if not reason.is_failure:
             self._accepted = True
         elif reason.value == _UNSUPPORTED_VERSION:
-            self._parting = OldProtocolError(reason.getName())
+            self._parting = UnsupportedProtocolError(reason.getName())
         else:
             self._parting = RefusedError(reason.getName())
 
@@ -228,7 +228,7 @@ class Link:
         self, _client: Client, _userdata: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         if reason.value == _TAKEN_OVER:
-            self._parting = TakenOverError("it took over the session")
+            self._parting = TakeoverError("a client that took over the session")
         elif flags.is_disconnect_packet_from_server:
             self._parting = LinkError(reason.getName())
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from edge.mqtt.errors import LinkError, NamesakeError
+from edge.mqtt.errors import DuplicateClientError, LinkError
 from edge.mqtt.link import Link
 from edge.mqtt.outbox import Outbox
 from edge.mqtt.settings import MqttSettings
 from edge.payload import Origin, StatusMessage, encode, pose_message
 
-__all__ = ["Session", "namesake"]
+__all__ = ["Session", "duplicate_run"]
 
 _POSE_EXPIRY_S = 2
 _STATE_QOS = {"people": 1, "status": 1, "health": 0}
@@ -31,7 +31,7 @@ class Session:
         settings: MqttSettings,
         origin: Origin,
         *,
-        known_since: str | None,
+        published_since: str | None,
         max_silence_s: float,
     ) -> None:
         self.ready = False
@@ -39,7 +39,7 @@ class Session:
         self._outbox = outbox
         self._settings = settings
         self._origin = origin
-        self._known_since = known_since
+        self._published_since = published_since
         self._max_silence_s = max_silence_s
         self._handed: dict[str, Callable[[], bool]] = {}
         link.subscribe(settings.topic("status"))
@@ -50,7 +50,7 @@ class Session:
 
         Raises:
             LinkError: the connection is lost, or the broker does not answer.
-            NamesakeError: another agent has this name.
+            DuplicateClientError: another agent has this name.
         """
         self._link.turn(timeout_s)
         self._read_back()
@@ -75,9 +75,9 @@ class Session:
         for message in messages:
             if message.topic != self._settings.topic("status"):
                 continue  # amqtt sends a newcomer what others have subscribed
-            run = namesake(bytes(message.payload), message.retain, self._origin.run, self._known_since)
+            run = duplicate_run(bytes(message.payload), message.retain, self._origin.run, self._published_since)
             if run is not None:
-                raise NamesakeError(f"run {run}")
+                raise DuplicateClientError(f"run {run}")
 
     def _heard(self) -> None:
         if not self.ready:
@@ -109,7 +109,7 @@ class Session:
         return self.ready and not self._outbox.unsent() and all(map(self._is_free, self._handed))
 
 
-def namesake(payload: bytes, retained: bool, run: str, known_since: str | None) -> str | None:
+def duplicate_run(payload: bytes, retained: bool, run: str, published_since: str | None) -> str | None:
     """Return the run of another agent that has this device's name, judged by a message on its status topic.
 
     A message of another run may well be left by the run before this one: what the broker kept, and the last will
@@ -120,7 +120,7 @@ def namesake(payload: bytes, retained: bool, run: str, known_since: str | None) 
         payload: as it came.
         retained: True for a message that the broker had kept.
         run: this run.
-        known_since: when this run first published its status, as in `StatusMessage.time`; None if it has not.
+        published_since: when this run first published its status, as in `StatusMessage.time`; None if it has not.
     """
     try:
         status = msgspec.json.decode(payload, type=StatusMessage)
@@ -129,5 +129,5 @@ def namesake(payload: bytes, retained: bool, run: str, known_since: str | None) 
     if status.run == run:
         return None
     claims = not retained and status.state != "offline"
-    replaced = retained and known_since is not None and status.time > known_since
+    replaced = retained and published_since is not None and status.time > published_since
     return status.run if claims or replaced else None

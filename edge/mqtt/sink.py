@@ -10,18 +10,18 @@ from typing import Literal
 
 from edge.backoff import Backoff
 from edge.errors import UnavailableError
+from edge.mqtt.connection_log import ConnectionLog
 from edge.mqtt.errors import (
+    ConnectionClosedError,
+    DuplicateClientError,
     FilesError,
-    HungUpError,
     LinkError,
-    NamesakeError,
-    OldProtocolError,
-    TakenOverError,
+    TakeoverError,
+    UnsupportedProtocolError,
     blame_clock,
 )
 from edge.mqtt.link import Link
 from edge.mqtt.outbox import Outbox
-from edge.mqtt.reporter import News
 from edge.mqtt.session import Session
 from edge.mqtt.settings import MqttSettings, Version
 from edge.mqtt.tls import FreshContext
@@ -69,12 +69,12 @@ class MqttSink:
         self._max_silence_s = max_silence_s
         self._max_retry_s = max_retry_s
         self._clock_synced = clock_synced
-        self._news = News(settings)
+        self._log = ConnectionLog(settings)
         self._backoff = Backoff(min_s=min_retry_s, max_s=max_retry_s)
         self._outbox = Outbox()
         self._encryption = FreshContext(settings.tls_context, settings.tls_files)
         self._tls: ssl.SSLContext | None = None
-        self._known_since: str | None = None
+        self._published_since: str | None = None
         self._stop = threading.Event()
         self._deadline_s = 0.0
         self._thread: threading.Thread | None = None
@@ -140,20 +140,20 @@ class MqttSink:
                 except LinkError as error:
                     self._wait(error)
                 except Exception as error:  # noqa: BLE001 - a bug must not end the only way to say so
-                    self._news.bug()
+                    self._log.crashed()
                     self._wait(LinkError(str(error)))
 
     def _wait(self, error: LinkError) -> None:
         if not self._stop.is_set():
             retry_s = self._choose_wait(error)
-            self._news.trouble(blame_clock(error, self._clock_synced(), time.time()), retry_s)
+            self._log.failed(blame_clock(error, self._clock_synced(), time.time()), retry_s)
             self._stop.wait(retry_s)
 
     def _choose_wait(self, error: LinkError) -> float:
         """Return the longest wait after a clash of names, save for the next try that shows who the other one is."""
-        if not isinstance(error, NamesakeError):
+        if not isinstance(error, DuplicateClientError):
             return self._backoff.next_s()
-        known = self._clashed or not isinstance(error, TakenOverError)
+        known = self._clashed or not isinstance(error, TakeoverError)
         self._clashed = True
         return self._backoff.longest_s() if known else self._backoff.next_s()
 
@@ -168,7 +168,7 @@ class MqttSink:
             self._settle(time.monotonic() - began_s)
 
     def _settle(self, lasted_s: float) -> None:
-        """Forget earlier failures after a connection that lasted; a namesake may take a while to return."""
+        """Forget earlier failures after a connection that lasted; a duplicate may take a while to return."""
         if lasted_s > _STABLE_S:
             self._backoff.reset()
         if lasted_s > 2 * self._max_retry_s:
@@ -180,7 +180,7 @@ class MqttSink:
             self._outbox,
             self._settings,
             self._origin,
-            known_since=self._known_since,
+            published_since=self._published_since,
             max_silence_s=self._max_silence_s,
         )
         while not session.ready and not self._stop.is_set():
@@ -190,7 +190,7 @@ class MqttSink:
         while not self._stop.is_set():
             session.turn(0.5)
             while link.forbidden:
-                self._news.forbidden(*link.forbidden.pop(0))
+                self._log.forbidden(*link.forbidden.pop(0))
         session.finish(self._deadline_s)
 
     def _dial(self) -> Link:
@@ -219,7 +219,7 @@ class MqttSink:
         try:
             link.dial(self._stop.is_set)
             link.disconnect(timeout_s=1.0)
-        except (OldProtocolError, HungUpError):
+        except (UnsupportedProtocolError, ConnectionClosedError):
             return "3.1.1"
         finally:
             link.hang_up()
@@ -238,6 +238,6 @@ class MqttSink:
 
     def _welcome(self, version: Version) -> None:
         if version == "3.1.1" and self._fixed is None:
-            self._news.stepped_down()
-        self._news.connected()
-        self._known_since = self._known_since or utc(time.time())
+            self._log.downgraded()
+        self._log.connected()
+        self._published_since = self._published_since or utc(time.time())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from edge.backoff import Backoff
 from edge.errors import UnavailableError
 from edge.host.random_id import random_id
-from edge.mqtt.errors import HungUpError, LinkError, OldProtocolError
+from edge.mqtt.errors import ConnectionClosedError, LinkError, UnsupportedProtocolError
 from edge.mqtt.link import Link
 from edge.mqtt.settings import MqttSettings, Version
 
@@ -147,7 +147,9 @@ class Subscriber:
                 link.dial(self._stop.is_set)
             except BaseException as error:
                 link.hang_up()
-                if version == self._versions[-1] or not isinstance(error, OldProtocolError | HungUpError):
+                if version == self._versions[-1] or not isinstance(
+                    error, UnsupportedProtocolError | ConnectionClosedError
+                ):
                     raise
             else:
                 self._versions = (version, *(other for other in self._versions if other != version))

@@ -108,7 +108,7 @@ def test_two_devices_of_one_name_both_say_so_and_both_go_on(broker: Mosquitto, t
             started = arguments(*words(broker, tiny, "--jsonl", str(file)))
             commands.append(subprocess.Popen(started, stderr=stderr, env=environment()))
     for log in logs:
-        eventually(partial(says, log, "another agent is called edge-pose/hall too"), WAIT_S)
+        eventually(partial(says, log, "duplicate device name edge-pose/hall"), WAIT_S)
     for file in files:
         eventually(partial(has_grown, file, lines(file) + 5), WAIT_S)
     for command in commands:

@@ -402,7 +402,9 @@ class TestClash:
             make_sink(broker.port).open()
             eventually(lambda: len(warnings(caplog)) == 2)
         first, second = warnings(caplog)
-        assert first.startswith("another agent is called edge-pose/hall too (it took over the session): publishing")
+        assert first.startswith(
+            "duplicate device name edge-pose/hall (also used by a client that took over the session): publishing paused"
+        )
         # Once more at once, to read back who it is; then a long wait.
         assert int(first.split("retry in ")[1].split()[0]) < 5
         assert 30 <= int(second.split("retry in ")[1].split()[0]) <= 60
@@ -416,7 +418,7 @@ class TestClash:
         say(theirs, run="theirs")
         connect(ours)
         theirs.open()
-        eventually(lambda: "(run ours)" in caplog.text and "(run theirs)" in caplog.text)
+        eventually(lambda: "(also used by run ours)" in caplog.text and "(also used by run theirs)" in caplog.text)
         theirs.close()
         eventually(lambda: ours.connected)
         eventually(lambda: kept(broker.port, "status")["status"]["run"] == "ours")

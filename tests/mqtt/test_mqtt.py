@@ -334,7 +334,7 @@ def test_two_agents_with_one_name_both_say_so_and_step_back(
     theirs = make_sink(mosquitto.port, run="theirs")
     say(theirs, run="theirs")
     theirs.open()
-    clashes = "another agent is called edge-pose/hall too (run {}): publishing stops, retry in "
+    clashes = "duplicate device name edge-pose/hall (also used by run {}): publishing paused, retry in "
     eventually(lambda: any(clashes.format("ours") in text for text in warnings(caplog)))
     eventually(lambda: any(clashes.format("theirs") in text for text in warnings(caplog)))
     waits_s = [int(r.getMessage().split("retry in ")[1].split()[0]) for r in caplog.records if r.levelname == "ERROR"]

@@ -15,9 +15,9 @@ from edge.errors import ConfigError, UnavailableError
 from edge.mqtt.errors import (
     ClockError,
     LinkError,
-    OldProtocolError,
     RefusedError,
     RejectedError,
+    UnsupportedProtocolError,
     UntrustedError,
     WrongPortError,
 )
@@ -87,7 +87,7 @@ def _fix(error: UnavailableError, setup: Setup) -> str:
             fix = f"set mqtt.url in {where}: mqtt://HOST:1883, or mqtts://HOST:8883 for TLS"
         case UntrustedError() | RejectedError():
             fix = f"set mqtt.ca_file, mqtt.cert_file and mqtt.key_file in {where}, for the reason given"
-        case OldProtocolError():
+        case UnsupportedProtocolError():
             fix = f'set mqtt.version = "auto" in {where}'
         case LinkError():
             fix = _fix_absence(setup)

@@ -15,9 +15,9 @@ from edge.errors import InputError, UnavailableError
 from edge.mqtt.errors import (
     ClockError,
     LinkError,
-    OldProtocolError,
     RefusedError,
     RejectedError,
+    UnsupportedProtocolError,
     UntrustedError,
     WrongPortError,
 )
@@ -239,7 +239,7 @@ def test_without_a_broker_there_is_nothing_to_judge(tmp_path: Path) -> None:
         (UntrustedError("its certificate: self-signed", 18), "mqtt.ca_file"),
         (RejectedError("certificate required"), "mqtt.cert_file"),
         (WrongPortError("no TLS is spoken on this port"), "mqtts://HOST:8883"),
-        (OldProtocolError("Unsupported protocol version"), 'mqtt.version = "auto"'),
+        (UnsupportedProtocolError("Unsupported protocol version"), 'mqtt.version = "auto"'),
         (LinkError("No route to host"), "ping hall.local"),
         (OSError("a file"), "correct the file"),
     ],

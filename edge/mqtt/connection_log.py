@@ -1,47 +1,47 @@
-"""What the log says about the broker: each change once, not each attempt."""
+"""Logs each connection problem once per outage."""
 
 import logging
 
-from edge.mqtt.errors import LinkError, NamesakeError
+from edge.mqtt.errors import DuplicateClientError, LinkError
 from edge.mqtt.settings import MqttSettings
 
-__all__ = ["News"]
+__all__ = ["ConnectionLog"]
 
 _log = logging.getLogger(__name__)
 
 
-class News:
-    """Remembers what was told since the broker was last there."""
+class ConnectionLog:
+    """Logs each kind of connection problem once, until the broker is back."""
 
     def __init__(self, settings: MqttSettings) -> None:
         self._settings = settings
         self._broker = f"{settings.host}:{settings.port}"
-        self._told: set[str] = set()
-        self._was_there = False
-        self._stepped_down = False
+        self._logged_kinds: set[str] = set()
+        self._was_connected = False
+        self._is_downgraded = False
         self._forbidden: set[str] = set()
 
-    def stepped_down(self) -> None:
-        """Tell, once per run, that the broker speaks the older protocol only."""
-        if not self._stepped_down:
-            self._stepped_down = True
+    def downgraded(self) -> None:
+        """Log, once per run, that MQTT 3.1.1 is used."""
+        if not self._is_downgraded:
+            self._is_downgraded = True
             _log.info("broker %s does not speak MQTT 5: going on with 3.1.1", self._broker)
 
     def connected(self) -> None:
-        """Tell that publishing begins or goes on."""
-        _log.info("broker %s %s", self._broker, "back" if self._was_there else "connected")
-        self._was_there = True
-        self._told.clear()
+        """Log that publishing starts or resumes."""
+        _log.info("broker %s %s", self._broker, "back" if self._was_connected else "connected")
+        self._was_connected = True
+        self._logged_kinds.clear()
 
-    def trouble(self, error: LinkError, retry_s: float) -> None:
-        """Tell each kind of trouble once, until the broker is back."""
-        if error.kind in self._told:
+    def failed(self, error: LinkError, retry_s: float) -> None:
+        """Log an error: the first of its kind in this outage as a warning, the others for debugging."""
+        if error.kind in self._logged_kinds:
             _log.debug("broker %s: another try failed, retry in %.0f s (%s)", self._broker, retry_s, error)
             return
-        self._told.add(error.kind)
-        if isinstance(error, NamesakeError):
+        self._logged_kinds.add(error.kind)
+        if isinstance(error, DuplicateClientError):
             _log.error(
-                "another agent is called %s/%s too (%s): publishing stops, retry in %.0f s; "
+                "duplicate device name %s/%s (also used by %s): publishing paused, retry in %.0f s; "
                 "give one of them another device.name",
                 self._settings.base_topic,
                 self._settings.device,
@@ -53,7 +53,7 @@ class News:
         _log.warning("broker %s %s, retry in %.0f s (%s)", self._broker, what, retry_s, error)
 
     def forbidden(self, topic: str, reason: str) -> None:
-        """Tell, once per run and topic, that the broker threw a message away."""
+        """Log, once per run and topic, that the broker discarded a message."""
         if topic not in self._forbidden:
             self._forbidden.add(topic)
             _log.warning(
@@ -65,9 +65,9 @@ class News:
                 self._settings.device,
             )
 
-    def bug(self) -> None:
-        """Tell about a mistake of ours with its traceback."""
+    def crashed(self) -> None:
+        """Log the exception being handled, a bug, with its traceback."""
         _log.exception("broker %s: the connection is given up", self._broker)
 
     def _absence(self) -> str:
-        return "gone: publishing stops" if self._was_there else "cannot be reached: nothing is published"
+        return "gone: publishing stops" if self._was_connected else "cannot be reached: nothing is published"
