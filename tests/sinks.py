@@ -15,7 +15,8 @@ import pytest
 from brokers import Ear, eventually
 from builders import ORIGIN, pose, result
 from edge.frame import Frame
-from edge.mqtt.sink import MqttSettings, MqttSink
+from edge.mqtt.settings import MqttSettings
+from edge.mqtt.sink import MqttSink
 from edge.payload import people_message, status_message
 from edge.ports import PoseFrame
 
@@ -54,9 +55,14 @@ class SinkMaker:
         return sink
 
 
+def is_connected(sink: MqttSink) -> bool:
+    """Whether the broker has accepted the login and answers."""
+    return sink._outbox._open
+
+
 def connect(sink: MqttSink) -> MqttSink:
     sink.open()
-    eventually(lambda: sink.connected)
+    eventually(lambda: is_connected(sink))
     return sink
 
 

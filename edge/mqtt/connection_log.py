@@ -34,7 +34,7 @@ class ConnectionLog:
         self._logged_kinds.clear()
 
     def failed(self, error: LinkError, retry_s: float) -> None:
-        """Log an error: the first of its kind in this outage as a warning, the others for debugging."""
+        """Log an error as a warning; repetitions in one outage for debugging only."""
         if error.kind in self._logged_kinds:
             _log.debug("broker %s: another try failed, retry in %.0f s (%s)", self._broker, retry_s, error)
             return

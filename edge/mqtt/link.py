@@ -1,11 +1,11 @@
-"""One connection to an MQTT broker: the only module that knows paho.
+"""One connection to an MQTT broker; the only module that imports paho.
 
-One thread makes every call here, and paho runs inside `Link.turn`, so its locks never meet ours.
+One thread makes every call here, and paho runs inside `Link.poll`, so its locks never meet ours.
 
-A socket that takes bytes proves nothing: Linux takes 4 MB of them for a broker that has stopped reading (43 s of
-poses at 30 fps), and what the other kernel holds is still read after a reset. Only an answer proves that the broker
-reads. MQTT has none for QoS 0, so `ask` sends an UNSUBSCRIBE for a topic that was never subscribed: the standard has
-it answered at once, in order, and nobody else sees it.
+A successful send proves nothing: Linux buffers 4 MB for a broker that has stopped reading (43 s of poses at 30 fps),
+and the peer still reads what its kernel holds after a reset. Only an answer proves that the broker reads. MQTT
+acknowledges nothing of QoS 0, so `probe` sends an UNSUBSCRIBE for a topic that was never subscribed: by the standard
+it is answered at once and in order, and no other client sees it.
 """
 
 import contextlib
@@ -33,28 +33,36 @@ from edge.mqtt.errors import (
 )
 from edge.mqtt.settings import MqttSettings, Version
 from edge.mqtt.tls import RememberingSocket
+from edge.mqtt.waker import Waker
 
 __all__ = ["Link"]
 
-_DISCARD = struct.pack("ii", 1, 0)  # struct linger: close at once, and forget what was not sent
+_DISCARD = struct.pack("ii", 1, 0)  # struct linger: close with a reset, discard unsent data
 _UNSUPPORTED_VERSION = 0x84
 _TAKEN_OVER = 0x8E
 
 
 class Link:
-    """A connection from its login to its end; make a new one for the next.
+    """One connection, from its login to its end; make a new one for the next.
+
+    Args:
+        settings: where the broker is, and the login.
+        version: of MQTT.
+        waker: ends a wait in `poll` early.
+        tls: None for no encryption.
+        will: topic and payload that the broker publishes, retained, if the connection is lost.
 
     Attributes:
         version: of MQTT.
-        messages: what came in and nobody took yet.
-        forbidden: (topic, reason) of publications with QoS 1 that the broker threw away; only MQTT 5 tells.
+        messages: what has arrived; the caller empties it.
+        forbidden: (topic, reason) of publications with QoS 1 that the broker discarded; only MQTT 5 reports them.
     """
 
     def __init__(
         self,
         settings: MqttSettings,
         version: Version,
-        wake: socket.socket,
+        waker: Waker,
         *,
         tls: ssl.SSLContext | None = None,
         will: tuple[str, bytes] | None = None,
@@ -63,13 +71,13 @@ class Link:
         self.messages: list[MQTTMessage] = []
         self.forbidden: list[tuple[str, str]] = []
         self._settings = settings
-        self._wake = wake
+        self._waker = waker
         self._accepted = False
-        self._parting: LinkError | None = None
-        self._question: int | None = None
-        self._asked_s = 0.0
-        self._answered = False
-        self._topics: dict[int, str] = {}  # of messages with QoS 1 that are not acknowledged yet
+        self._close_reason: LinkError | None = None
+        self._probe_id: int | None = None
+        self._probe_sent_s = 0.0
+        self._probe_answered = False
+        self._unacknowledged: dict[int, str] = {}  # topics of messages with QoS 1
         self._sock: Any = None
         self._client = self._make_client(tls, will)
 
@@ -96,10 +104,10 @@ class Link:
         client.on_unsubscribe = self._on_unsubscribe
         return client
 
-    def dial(
+    def connect(
         self, give_up: Callable[[], bool], *, connect_timeout_s: float = 5.0, login_timeout_s: float = 5.0
     ) -> None:
-        """Connect and log in. Raises LinkError, also when `give_up` says so after a wake-up."""
+        """Connect and log in. Raises LinkError, also when `give_up` returns True after a wake-up."""
         self._client.connect_timeout = connect_timeout_s
         try:
             self._client.connect(self._settings.host, self._settings.port, self._settings.keepalive_s)
@@ -109,23 +117,24 @@ class Link:
         while not self._accepted:
             if time.monotonic() > deadline_s or give_up():
                 raise LinkError("no answer to the login")
-            self.turn(0.2)
+            self.poll(0.2)
 
-    def turn(self, timeout_s: float) -> None:
-        """Wait for traffic, a wake-up or the timeout, then read and write what is due.
+    def poll(self, timeout_s: float) -> None:
+        """Wait for traffic, a wake-up or the timeout, then read and write.
 
-        Raises LinkError once the connection is lost.
+        Raises:
+            LinkError: the connection is lost.
         """
         sock: Any = self._client.socket()
         if sock is None:
             raise self._lost()
-        # A decrypted remainder is invisible to select.
-        held_back = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        # Bytes that TLS has decrypted already are invisible to select.
+        has_pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
         writers = [sock] if self._client.want_write() else []
-        readable, writable, _ = select.select([sock, self._wake], writers, [], 0 if held_back else timeout_s)
-        if self._wake in readable:
-            self._wake.recv(4096)
-        if sock in readable or held_back:
+        readable, writable, _ = select.select([sock, self._waker], writers, [], 0 if has_pending else timeout_s)
+        if self._waker in readable:
+            self._waker.clear()
+        if sock in readable or has_pending:
             self._client.loop_read()
         if sock in writable:
             self._client.loop_write()
@@ -134,65 +143,65 @@ class Link:
             raise self._lost()
 
     def subscribe(self, topic: str) -> None:
-        """Ask for the messages of a topic; they are appended to `messages` by later turns."""
+        """Subscribe to a topic filter with QoS 0; `poll` appends what arrives to `messages`."""
         self._client.subscribe(topic, 0)
 
-    def ask(self, topic: str) -> None:
-        """Send a question that the broker answers when it has read everything before it.
+    def unsubscribe(self, topic: str) -> None:
+        """End a subscription."""
+        self._client.unsubscribe(topic)
 
-        Args:
-            topic: one that is never subscribed.
-        """
-        _, self._question = self._client.unsubscribe(topic)
-        self._asked_s = time.monotonic()
+    def probe(self) -> None:
+        """Send a request that the broker answers once it has read everything before it."""
+        _, self._probe_id = self._client.unsubscribe(self._settings.topic("-"))  # never subscribed
+        self._probe_sent_s = time.monotonic()
 
     @property
-    def asking(self) -> bool:
-        """Whether a question waits for its answer."""
-        return self._question is not None
+    def probe_pending(self) -> bool:
+        """Whether the last probe is not answered yet."""
+        return self._probe_id is not None
 
     @property
     def silence_s(self) -> float:
-        """Seconds since the question that is still open; 0 without one."""
-        return time.monotonic() - self._asked_s if self.asking else 0.0
+        """Seconds since the pending probe was sent; 0 without one."""
+        return time.monotonic() - self._probe_sent_s if self.probe_pending else 0.0
 
-    def take_answer(self) -> bool:
-        """Return whether the broker has answered since the last call."""
-        answered, self._answered = self._answered, False
+    def take_probe_answer(self) -> bool:
+        """Return whether a probe was answered since the last call."""
+        answered, self._probe_answered = self._probe_answered, False
         return answered
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None = None
     ) -> Callable[[], bool]:
-        """Hand one message to paho.
+        """Send one message.
 
         Returns:
-            Whether it has left paho's hands: written if QoS 0, acknowledged if QoS 1.
+            A function that returns whether paho is done with it: written if QoS 0, acknowledged if QoS 1.
 
         Raises:
-            LinkError: there is no connection any more.
+            LinkError: the connection is lost.
         """
         properties = None
         if expiry_s is not None and self.version == "5":
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's own gap
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # untyped in paho
             properties.MessageExpiryInterval = expiry_s
         info = self._client.publish(topic, payload, qos, retain, properties)
         if info.rc != 0:
             raise self._lost()
         if qos > 0:
-            self._topics[info.mid] = topic
+            self._unacknowledged[info.mid] = topic
         return info.is_published
 
     def disconnect(self, *, timeout_s: float) -> None:
-        """Say goodbye, so that the broker keeps the will to itself."""
+        """Send DISCONNECT, so that the broker discards the will."""
         deadline_s = time.monotonic() + timeout_s
         self._client.disconnect()
         with contextlib.suppress(LinkError):
             while time.monotonic() < deadline_s:
-                self.turn(0.05)
+                self.poll(0.05)
 
-    def hang_up(self) -> None:
-        """Close at once and forget what was not sent; the broker then publishes the will."""
+    def abort(self) -> None:
+        """Close at once and discard unsent data; the broker then publishes the will."""
         sock: Any = self._client.socket()
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -200,8 +209,8 @@ class Link:
             sock.close()
 
     def _lost(self) -> LinkError:
-        if self._parting is not None:
-            return self._parting
+        if self._close_reason is not None:
+            return self._close_reason
         if isinstance(self._sock, RememberingSocket) and self._sock.failure is not None:
             return explain(self._sock.failure)
         if not self._accepted:
@@ -220,27 +229,27 @@ class Link:
         if not reason.is_failure:
             self._accepted = True
         elif reason.value == _UNSUPPORTED_VERSION:
-            self._parting = UnsupportedProtocolError(reason.getName())
+            self._close_reason = UnsupportedProtocolError(reason.getName())
         else:
-            self._parting = RefusedError(reason.getName())
+            self._close_reason = RefusedError(reason.getName())
 
     def _on_disconnect(
         self, _client: Client, _userdata: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         if reason.value == _TAKEN_OVER:
-            self._parting = TakeoverError("a client that took over the session")
+            self._close_reason = TakeoverError("a client that took over the session")
         elif flags.is_disconnect_packet_from_server:
-            self._parting = LinkError(reason.getName())
+            self._close_reason = LinkError(reason.getName())
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         self.messages.append(message)
 
     def _on_publish(self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
-        topic = self._topics.pop(mid, None)
+        topic = self._unacknowledged.pop(mid, None)
         if topic is not None and reason.is_failure:
             self.forbidden.append((topic, reason.getName()))
 
     def _on_unsubscribe(self, _client: Client, _userdata: Any, mid: int, _reasons: Any, _properties: Any) -> None:
-        if mid == self._question:
-            self._question = None
-            self._answered = True
+        if mid == self._probe_id:
+            self._probe_id = None
+            self._probe_answered = True

@@ -1,7 +1,7 @@
-"""What happens on a connection that has logged in: read back who else is called like this, then publish.
+"""The traffic of one connection: duplicate check, then publishing.
 
-Everything that goes out waits for an answer of the broker first: ask, hear, then send the newest there is. A broker
-that stops reading is therefore noticed before a pose is given to it, not after 4 MB of them.
+Every send waits for the broker's answer to a probe, then takes the newest messages. A broker that stops reading is
+therefore noticed before the next pose is sent, not after 4 MB of them.
 """
 
 import time
@@ -22,7 +22,19 @@ _STATE_QOS = {"people": 1, "status": 1, "health": 0}
 
 
 class Session:
-    """One login's traffic. Every method belongs to the thread that owns the link."""
+    """Publishes from an outbox over one link; for the thread that owns the link.
+
+    Args:
+        link: logged in.
+        outbox: opened once the broker has answered.
+        settings: the topics.
+        origin: this device and run.
+        published_since: when this run first published its status, as in `StatusMessage.time`; None if it has not.
+        max_silence_s: a broker that leaves a probe unanswered for longer counts as lost.
+
+    Attributes:
+        ready: whether the broker has answered a probe.
+    """
 
     def __init__(
         self,
@@ -41,84 +53,81 @@ class Session:
         self._origin = origin
         self._published_since = published_since
         self._max_silence_s = max_silence_s
-        self._handed: dict[str, Callable[[], bool]] = {}
+        self._in_flight: dict[str, Callable[[], bool]] = {}
         link.subscribe(settings.topic("status"))
-        self._ask()
+        link.probe()
 
-    def turn(self, timeout_s: float) -> None:
-        """Wait for something to do, and do it.
+    def poll(self, timeout_s: float) -> None:
+        """Wait for traffic or a wake-up, then read and publish.
 
         Raises:
             LinkError: the connection is lost, or the broker does not answer.
-            DuplicateClientError: another agent has this name.
+            DuplicateClientError: another agent uses this device's name.
         """
-        self._link.turn(timeout_s)
-        self._read_back()
-        if self._link.take_answer():
-            self._heard()
-        if not self._link.asking and self._has_work():
-            self._ask()
+        self._link.poll(timeout_s)
+        self._read_messages()
+        if self._link.take_probe_answer():
+            self._publish_newest()
+        if not self._link.probe_pending and self._has_work():
+            self._link.probe()
         if self._link.silence_s > self._max_silence_s:
             raise LinkError(f"no answer for {self._max_silence_s:g} s")
 
     def finish(self, deadline_s: float) -> None:
-        """Publish the states that are left, then say goodbye; `deadline_s` is on `time.monotonic`."""
-        while not self._settled() and time.monotonic() < deadline_s:
-            self.turn(0.05)
+        """Publish the remaining states, then disconnect; `deadline_s` is on `time.monotonic`."""
+        while not self._all_sent() and time.monotonic() < deadline_s:
+            self.poll(0.05)
         self._link.disconnect(timeout_s=max(0.0, deadline_s - time.monotonic()))
 
-    def _ask(self) -> None:
-        self._link.ask(self._settings.topic("-"))
-
-    def _read_back(self) -> None:
+    def _read_messages(self) -> None:
         messages, self._link.messages = self._link.messages, []
         for message in messages:
             if message.topic != self._settings.topic("status"):
-                continue  # amqtt sends a newcomer what others have subscribed
+                continue  # amqtt also sends a new client what others have subscribed to
             run = duplicate_run(bytes(message.payload), message.retain, self._origin.run, self._published_since)
             if run is not None:
                 raise DuplicateClientError(f"run {run}")
 
-    def _heard(self) -> None:
+    def _publish_newest(self) -> None:
         if not self.ready:
             self.ready = True
             self._outbox.open()
         for topic in self._outbox.unsent():
-            if self._is_free(topic):
+            if self._is_idle(topic):
                 payload = self._outbox.take_state(topic)
-                self._hand(topic, payload, qos=_STATE_QOS[topic], retain=True)
-        result = self._outbox.take_result() if self._is_free("pose") else None
+                self._send(topic, payload, qos=_STATE_QOS[topic], retain=True)
+        result = self._outbox.take_result() if self._is_idle("pose") else None
         if result is not None:
             message = pose_message(result, self._origin, time.monotonic())
-            self._hand("pose", encode(message), qos=0, retain=False, expiry_s=_POSE_EXPIRY_S)
+            self._send("pose", encode(message), qos=0, retain=False, expiry_s=_POSE_EXPIRY_S)
 
-    def _hand(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None = None) -> None:
-        self._handed[topic] = self._link.publish(
+    def _send(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None = None) -> None:
+        self._in_flight[topic] = self._link.publish(
             self._settings.topic(topic), payload, qos=qos, retain=retain, expiry_s=expiry_s
         )
 
-    def _is_free(self, topic: str) -> bool:
-        """Return whether nothing of this topic is in paho's hands: written if QoS 0, acknowledged if QoS 1."""
-        return topic not in self._handed or self._handed[topic]()
+    def _is_idle(self, topic: str) -> bool:
+        """Return whether no message of a topic is in flight: each is written if QoS 0, acknowledged if QoS 1."""
+        return topic not in self._in_flight or self._in_flight[topic]()
 
     def _has_work(self) -> bool:
-        poses = self._outbox.has_result() and self._is_free("pose")
-        return poses or any(map(self._is_free, self._outbox.unsent()))
+        poses = self._outbox.has_result() and self._is_idle("pose")
+        return poses or any(map(self._is_idle, self._outbox.unsent()))
 
-    def _settled(self) -> bool:
-        return self.ready and not self._outbox.unsent() and all(map(self._is_free, self._handed))
+    def _all_sent(self) -> bool:
+        return self.ready and not self._outbox.unsent() and all(map(self._is_idle, self._in_flight))
 
 
 def duplicate_run(payload: bytes, retained: bool, run: str, published_since: str | None) -> str | None:
-    """Return the run of another agent that has this device's name, judged by a message on its status topic.
+    """Return the run of another agent with this device's name, by one status message.
 
-    A message of another run may well be left by the run before this one: what the broker kept, and the last will
-    that it publishes late. So what counts is a live one that claims to be there, or a kept one made after this run
-    had put its own in that place.
+    A message of another run may be left by the run before this one: the retained status, or a last will that is
+    published late. So only two count: a live message that is not `offline`, and a retained one that is newer than
+    the first status of this run, which it has replaced.
 
     Args:
-        payload: as it came.
-        retained: True for a message that the broker had kept.
+        payload: of the message.
+        retained: True for a retained message.
         run: this run.
         published_since: when this run first published its status, as in `StatusMessage.time`; None if it has not.
     """
@@ -128,6 +137,6 @@ def duplicate_run(payload: bytes, retained: bool, run: str, published_since: str
         return None
     if status.run == run:
         return None
-    claims = not retained and status.state != "offline"
-    replaced = retained and published_since is not None and status.time > published_since
-    return status.run if claims or replaced else None
+    is_live = not retained and status.state != "offline"
+    has_replaced_ours = retained and published_since is not None and status.time > published_since
+    return status.run if is_live or has_replaced_ours else None

@@ -1,7 +1,5 @@
-"""Publish over MQTT: poses as they come, never late; states once they change, and again on every connection."""
+"""Publishes poses and states over MQTT."""
 
-import contextlib
-import socket
 import ssl
 import threading
 import time
@@ -25,28 +23,29 @@ from edge.mqtt.outbox import Outbox
 from edge.mqtt.session import Session
 from edge.mqtt.settings import MqttSettings, Version
 from edge.mqtt.tls import FreshContext
+from edge.mqtt.waker import Waker
 from edge.payload import Message, Origin, encode, status_message, utc
 from edge.ports import PoseFrame
 
-__all__ = ["MqttSettings", "MqttSink"]
+__all__ = ["MqttSink"]
 
 _CLOSE_S = 0.9
 _STABLE_S = 10.0
 
 
 class MqttSink:
-    """A sink whose own thread connects, waits, and connects again for as long as it is open.
+    """A sink whose own thread connects and reconnects while it is open.
 
-    Nothing is published while there is no connection, and of poses only the newest waits for its turn: at most one
-    is on its way, which takes a round trip to the broker. States are kept here, the latest of each topic, and sent
-    on every connection.
+    Poses are never published late: without a connection they are dropped, with one only the newest waits. At most one
+    is in flight, for a round trip to the broker. The latest state of each topic is kept, and sent when it changes and
+    on every new connection.
 
     Args:
         settings: where the broker is.
         origin: what the messages have in common.
         min_retry_s: shortest wait before another attempt.
-        max_retry_s: longest wait; also that after a clash of names.
-        max_silence_s: a broker that answers nothing for so long is hung up on, and what was not sent is forgotten.
+        max_retry_s: longest wait; also the wait after a duplicate device name.
+        max_silence_s: the connection to a broker that does not answer for longer is aborted, unsent data discarded.
         clock_synced: whether the kernel calls this machine's clock synchronized; None if it does not say.
     """
 
@@ -72,107 +71,98 @@ class MqttSink:
         self._log = ConnectionLog(settings)
         self._backoff = Backoff(min_s=min_retry_s, max_s=max_retry_s)
         self._outbox = Outbox()
-        self._encryption = FreshContext(settings.tls_context, settings.tls_files)
+        self._tls_context = FreshContext(settings.tls_context, settings.tls_files)
         self._tls: ssl.SSLContext | None = None
         self._published_since: str | None = None
         self._stop = threading.Event()
         self._deadline_s = 0.0
         self._thread: threading.Thread | None = None
-        self._waker: socket.socket | None = None  # a byte to it wakes the thread
+        self._waker: Waker | None = None
         self._fixed: Version | None = None if settings.version == "auto" else settings.version
         self._version = self._fixed
-        self._clashed = False
+        self._had_duplicate = False
 
     @property
     def dropped(self) -> int:
-        """Results that were written and not published: no connection, or a newer one came first."""
+        """Results that were not published: no connection, or replaced by a newer one."""
         return self._outbox.dropped
 
-    @property
-    def connected(self) -> bool:
-        """Whether the broker has accepted the login and answers."""
-        return self._outbox.is_open
-
     def open(self) -> None:
-        """Start to connect in the background; an absent broker is no error.
+        """Connect in the background; an absent broker is no error.
 
         Raises:
             UnavailableError: a file of certificates or keys cannot be read or used.
         """
-        self._tls = self._encryption.get()
-        self._wake, waker = socket.socketpair()
-        waker.setblocking(False)
-        self._waker = waker
-        self._thread = threading.Thread(target=self._run, args=(waker,), name="mqtt", daemon=True)
+        self._tls = self._tls_context.get()
+        self._waker = Waker()
+        self._thread = threading.Thread(target=self._run, args=(self._waker,), name="mqtt", daemon=True)
         self._thread.start()
 
     def write(self, result: PoseFrame) -> None:
-        """Let a result wait for the broker's next answer, in place of an older one. Never blocks."""
+        """Leave a result for the thread, in place of an older one. Never blocks."""
         if self._outbox.offer(result):
-            self._nudge()
+            self._wake()
 
     def set_state(self, topic: Literal["people", "status", "health"], message: Message) -> None:
-        """Replace the state of a topic; it goes out as soon as there is a connection. Never blocks."""
+        """Replace the state of a topic; it is sent once there is a connection. Never blocks."""
         self._outbox.set_state(topic, encode(message))
-        self._nudge()
+        self._wake()
 
     def close(self) -> None:
-        """Publish the states that are left, and disconnect; within a second, whatever the broker does."""
+        """Publish the remaining states and disconnect, within a second."""
         if self._thread is None:
             return
         self._deadline_s = time.monotonic() + _CLOSE_S
         self._stop.set()
-        self._nudge()
+        self._wake()
         self._thread.join(_CLOSE_S + 0.1)
         self._thread = None
 
-    def _nudge(self) -> None:
+    def _wake(self) -> None:
         if self._waker is not None:
-            # Full: the thread is about to wake anyway. Closed: it has ended.
-            with contextlib.suppress(OSError):
-                self._waker.send(b"\0")
+            self._waker.wake()
 
-    def _run(self, waker: socket.socket) -> None:
-        with self._wake, waker:
+    def _run(self, waker: Waker) -> None:
+        with waker:
             while not self._stop.is_set():
                 try:
-                    self._attempt()
+                    self._run_connection(waker)
                 except LinkError as error:
                     self._wait(error)
-                except Exception as error:  # noqa: BLE001 - a bug must not end the only way to say so
+                except Exception as error:  # noqa: BLE001 - after a bug, too, the status is published again
                     self._log.crashed()
                     self._wait(LinkError(str(error)))
 
     def _wait(self, error: LinkError) -> None:
         if not self._stop.is_set():
-            retry_s = self._choose_wait(error)
+            retry_s = self._retry_wait_s(error)
             self._log.failed(blame_clock(error, self._clock_synced(), time.time()), retry_s)
             self._stop.wait(retry_s)
 
-    def _choose_wait(self, error: LinkError) -> float:
-        """Return the longest wait after a clash of names, save for the next try that shows who the other one is."""
+    def _retry_wait_s(self, error: LinkError) -> float:
+        """Return how long to wait: longest after a duplicate name, but for one early try that finds the other run."""
         if not isinstance(error, DuplicateClientError):
             return self._backoff.next_s()
-        known = self._clashed or not isinstance(error, TakeoverError)
-        self._clashed = True
-        return self._backoff.longest_s() if known else self._backoff.next_s()
+        is_known = self._had_duplicate or not isinstance(error, TakeoverError)
+        self._had_duplicate = True
+        return self._backoff.longest_s() if is_known else self._backoff.next_s()
 
-    def _attempt(self) -> None:
-        link = self._dial()
+    def _run_connection(self, waker: Waker) -> None:
+        link = self._connect(waker)
         began_s = time.monotonic()
         try:
             self._serve(link)
         finally:
             self._outbox.close()
-            link.hang_up()
-            self._settle(time.monotonic() - began_s)
+            link.abort()
+            self._forget_failures(time.monotonic() - began_s)
 
-    def _settle(self, lasted_s: float) -> None:
-        """Forget earlier failures after a connection that lasted; a duplicate may take a while to return."""
+    def _forget_failures(self, lasted_s: float) -> None:
+        """Reset the waits after a connection that lasted; a duplicate client may take a while to return."""
         if lasted_s > _STABLE_S:
             self._backoff.reset()
         if lasted_s > 2 * self._max_retry_s:
-            self._clashed = False
+            self._had_duplicate = False
 
     def _serve(self, link: Link) -> None:
         session = Session(
@@ -184,59 +174,59 @@ class MqttSink:
             max_silence_s=self._max_silence_s,
         )
         while not session.ready and not self._stop.is_set():
-            session.turn(0.5)
+            session.poll(0.5)
         if session.ready:
-            self._welcome(link.version)
+            self._on_ready(link.version)
         while not self._stop.is_set():
-            session.turn(0.5)
+            session.poll(0.5)
             while link.forbidden:
                 self._log.forbidden(*link.forbidden.pop(0))
         session.finish(self._deadline_s)
 
-    def _dial(self) -> Link:
+    def _connect(self, waker: Waker) -> Link:
         try:
-            self._tls = self._encryption.get()
+            self._tls = self._tls_context.get()
         except UnavailableError as error:
             raise FilesError(str(error)) from error
-        version = self._version or self._probe()
-        link = self._make_link(version, with_will=True)
+        version = self._version or self._detect_version(waker)
+        link = self._make_link(version, waker, with_will=True)
         self._version = self._fixed
         try:
-            link.dial(self._stop.is_set)
+            link.connect(self._stop.is_set)
         except LinkError:
-            link.hang_up()
+            link.abort()
             raise
         self._version = version
         return link
 
-    def _probe(self) -> Version:
-        """Find out whether the broker speaks MQTT 5, by a login without a will.
+    def _detect_version(self, waker: Waker) -> Version:
+        """Return whether the broker speaks MQTT 5, by a login without a will.
 
-        A broker of 3.1.1 that reads the whole login before it looks at the version takes the lengths of the will for
-        others, and waits for more instead of refusing (amqtt 0.12). Without a will it answers at once.
+        A broker of 3.1.1 that reads the whole CONNECT before it looks at the version misreads the lengths of the will,
+        and waits for more instead of refusing (amqtt 0.12). Without a will it answers at once.
         """
-        link = self._make_link("5", with_will=False)
+        link = self._make_link("5", waker, with_will=False)
         try:
-            link.dial(self._stop.is_set)
+            link.connect(self._stop.is_set)
             link.disconnect(timeout_s=1.0)
         except (UnsupportedProtocolError, ConnectionClosedError):
             return "3.1.1"
         finally:
-            link.hang_up()
+            link.abort()
         return "5"
 
-    def _make_link(self, version: Version, *, with_will: bool) -> Link:
+    def _make_link(self, version: Version, waker: Waker, *, with_will: bool) -> Link:
         now_s = time.time()
         will = status_message("offline", "connection lost", self._origin, now_s, now_s)
         return Link(
             self._settings,
             version,
-            self._wake,
+            waker,
             tls=self._tls,
             will=(self._settings.topic("status"), encode(will)) if with_will else None,
         )
 
-    def _welcome(self, version: Version) -> None:
+    def _on_ready(self, version: Version) -> None:
         if version == "3.1.1" and self._fixed is None:
             self._log.downgraded()
         self._log.connected()

@@ -1,8 +1,6 @@
-"""The other side: receives agents' messages from a broker, for as long as it is wanted."""
+"""Receives the messages of topics from a broker."""
 
-import contextlib
 import dataclasses
-import socket
 import threading
 from collections.abc import Callable, Iterable
 
@@ -12,29 +10,30 @@ from edge.host.random_id import random_id
 from edge.mqtt.errors import ConnectionClosedError, LinkError, UnsupportedProtocolError
 from edge.mqtt.link import Link
 from edge.mqtt.settings import MqttSettings, Version
+from edge.mqtt.waker import Waker
 
 __all__ = ["Subscriber"]
 
 _STOP_S = 2.0
-_GOODBYE_S = 0.3
+_DISCONNECT_S = 0.3
 
 OnMessage = Callable[[str, bytes], None]
 
 
 class Subscriber:
-    """Receives the messages of some topics on a thread of its own, which connects again whenever it has to.
+    """Subscribes to topics, on a thread that reconnects by itself.
 
-    MQTT 5 is tried first, then 3.1.1. The client id is new with every subscriber, so any number may listen.
+    MQTT 5 is tried first, then 3.1.1. Every subscriber has a client id of its own, so that any number can connect.
 
     Args:
         host: of the broker.
         port: of the broker.
         topics: topic filters to subscribe to; `set_topics` changes them.
         on_message: called with topic and payload, on the subscriber's thread.
-        login: how to encrypt and log in, and the version; its host, port, base topic and device do not count.
-        on_kept: gets the messages that the broker had kept (retained) in place of `on_message`.
-        on_link: called with whether there is a connection, and why not; on the subscriber's thread, once per
-            change. The connection that `start` makes is not told.
+        login: encryption, login and version; its host, port, base topic and device are ignored.
+        on_kept: called for retained messages in place of `on_message`.
+        on_link: called on the subscriber's thread with whether there is a connection, and why not, at every change
+            after the connection that `start` makes.
         min_retry_s: shortest wait before another attempt.
         max_retry_s: longest wait.
     """
@@ -52,10 +51,10 @@ class Subscriber:
         min_retry_s: float = 1.0,
         max_retry_s: float = 30.0,
     ) -> None:
-        # A name that no agent has: a broker would take the newcomer for the agent, and hang up on the agent.
+        # A client id that no agent has: else the broker would treat this login as a takeover of the agent's session.
         name = random_id(8)
         settings = login or MqttSettings(host=host, port=port, device=name)
-        self._settings = dataclasses.replace(settings, host=host, port=port, device=f"ear-{name}")
+        self._settings = dataclasses.replace(settings, host=host, port=port, device=f"sub-{name}")
         self._topics = frozenset(topics)
         self._on_message = on_message
         self._on_kept = on_kept or on_message
@@ -65,21 +64,19 @@ class Subscriber:
         self._thread: threading.Thread | None = None
         self._versions: tuple[Version, ...] = ("5", "3.1.1") if settings.version == "auto" else (settings.version,)
         self.error: Exception | None = None
-        """What ended the thread though nobody had asked for it: a bug, here or in a callback."""
+        """The exception that ended the thread: a bug, here or in a callback."""
 
     def start(self) -> None:
-        """Connect, then listen in the background.
+        """Connect, then receive in the background.
 
         Raises:
             UnavailableError: there is no broker, it refuses the login, or a file of certificates cannot be read.
         """
         self._tls = self._settings.tls_context()
-        self._wake, self._waker = socket.socketpair()
-        self._waker.setblocking(False)
+        self._waker = Waker()
         try:
-            link = self._dial()
+            link = self._connect()
         except BaseException as error:
-            self._wake.close()
             self._waker.close()
             if isinstance(error, LinkError):
                 raise UnavailableError(self._explain(error)) from error
@@ -90,41 +87,39 @@ class Subscriber:
     def set_topics(self, topics: Iterable[str]) -> None:
         """Replace the topic filters; only the differences go to the broker. Never blocks."""
         self._topics = frozenset(topics)
-        self._nudge()
+        self._wake()
 
     def stop(self) -> None:
-        """Disconnect and end the thread; harmless when it does not run."""
+        """Disconnect and end the thread; harmless if it does not run."""
         if self._thread is None:
             return
         self._stop.set()
-        self._nudge()
+        self._wake()
         self._thread.join(_STOP_S)
         self._thread = None
 
-    def _nudge(self) -> None:
+    def _wake(self) -> None:
         if self._thread is not None:
-            # Full: the thread is about to wake anyway. Closed: it has ended.
-            with contextlib.suppress(OSError):
-                self._waker.send(b"\0")
+            self._waker.wake()
 
     def _explain(self, error: LinkError) -> str:
         where = f"broker {self._settings.host}:{self._settings.port}"
         return f"{where} {error.what} ({error})" if error.what else f"{where} cannot be reached ({error})"
 
     def _run(self, link: Link) -> None:
-        with self._wake, self._waker:
+        with self._waker:
             try:
-                self._keep_on(link)
-            except Exception as error:  # noqa: BLE001 - whoever owns the subscriber looks at it
+                self._receive(link)
+            except Exception as error:  # noqa: BLE001 - the owner reads `error`
                 self.error = error
                 self._on_link(False, f"a bug in edge-pose: {error}")
 
-    def _keep_on(self, first: Link) -> None:
+    def _receive(self, first: Link) -> None:
         link: Link | None = first
         up = True
         while not self._stop.is_set():
             try:
-                link = link or self._dial()
+                link = link or self._connect()
                 if not up:
                     up = True
                     self._on_link(True, "")
@@ -136,17 +131,17 @@ class Subscriber:
                 self._stop.wait(self._backoff.next_s())
             finally:
                 if link is not None:
-                    link.hang_up()
+                    link.abort()
                     link = None
 
-    def _dial(self) -> Link:
-        """Connect in the first version that the broker speaks, which is the first to be tried from now on."""
+    def _connect(self) -> Link:
+        """Connect with the first version that the broker speaks; it is tried first from now on."""
         for version in self._versions:
-            link = Link(self._settings, version, self._wake, tls=self._tls)
+            link = Link(self._settings, version, self._waker, tls=self._tls)
             try:
-                link.dial(self._stop.is_set)
+                link.connect(self._stop.is_set)
             except BaseException as error:
-                link.hang_up()
+                link.abort()
                 if version == self._versions[-1] or not isinstance(
                     error, UnsupportedProtocolError | ConnectionClosedError
                 ):
@@ -163,15 +158,15 @@ class Subscriber:
             for topic in sorted(wanted - subscribed):
                 link.subscribe(topic)
             for topic in subscribed - wanted:
-                link.ask(topic)  # it is an UNSUBSCRIBE
+                link.unsubscribe(topic)
             subscribed = wanted
-            link.turn(0.5)
-            self._hand_on(link)
-        link.disconnect(timeout_s=_GOODBYE_S)
+            link.poll(0.5)
+            self._deliver(link)
+        link.disconnect(timeout_s=_DISCONNECT_S)
 
-    def _hand_on(self, link: Link) -> None:
+    def _deliver(self, link: Link) -> None:
         messages, link.messages = link.messages, []
         for message in messages:
-            self._backoff.reset()  # a broker that lets in and hangs up at once delivers nothing
-            take = self._on_kept if message.retain else self._on_message
-            take(message.topic, bytes(message.payload))
+            self._backoff.reset()  # not at the login: a broker may accept it and close at once
+            handler = self._on_kept if message.retain else self._on_message
+            handler(message.topic, bytes(message.payload))

@@ -16,7 +16,7 @@ import pytest
 from brokers import ANONYMOUS, Ear, Mosquitto, can_connect, eventually, free_port, needs_mosquitto
 from certificates import PAST, RECENT, SOON, Authority, Identity, needs_openssl, openssl
 from edge.errors import UnavailableError
-from sinks import SinkMaker, connect, count, feeding, kept, say, warnings
+from sinks import SinkMaker, connect, count, feeding, is_connected, kept, say, warnings
 
 pytestmark = [needs_mosquitto, needs_openssl]
 
@@ -244,7 +244,7 @@ class TestTrust:
         ours.unlink()
         eventually(lambda: "cannot read" in warnings(caplog)[-1])
         shutil.copy(pki.authority.cert, ours)
-        eventually(lambda: sink.connected)
+        eventually(lambda: is_connected(sink))
         assert len(warnings(caplog)) == 2
 
 
@@ -272,7 +272,7 @@ class TestClientCertificates:
 
     def test_the_right_one_is_let_in(self, dial: Callable[..., Any], pki: Pki) -> None:
         sink = dial(**pki.hall.settings())
-        eventually(lambda: sink.connected)
+        eventually(lambda: is_connected(sink))
 
     def test_none_at_all_is_told(self, dial: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "edge")
@@ -420,7 +420,7 @@ class TestClash:
         theirs.open()
         eventually(lambda: "(also used by run ours)" in caplog.text and "(also used by run theirs)" in caplog.text)
         theirs.close()
-        eventually(lambda: ours.connected)
+        eventually(lambda: is_connected(ours))
         eventually(lambda: kept(broker.port, "status")["status"]["run"] == "ours")
         with feeding(ours), Ear(broker.port) as ear:
             eventually(lambda: len(ear.of("pose")) > 20)

@@ -20,9 +20,9 @@ import pytest
 from brokers import ANONYMOUS, Ear, Mosquitto, eventually, free_port, needs_mosquitto
 from builders import pose
 from edge.mqtt.embedded_broker import EmbeddedBroker
-from edge.mqtt.sink import MqttSettings
+from edge.mqtt.settings import MqttSettings
 from edge.ports import PoseFrame
-from sinks import SinkMaker, accounts, connect, count, feeding, kept, live, say, warnings
+from sinks import SinkMaker, accounts, connect, count, feeding, is_connected, kept, live, say, warnings
 
 PHRASE = "over the hills"
 
@@ -102,7 +102,7 @@ def test_a_login_with_the_right_password_is_accepted(tmp_path: Path, make_sink: 
     try:
         broker.start()
         sink = connect(make_sink(broker.port, username="hall", password=PHRASE))
-        assert sink.connected
+        assert is_connected(sink)
     finally:
         broker.kill()
 
@@ -119,12 +119,12 @@ def test_a_refused_login_is_no_connection_is_told_once_and_tried_again(
         sink.open()
         eventually(lambda: caplog.text.count("another try failed") > 1)
         sink.write(live(0))
-        assert not sink.connected
+        assert not is_connected(sink)
         assert sink.dropped == 1
         broker.kill()
         accounts(tmp_path, hall=PHRASE)
         broker.start()
-        eventually(lambda: sink.connected)
+        eventually(lambda: is_connected(sink))
     finally:
         broker.kill()
     refusals = [text for text in warnings(caplog) if "refuses the login" in text]
@@ -145,7 +145,7 @@ def test_after_a_killed_broker_returns_poses_and_states_go_on_and_nothing_old_co
         with Ear(mosquitto.port) as ear:
             eventually(lambda: ear.of("pose"))
         mosquitto.kill()
-        eventually(lambda: not sink.connected)
+        eventually(lambda: not is_connected(sink))
         lost = sink.dropped
         eventually(lambda: sink.dropped > lost + 5)
         back_s = time.time()
@@ -183,7 +183,8 @@ def test_a_clean_stop_leaves_offline_and_nobody_knows_who_is_there(mosquitto: Mo
 KILLED = """
 import sys, threading, time
 from edge.payload import Origin, status_message
-from edge.mqtt.sink import MqttSettings, MqttSink
+from edge.mqtt.settings import MqttSettings
+from edge.mqtt.sink import MqttSink
 origin = Origin(device="hall", run="k3f9", camera="front", model="some")
 sink = MqttSink(MqttSettings(host="127.0.0.1", port=int(sys.argv[1]), device="hall"), origin)
 sink.set_state("status", status_message("online", "all is well", origin, time.time(), time.time()))
@@ -217,7 +218,7 @@ def test_a_broker_that_stops_reading_costs_no_memory_and_gets_nothing_old_afterw
     def too_much() -> bool:
         for _ in range(100):
             sink.write(big)
-        return not sink.connected
+        return not is_connected(sink)
 
     with Ear(mosquitto.port, "edge-pose/hall/pose") as ear:
         with feeding(sink):
@@ -228,7 +229,7 @@ def test_a_broker_that_stops_reading_costs_no_memory_and_gets_nothing_old_afterw
             eventually(too_much, within_s=8)
         again_s = time.time()
         mosquitto.signal(signal.SIGCONT)
-        eventually(lambda: sink.connected)
+        eventually(lambda: is_connected(sink))
         with feeding(sink):
             eventually(lambda: len(ear.heard) > heard + 20)
     assert min(_captured_s(json.loads(message.payload)) for message in ear.heard[heard:]) > again_s
@@ -273,7 +274,7 @@ def test_a_listener_that_never_answers_gets_no_pose_and_close_returns(make_sink:
         with peer:
             for index in range(500):
                 sink.write(live(index))
-            assert not sink.connected
+            assert not is_connected(sink)
             assert sink.dropped == 500
             closing = threading.Thread(target=sink.close)
             closing.start()
@@ -305,9 +306,9 @@ def test_the_embedded_broker_makes_the_client_step_down_once(
             count(sink, [3])
             with feeding(sink):
                 eventually(lambda: len(ear.of("pose")) > 5 and ear.of("status") and ear.of("people"))
-    eventually(lambda: not sink.connected)
+    eventually(lambda: not is_connected(sink))
     with EmbeddedBroker(port=port):
-        eventually(lambda: sink.connected)
+        eventually(lambda: is_connected(sink))
         assert kept(port, "people", version="3.1.1")["people"]["ids"] == [3]
     assert sum("3.1.1" in record.getMessage() for record in caplog.records) == 1
 
@@ -340,7 +341,7 @@ def test_two_agents_with_one_name_both_say_so_and_step_back(
     waits_s = [int(r.getMessage().split("retry in ")[1].split()[0]) for r in caplog.records if r.levelname == "ERROR"]
     assert min(waits_s) >= 30
     assert max(waits_s) <= 60
-    eventually(lambda: not ours.connected and not theirs.connected)
+    eventually(lambda: not is_connected(ours) and not is_connected(theirs))
 
 
 @needs_mosquitto
