@@ -1,4 +1,4 @@
-"""Exponential back-off: how long to wait before the next attempt."""
+"""Exponential back-off with jitter."""
 
 import random
 from collections.abc import Callable
@@ -12,8 +12,8 @@ class Backoff:
     Args:
         min_s: shortest wait in seconds.
         max_s: longest wait in seconds.
-        growth: of the range from one wait to the next; 1.5 adds at most about half of an outage to it.
-        draw: random numbers 0 .. 1 for the jitter, which keeps the devices of a fleet from returning all at once:
+        growth: factor from one wait to the next; with 1.5 a reconnect is late by at most about half of the outage.
+        draw: random numbers 0 .. 1 for the jitter, which keeps the devices of a fleet from reconnecting all at once:
             each wait is drawn from the upper half of its range. None for no jitter: the waits are then `min_s`,
             `growth` times that, and so on.
     """
@@ -39,7 +39,7 @@ class Backoff:
         return self._top_s if self._draw is None else self._top_s * (1 + self._draw()) / 2
 
     def longest_s(self) -> float:
-        """Return a wait from the longest range, and stay there until `reset`."""
+        """Return a wait from the longest range; the next ones stay there until `reset`."""
         self._top_s = self._max_s
         return self.next_s()
 

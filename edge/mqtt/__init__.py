@@ -1,1 +1,1 @@
-"""Drivers: one vendor library each, behind the ports of `edge.ports`."""
+"""MQTT: the publishing sink, a subscriber and an embedded broker."""

@@ -1,4 +1,7 @@
-"""A small MQTT broker inside this process (amqtt, MQTT 3.1.1), for the demo and for machines without mosquitto."""
+"""An MQTT broker inside this process (amqtt, MQTT 3.1.1).
+
+For the demo, and for machines without mosquitto.
+"""
 
 import asyncio
 import contextlib
@@ -19,11 +22,11 @@ _STOP_S = 2.0
 
 
 class EmbeddedBroker:
-    """A broker that runs from `__enter__` to `__exit__`, on a thread of its own. Anybody may log in.
+    """A broker that runs as a context manager, on its own thread; accepts anonymous logins.
 
     Attributes:
         host: the address it listens on.
-        port: the TCP port; with 0 the system chooses a free one, and it stands here once the broker runs.
+        port: the TCP port; 0 is replaced by the free port that the system chose, once the broker runs.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -43,7 +46,7 @@ class EmbeddedBroker:
             UnavailableError: the address cannot be listened on, or amqtt does not start.
         """
         for name in ("amqtt", "transitions"):
-            # They warn of every client that leaves, and of the MQTT 5 that ours tries first.
+            # They warn of every client that disconnects, and of the MQTT 5 login that our client tries first.
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._loop = asyncio.new_event_loop()
         self._thread.start()
@@ -64,7 +67,7 @@ class EmbeddedBroker:
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._serve())
-        except Exception as error:  # noqa: BLE001 - whoever waits in __enter__ tells it
+        except Exception as error:  # noqa: BLE001 - raised by __enter__
             self._error = error
         finally:
             self._started.set()
@@ -76,7 +79,7 @@ class EmbeddedBroker:
             await self._run_broker(listener)
 
     async def _run_broker(self, listener: socket.socket) -> None:
-        # Connections are accepted here and handed over: so the port is known, and a stop can end all of them.
+        # Connections are accepted here, not by amqtt, so that the port is known and a stop can close all of them.
         broker = Broker(
             {
                 "listeners": {"default": {"type": "external"}},
@@ -89,17 +92,17 @@ class EmbeddedBroker:
         self._started.set()
         await self._stopping.wait()
         loop.remove_reader(listener)
-        await self._hang_up()
+        await self._abort_connections()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(broker.shutdown(), _STOP_S / 2)
 
     def _accept(self, broker: Broker, listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # who knocked may have left again
-            client = asyncio.ensure_future(self._attend(broker, listener.accept()[0]))
+        with contextlib.suppress(OSError):  # the client may have closed already
+            client = asyncio.ensure_future(self._handle_client(broker, listener.accept()[0]))
             self._clients.add(client)
             client.add_done_callback(self._forget)
 
-    async def _attend(self, broker: Broker, sock: socket.socket) -> None:
+    async def _handle_client(self, broker: Broker, sock: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=sock)
         self._writers.add(writer)
         try:
@@ -111,12 +114,12 @@ class EmbeddedBroker:
     def _forget(self, client: asyncio.Task[None]) -> None:
         self._clients.remove(client)
         if not client.cancelled():
-            # Whatever a client did wrong ends its own connection only; asking for the error keeps asyncio quiet.
+            # An error of one client ends its connection only; retrieving it keeps asyncio from logging it.
             client.exception()
 
-    async def _hang_up(self) -> None:
+    async def _abort_connections(self) -> None:
         for _ in range(3):
-            await asyncio.sleep(0)  # the first steps of those who were just coming in
+            await asyncio.sleep(0)  # let clients that are being accepted open their streams
         for writer in self._writers:
             writer.transport.abort()
         if self._clients:

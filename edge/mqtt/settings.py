@@ -1,4 +1,4 @@
-"""Where the MQTT broker is, how to log in, and what this device is called there."""
+"""Settings of the connection to an MQTT broker."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ Version = Literal["5", "3.1.1"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttSettings:
-    """Where the broker is and how to log in.
+    """Address, login, encryption and topics.
 
     Attributes:
         host: name or address.
@@ -29,7 +29,7 @@ class MqttSettings:
         ca_file: PEM file of the authority to trust instead of the system's.
         cert_file: PEM file of the client's certificate, for brokers that ask for one.
         key_file: PEM file of its key, not encrypted.
-        keepalive_s: longest silence before either side asks whether the other is there.
+        keepalive_s: longest time without a packet before the client pings the broker (MQTT keep alive).
     """
 
     host: str
@@ -51,7 +51,10 @@ class MqttSettings:
 
     @property
     def client_id(self) -> str:
-        """One per device, of the 1..23 plain characters that every broker has to take (MQTT 3.1.1, 3.1.3.1)."""
+        """The MQTT client id, one per device.
+
+        It has 1..23 letters, digits, - and _, which every broker has to accept (MQTT 3.1.1, section 3.1.3.1).
+        """
         plain = f"edge-pose-{self.device}"
         if self.base_topic == "edge-pose" and re.fullmatch(r"[0-9A-Za-z_-]{1,23}", plain):
             return plain
@@ -60,11 +63,11 @@ class MqttSettings:
 
     @property
     def tls_files(self) -> tuple[str, ...]:
-        """The files that `tls_context` reads, the system's own authorities apart."""
+        """The files that `tls_context` reads, without the system's authorities."""
         return tuple(filter(None, (self.ca_file, self.cert_file, self.key_file)))
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """Return how to encrypt, None for not at all.
+        """Return the TLS context, None without encryption.
 
         Raises:
             UnavailableError: a file of certificates or keys cannot be read or used.

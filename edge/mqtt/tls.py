@@ -1,4 +1,4 @@
-"""How a connection to the broker is encrypted, and a socket that remembers why it ended."""
+"""TLS for the connection to the broker."""
 
 import contextlib
 import ssl
@@ -14,7 +14,7 @@ __all__ = ["FreshContext", "RememberingSocket", "make_context"]
 def make_context(
     ca_file: str | None = None, cert_file: str | None = None, key_file: str | None = None
 ) -> ssl.SSLContext:
-    """Return how to encrypt: TLS 1.2 or later, the broker's certificate and name verified.
+    """Return a context for TLS 1.2 or later that verifies certificate and name.
 
     Args:
         ca_file: PEM file of the authority to trust; None for the system's.
@@ -49,20 +49,20 @@ def _require_readable(key: str, file: str) -> None:
 
 
 def _load_identity(context: ssl.SSLContext, cert_file: str, key_file: str | None) -> None:
-    asked = False
+    was_asked = False
 
     def no_password() -> str:
         # Without this OpenSSL would ask the terminal, and a service would wait for ever.
-        nonlocal asked
-        asked = True
+        nonlocal was_asked
+        was_asked = True
         return ""
 
     try:
         context.load_cert_chain(cert_file, key_file, no_password)
     except OSError as error:
         key = key_file or cert_file
-        if asked:
-            text = f"the key in {key} is encrypted, and nobody is there to unlock it: openssl pkey -in {key} -out PLAIN"
+        if was_asked:
+            text = f"the key in {key} is encrypted, which no service can use: openssl pkey -in {key} -out PLAIN"
         elif getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
             text = f"the key in {key} does not belong to the certificate in {cert_file}"
         else:
@@ -71,13 +71,14 @@ def _load_identity(context: ssl.SSLContext, cert_file: str, key_file: str | None
 
 
 class FreshContext:
-    """How to encrypt, by the files as they are now: certificates are renewed while the agent runs.
+    """A TLS context that is rebuilt when its files change.
 
-    Only a change makes it read them again; the system's hundred authorities take longer than many an inference.
+    Certificates are renewed while the agent runs. Only a change makes it read the files again: loading the system's
+    hundred authorities takes longer than an inference.
 
     Args:
         make: reads the files.
-        files: whose change counts.
+        files: the files to watch.
     """
 
     def __init__(self, make: Callable[[], ssl.SSLContext | None], files: Iterable[str]) -> None:
@@ -87,7 +88,7 @@ class FreshContext:
         self._context: ssl.SSLContext | None = None
 
     def get(self) -> ssl.SSLContext | None:
-        """Return the context. Raises UnavailableError as `make` does, at every call until the files are fine."""
+        """Return the context. Raises UnavailableError, as `make` does, until the files are usable."""
         now = tuple(map(_version_of, self._files))
         if now != self._made_of:
             self._made_of = None
@@ -105,30 +106,32 @@ def _version_of(file: str) -> tuple[int, ...] | None:
 
 
 class RememberingSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails, which paho leaves to the garbage collector.
+    """A TLS socket that keeps the error that ended it.
 
-    With TLS 1.3 a broker looks at the client's certificate after the client's part of the handshake is over, so a
+    It also closes itself when the handshake fails, which paho leaves to the garbage collector.
+
+    With TLS 1.3 a broker verifies the client's certificate after the client's part of the handshake is over, so a
     rejection arrives as an alert in place of the first answer. paho reports any error there as a lost connection.
 
     Attributes:
-        failure: what TLS had to say about the end of the connection, if it said something.
+        failure: the TLS error that ended the connection; None if there was none.
     """
 
     failure: ssl.SSLError | None = None
 
     def do_handshake(self, block: bool = False) -> None:
-        """Shake hands, or close. Raises SSLError also where the other side just hangs up."""
+        """Do the handshake, or close. Raises SSLError also when the peer just closes."""
         try:
             super().do_handshake(block)
         except ConnectionError as error:
             self.close()
-            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "hung up") from error
+            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "closed by the peer") from error
         except OSError:
             self.close()
             raise
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """Receive; keeps the error of TLS in `failure`."""
+        """Receive; keeps a TLS error in `failure`."""
         try:
             return super().recv(buflen, flags)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -138,13 +141,13 @@ class RememberingSocket(ssl.SSLSocket):
             raise
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """Send; when that fails, look for the reason that the other side gave."""
+        """Send; if that fails, read the alert that the peer may have sent."""
         try:
             return super().send(data, flags)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except OSError:
-            # The alert that explains this may lie there unread.
+            # The alert that explains the failure may be unread.
             with contextlib.suppress(OSError):
                 self.recv(1)
             raise
