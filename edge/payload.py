@@ -1,6 +1,10 @@
-"""The messages of the MQTT contract, version 1. Their JSON schemas are generated from here.
+"""The messages of the MQTT contract, version 1, and their JSON schemas.
 
-Change a field here and `python -m edge.payload` rewrites `edge/schemas/`; a test compares the two.
+Subscribers (`watch` and others) read messages of older agents with these structs, and may be older themselves. So a
+change within version 1 only adds: a new field has a default, keeps `v` at 1, and no field is removed, renamed or
+given another meaning. Anything else is a version 2. `tests/test_payload.py` holds the fields that version 1 requires.
+
+After a change `python -m edge.payload` rewrites `edge/schemas/`; the same test compares the two.
 """
 
 import json
@@ -48,7 +52,7 @@ State = Literal["online", "degraded", "offline"]
 
 
 class Origin(Struct, frozen=True):
-    """What every message of one run has in common."""
+    """What all messages of one run have in common."""
 
     device: str
     run: str
@@ -57,7 +61,7 @@ class Origin(Struct, frozen=True):
 
 
 class Message(Struct, kw_only=True):
-    """Fields that every message begins with."""
+    """The fields that every message begins with."""
 
     v: Literal[1] = 1
     device: str
@@ -65,7 +69,7 @@ class Message(Struct, kw_only=True):
 
 
 class PersonPose(Struct, kw_only=True):
-    """One person: 17 keypoints in COCO order, never left out for a low score."""
+    """One person: 17 keypoints in COCO order, those of a low score included."""
 
     id: Annotated[int | None, Meta(description="track id, never reused within a run; null while tentative")]
     score: Score
@@ -74,7 +78,7 @@ class PersonPose(Struct, kw_only=True):
 
 
 class PoseMessage(Message, kw_only=True):
-    """Topic `pose`, and one line of JSONL: everybody in one frame. An empty list is published too."""
+    """Topic `pose`, and a line of JSONL: all people in one frame."""
 
     camera: str
     seq: Annotated[int, Meta(ge=0, description="number of the captured frame in this run; gaps are drops")]
@@ -82,19 +86,22 @@ class PoseMessage(Message, kw_only=True):
     age_ms: Annotated[float, Meta(description="from capture to the encoding of this message")]
     size: Annotated[tuple[int, int], Meta(description="width, height of the camera image after rotation")]
     model: str
-    poses: list[PersonPose]
+    poses: Annotated[list[PersonPose], Meta(description="empty for a frame without people, which is published too")]
 
 
 class PeopleMessage(Message, kw_only=True):
-    """Topic `people`, retained: who is there; count is null while the camera is away and after a stop."""
+    """Topic `people`, retained: the people present."""
 
     time: Utc
-    count: Annotated[int, Meta(ge=0)] | None
+    count: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="null while the camera is away and after the run"),
+    ]
     ids: list[int]
 
 
 class StatusMessage(Message, kw_only=True):
-    """Topic `status`, retained and the last will."""
+    """Topic `status`, retained; also the last will."""
 
     time: Utc
     state: State
@@ -103,7 +110,7 @@ class StatusMessage(Message, kw_only=True):
 
 
 class DropCounts(Struct, kw_only=True):
-    """Frames that went nowhere since the start, and where they were dropped."""
+    """Frames dropped since the start, by place."""
 
     camera: Annotated[
         int, Meta(ge=0, description="frames that never went through the flow: it was busy, or they could not be read")
@@ -115,7 +122,7 @@ Flag = bool | None
 
 
 class ThrottlingReport(Struct, kw_only=True):
-    """What slows a Raspberry Pi down, now and since boot; null where that cannot be known."""
+    """What slows a Raspberry Pi down, now and since boot; null if unknown."""
 
     under_voltage: Annotated[Flag, Meta(description="the power supply gives too little voltage now")] = None
     frequency_capped: Annotated[Flag, Meta(description="the clock is limited now")] = None
@@ -128,7 +135,7 @@ class ThrottlingReport(Struct, kw_only=True):
 
 
 class HealthMessage(Message, kw_only=True):
-    """Topic `health`, retained, every `health.interval_s`; null where the machine does not tell."""
+    """Topic `health`, retained, every `health.interval_s`; null if unknown."""
 
     time: Utc
     fps: Annotated[float, Meta(description="frames through the flow per second since the last message")]
@@ -161,7 +168,13 @@ def utc(seconds: float) -> str:
 
 
 def pose_message(result: PoseFrame, origin: Origin, now_s: float) -> PoseMessage:
-    """Build the pose message of one frame; `now_s` is monotonic, on the clock of `Frame.time_s`."""
+    """Build the pose message of one frame.
+
+    Args:
+        result: of the flow.
+        origin: of this run.
+        now_s: monotonic, on the clock of `Frame.time_s`.
+    """
     frame = result.frame
     return PoseMessage(
         device=origin.device,
@@ -184,7 +197,7 @@ def _person(pose: Pose) -> PersonPose:
 
 
 def people_message(count: int | None, ids: list[int], origin: Origin, wall_time_s: float) -> PeopleMessage:
-    """Build the people message; `count` is None while nobody can tell who is there."""
+    """Build the people message; `count` is None while it is unknown."""
     return PeopleMessage(device=origin.device, run=origin.run, time=utc(wall_time_s), count=count, ids=ids)
 
 
@@ -208,7 +221,7 @@ def encode(message: Message) -> bytes:
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON schema of each topic's message, keyed by topic name."""
+    """Return the JSON schemas of the messages, by topic name."""
     types = {"pose": PoseMessage, "people": PeopleMessage, "status": StatusMessage, "health": HealthMessage}
     return {topic: msgspec.json.schema(kind) for topic, kind in types.items()}
 
