@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from edge.agent.vitals import VitalsWatch, read_vitals, written_paths
 from edge.config import Config
@@ -102,6 +102,8 @@ def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> C
             return VideoCamera(Path(source.text), paced=paced, loop=loop, rotate=rotate)
         case "pi":
             return _make_pi(int(source.text), name, config)
+        case _:
+            assert_never(source.kind)
 
 
 def _make_pi(number: int, name: str, config: Config) -> Camera:
