@@ -1,4 +1,7 @@
-"""Finds the poses in an image: letterbox, inference, decode, NMS. The one place that knows this order."""
+"""Finds the poses in an image: letterbox, inference, decode, NMS.
+
+No other module knows this order.
+"""
 
 import time
 from dataclasses import dataclass
@@ -15,14 +18,14 @@ __all__ = ["Estimate", "Estimator"]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The poses in one image, the best score first, and what the inference alone took."""
+    """The poses in one image, best score first, and the time of the inference alone."""
 
     poses: tuple[Pose, ...]
     inference_ms: float
 
 
 class Estimator:
-    """Finds poses in images, each by itself: no tracking, no smoothing. For one thread.
+    """Finds poses in single images, without tracking or smoothing; for one thread.
 
         estimator = Estimator(LiteRtEngine(Path("movenet.tflite"), name="movenet"))
         for pose in estimator.poses(image): ...
@@ -30,7 +33,7 @@ class Estimator:
     Args:
         engine: a loaded model; it may change its spec between two inputs, as after a change to its CPU twin.
         min_score: poses below this score are left out.
-        max_people: at most this many poses, the best ones; None for all that the model finds.
+        max_people: at most this many poses, the best ones; None for no limit.
     """
 
     def __init__(self, engine: Engine, *, min_score: float = 0.2, max_people: int | None = None) -> None:
@@ -41,9 +44,9 @@ class Estimator:
         self._maker: InputMaker | None = None
 
     def poses(self, image: Image) -> tuple[Pose, ...]:
-        """Return the poses in an RGB uint8 image (H, W, 3), the best score first, normalized to the image.
+        """Return the poses in an RGB uint8 image (H, W, 3), best score first.
 
-        The first image fixes the input size of a model that takes any.
+        They are normalized to the image. The first image fixes the input size of a model that takes any.
 
         Raises:
             EngineLostError: nothing can infer at the moment; the next call may.
@@ -54,12 +57,12 @@ class Estimator:
         return self.estimate(self._maker.make(Frame(image, 0, 0.0, 0.0, 0.0))).poses
 
     def input_maker(self, image_size: tuple[int, int]) -> InputMaker:
-        """Return what turns images of `image_size` (width, height) into inputs for `estimate`, on any thread."""
+        """Return a maker of inputs from images of `image_size` (width, height), for any thread."""
         spec = self.engine.size_for(image_size)
         return InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
 
     def estimate(self, item: ModelInput) -> Estimate:
-        """Return the poses in an input that is made already. Raises EngineLostError, as `poses`."""
+        """Return the poses in an input. Raises EngineLostError, as `poses`."""
         start_s = time.perf_counter()
         outputs = self.engine.run(item.tensor)
         inference_ms = (time.perf_counter() - start_s) * 1e3

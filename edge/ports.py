@@ -1,4 +1,7 @@
-"""The three ports. A driver fits one of them; nothing else in the package knows a vendor's library."""
+"""The ports: what a camera, an engine and a sink must do.
+
+Each driver implements one of them, and only drivers import a vendor's library.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -13,11 +16,11 @@ __all__ = ["BlockingSink", "Camera", "Engine", "ModelSpec", "NonBlockingSink", "
 
 
 class Camera(Protocol):
-    """Where frames come from. One thread opens, reads and closes it.
+    """A source of frames; one thread opens, reads and closes it.
 
     Attributes:
-        name: how messages name it, without secrets.
-        live: True for a source that may come back after a failure (stream, camera): it is reopened for ever.
+        name: for messages, without secrets.
+        live: True for a source that may come back after a failure (stream, camera): it is reopened without a limit.
             False for files and the scene: they end, and an error in them ends the run.
     """
 
@@ -30,35 +33,41 @@ class Camera(Protocol):
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the frames to come, after rotation; known once it is open."""
+        """(width, height) of the frames after rotation; known once it is open."""
         ...
 
     def read(self) -> Frame | None:
-        """Wait for the next frame; None at the end. Raises CameraLostError when a live source fails.
+        """Wait for the next frame; None at the end.
 
-        `Frame.index` counts on over a reopen.
+        `Frame.index` continues after a reopen.
+
+        Raises:
+            CameraLostError: a live source failed.
         """
         ...
 
     def interrupt(self) -> None:
-        """End a wait in `read`, which then returns None until the next `open`. The one call for other threads."""
+        """End a wait in `read`, which then returns None until the next `open`.
+
+        The only method for other threads.
+        """
         ...
 
     def is_back(self) -> bool:
-        """Return whether a lost camera has appeared again since `open`, so that the next try need not wait.
+        """Return whether a lost camera has reappeared since `open`.
 
-        Cheap, asked several times a second; False wherever that cannot be told.
+        The next try then need not wait. Polled several times a second, so it must be cheap; False if unknown.
         """
         ...
 
     def close(self) -> None:
-        """Release the device or file; harmless when it is not open."""
+        """Release the device or file; harmless if it is not open."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What a loaded model is and wants.
+    """A loaded model: name, kind, input and accelerator.
 
     Attributes:
         name: name in the manifest, or the file's stem.
@@ -81,19 +90,21 @@ class ModelSpec:
 
 
 class Engine(Protocol):
-    """A loaded model. One thread runs it."""
+    """A loaded model; one thread runs it."""
 
     spec: ModelSpec
 
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:
-        """Fix the input size for images of `image_size` (width, height); comes before the first `run`.
+        """Fix the input size for images of `image_size` (width, height), before the first `run`.
 
-        A size once fixed stays.
+        Later calls do not change it.
         """
         ...
 
     def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        """Infer one input (1, H, W, 3) of `spec.input_dtype`; the outputs are valid until the next call.
+        """Run inference on one input (1, H, W, 3) of `spec.input_dtype`.
+
+        The outputs are valid until the next call.
 
         Raises:
             EngineLostError: nothing can infer at the moment; the next call may.
@@ -101,17 +112,17 @@ class Engine(Protocol):
         ...
 
     def retire(self) -> None:
-        """From now on what is lost stays lost: the run ends. Harmless from any thread."""
+        """Recover no lost accelerator from now on: the run ends. Harmless from any thread."""
         ...
 
     def close(self) -> None:
-        """Release the model; `run` must not be called afterwards."""
+        """Release the model; `run` must not be called after it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PoseFrame:
-    """What the flow hands to every sink: a frame and the people found in it."""
+    """A frame and the people found in it, as every sink gets it."""
 
     frame: Frame
     poses: tuple[Pose, ...]
@@ -119,25 +130,25 @@ class PoseFrame:
 
 
 class _AnySink(Protocol):
-    """What all sinks have in common.
+    """The common part of both kinds of sinks.
 
     Attributes:
-        name: how messages name it (`mqtt`, `jsonl`).
-        wants_image: True when it looks at images; without such a sink their buffers are let go of early.
+        name: for messages (`mqtt`, `jsonl`).
+        wants_image: True if it reads images; without such a sink their buffers are released early.
     """
 
     name: str
     wants_image: bool
 
     def open(self) -> None:
-        """Start. Raises UnavailableError when this output cannot work at all."""
+        """Start. Raises UnavailableError if this output cannot work at all."""
         ...
 
     def write(self, result: PoseFrame) -> None:
-        """Take one result. Never raises for a fault that may pass: warns once and goes on.
+        """Take one result; a transient fault is logged once, and never raised.
 
         Raises:
-            UnavailableError: it is gone for good.
+            UnavailableError: the output is lost for good.
         """
         ...
 
@@ -147,10 +158,10 @@ class _AnySink(Protocol):
 
 
 class BlockingSink(_AnySink, Protocol):
-    """A sink whose `write` may block: it is called on a thread of its own.
+    """A sink whose `write` may block; it is called on its own thread.
 
     Attributes:
-        lossless: True when `--no-pace` has to wait for it instead of dropping.
+        lossless: True if `--no-pace` has to wait for it instead of dropping.
     """
 
     blocks: Literal[True]
@@ -158,15 +169,15 @@ class BlockingSink(_AnySink, Protocol):
 
 
 class NonBlockingSink(_AnySink, Protocol):
-    """A sink with a thread of its own: `write` leaves a result for it and returns at once."""
+    """A sink that has a thread; `write` leaves a result for it and returns at once."""
 
     blocks: Literal[False]
 
     @property
     def dropped(self) -> int:
-        """Results that were written and went nowhere."""
+        """Results that were written and then dropped."""
         ...
 
 
 Sink = BlockingSink | NonBlockingSink
-"""Where results go."""
+"""An output for results."""
