@@ -11,8 +11,9 @@ from typing import NoReturn
 from edge.config import input_size
 from edge.errors import EdgeError, UsageError
 from edge.host.process import keep_stderr, leave, open_missing_streams
-from edge.models.files import places, resolve
+from edge.models.files import resolve
 from edge.models.manifest import load_manifest
+from edge.models.places import places
 
 __all__ = ["Parser", "default_model", "exit_code", "parse_size", "run", "show_progress"]
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from edge.config import Config
 from edge.config.input_size import parse_size
 from edge.errors import EdgeError
+from edge.models.entry import ModelEntry
 from edge.models.files import ResolvedModel
-from edge.models.manifest import Manifest, ModelEntry
+from edge.models.manifest import Manifest
 from edge.models.placement import Placement, place
 from edge.models.places import Places
 from edge.models.selection import Choice, find_named, find_requested

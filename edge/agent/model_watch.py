@@ -16,8 +16,8 @@ from edge.backoff import Backoff
 from edge.config.input_size import parse_size
 from edge.config.schema import ModelConfig
 from edge.errors import EdgeError, UnavailableError
+from edge.models.entry import ModelEntry
 from edge.models.fetch import Fetcher
-from edge.models.manifest import ModelEntry
 from edge.models.places import Places
 from edge.models.selection import RETRY_POLICY, Choice, RetryPolicy, find_requested, is_transient
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from edge.config.input_size import parse_size
 from edge.errors import EdgeError, ModelError, UnavailableError
-from edge.models.manifest import ModelEntry
+from edge.models.entry import ModelEntry
 from edge.models.singlepose import find_heads, find_image, pixel_codes
 from edge.tflite.file import TfliteModel, load
 from edge.tflite.notes import Notes, Source, read_notes

@@ -15,8 +15,9 @@ from edge.download.transfer import Progress, download, silent
 from edge.errors import EdgeError, UnavailableError, UsageError
 from edge.host.atomic_write import install, write_whole
 from edge.host.lock import locked
+from edge.models.entry import SOURCE_KIND, ModelEntry
 from edge.models.files import accept_digest, expected_digest, find, resolve_bundled
-from edge.models.manifest import SOURCE_KIND, Manifest, ModelEntry
+from edge.models.manifest import Manifest
 from edge.models.places import MIRROR_VARIABLE, Places
 
 __all__ = ["FetchRow", "Fetcher"]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from edge.errors import InputError, ModelError, UnavailableError
-from edge.models.manifest import SOURCE_KIND, Manifest, ModelEntry
-from edge.models.places import MIRROR_VARIABLE, Places, places
+from edge.models.entry import SOURCE_KIND, ModelEntry
+from edge.models.manifest import Manifest
+from edge.models.places import MIRROR_VARIABLE, Places
 
 __all__ = [
     "ModelRow",
-    "Places",
     "ResolvedModel",
     "accept_digest",
     "expected_digest",
@@ -22,7 +22,6 @@ __all__ = [
     "is_path",
     "model_row",
     "model_rows",
-    "places",
     "resolve",
     "resolve_bundled",
     "resolve_file",

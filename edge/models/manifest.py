@@ -11,9 +11,9 @@ from msgspec.structs import asdict, replace
 
 from edge.config.check import check_table, parse_toml, printable, read_toml, shown, suggestion
 from edge.errors import ConfigError, UnavailableError
-from edge.models.entry import SOURCE_KIND, EntryTable, ModelEntry, check_url
+from edge.models.entry import SOURCE_KIND, EntryTable, ModelEntry
 
-__all__ = ["MANIFEST_NAME", "SOURCE_KIND", "Manifest", "ModelEntry", "check_url", "lay_over", "load_manifest"]
+__all__ = ["MANIFEST_NAME", "Manifest", "lay_over", "load_manifest"]
 
 MANIFEST_NAME = "models.toml"
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge.errors import UnavailableError
+from edge.models.entry import ModelEntry
 from edge.models.files import ResolvedModel
-from edge.models.manifest import Manifest, ModelEntry
+from edge.models.manifest import Manifest
 
 __all__ = ["Delegate", "Placement", "place"]
 

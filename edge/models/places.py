@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge.errors import UnavailableError
 from edge.masking import mask
-from edge.models.manifest import check_url
+from edge.models.entry import check_url
 
 __all__ = ["MIRROR_VARIABLE", "Places", "cache_folder", "is_folder", "places"]
 

@@ -16,8 +16,9 @@ from typing import TypeVar
 
 from edge.config.schema import ModelConfig
 from edge.errors import EdgeError, ModelError, UnavailableError
+from edge.models.entry import ModelEntry
 from edge.models.files import ResolvedModel, resolve, resolve_file
-from edge.models.manifest import Manifest, ModelEntry, load_manifest
+from edge.models.manifest import Manifest, load_manifest
 from edge.models.places import MIRROR_VARIABLE, Places, is_folder, places
 
 # What downloads stands inside the functions: with a model on this machine it is never loaded.

@@ -17,9 +17,10 @@ from certificates import LATER, NEW_KEY, PAST, RECENT, SOON, Authority, Identity
 from command import environment, run, start
 from edge.download.http import Timeouts, TransferError
 from edge.errors import ConfigError, UnavailableError, UsageError
+from edge.models.entry import ModelEntry
 from edge.models.fetch import Fetcher
 from edge.models.files import expected_digest, find, model_row, resolve
-from edge.models.manifest import Manifest, ModelEntry
+from edge.models.manifest import Manifest
 from edge.models.mirror import known_models
 from edge.models.places import Places
 from http_server import FaultyServer, cut, file, garbage, redirect, serving, stall, status
@@ -475,7 +476,7 @@ import logging, resource, sys
 from pathlib import Path
 from edge.errors import EdgeError
 from edge.models.fetch import Fetcher
-from edge.models.manifest import ModelEntry
+from edge.models.entry import ModelEntry
 from edge.models.places import Places
 
 url, cache, digest, max_bytes = sys.argv[1:]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import ConfigError, InputError, ModelError, UnavailableError
+from edge.models.entry import ModelEntry
 from edge.models.files import (
     accept_digest,
     expected_digest,
@@ -18,7 +19,7 @@ from edge.models.files import (
     resolve,
     resolve_file,
 )
-from edge.models.manifest import Manifest, ModelEntry, load_manifest
+from edge.models.manifest import Manifest, load_manifest
 from edge.models.places import Places, places
 
 CONTENT = b"TFL3 a small model"

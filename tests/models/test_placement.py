@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from edge.errors import UnavailableError
+from edge.models.entry import ModelEntry
 from edge.models.files import ResolvedModel
-from edge.models.manifest import Manifest, ModelEntry
+from edge.models.manifest import Manifest
 from edge.models.placement import Delegate, Placement, place
 
 

@@ -10,8 +10,9 @@ import pytest
 from command import NO_MIRROR, Outcome, run, use_tool
 from edge.engine.litert import LiteRtEngine
 from edge.errors import EdgeError
+from edge.models.entry import ModelEntry
 from edge.models.files import resolve
-from edge.models.manifest import ModelEntry, load_manifest
+from edge.models.manifest import load_manifest
 from edge.models.selection import PACKAGE_ONLY, STARTER
 from edge.poses.head_maps import HEADS
 from edge.tflite.notes import read_notes

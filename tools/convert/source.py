@@ -12,9 +12,9 @@ from pathlib import Path
 from edge.download.archive import is_gzip
 from edge.download.progress import ConsoleProgress
 from edge.errors import InputError, ModelError
+from edge.models.entry import SOURCE_KIND
 from edge.models.fetch import Fetcher
 from edge.models.files import find, is_path
-from edge.models.manifest import SOURCE_KIND
 from edge.models.mirror import known_models
 from edge.models.places import places
 from edge.tflite.magic import is_tflite

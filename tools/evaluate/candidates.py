@@ -18,8 +18,9 @@ from edge.errors import InputError, UsageError
 from edge.estimator import Estimator
 from edge.frame import Frame
 from edge.models.fetch import Fetcher
-from edge.models.files import is_path, places, resolve, resolve_file
+from edge.models.files import is_path, resolve, resolve_file
 from edge.models.mirror import known_models
+from edge.models.places import places
 from edge.poses.model_input import ModelInput
 from tools.command_line import parse_size, show_progress
 from tools.evaluate.annotations import Annotations

@@ -14,9 +14,9 @@ from edge.engine.coral import EDGETPU_LIBRARY
 from edge.engine.isolation.wire import Job
 from edge.errors import UnavailableError
 from edge.models.fetch import Fetcher
-from edge.models.files import ResolvedModel, is_path, places, resolve, resolve_file
+from edge.models.files import ResolvedModel, is_path, resolve, resolve_file
 from edge.models.mirror import known_models
-from edge.models.places import MIRROR_VARIABLE
+from edge.models.places import MIRROR_VARIABLE, places
 
 __all__ = ["DEFAULT_MODEL", "EngineKit", "coral_kit", "double_kit", "find_model"]
 

@@ -14,7 +14,8 @@ from edge.commands.bench.suite import BenchOptions, run_bench
 from edge.commands.bench.table import format_table
 from edge.errors import EdgeError, InputError, UnavailableError
 from edge.host.board import _cpu, describe_machine
-from edge.models.manifest import ModelEntry, load_manifest
+from edge.models.entry import ModelEntry
+from edge.models.manifest import load_manifest
 from tiny_models import echo_model
 from videos import write_video
 

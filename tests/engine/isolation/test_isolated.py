@@ -23,8 +23,9 @@ from edge.engine.isolation.wire import Described, Job, decode, encode
 from edge.engine.litert import LiteRtEngine
 from edge.errors import EdgeError, EngineLostError, ModelError, UnavailableError
 from edge.host.machine import rss_bytes
-from edge.models.files import places, resolve
+from edge.models.files import resolve
 from edge.models.manifest import load_manifest
+from edge.models.places import places
 from edge.ports import ModelSpec
 from edge.poses.head_maps import HeadsSpec, MapSpec
 from edgetpu_double import Double, compiled_model, needs_compiler
