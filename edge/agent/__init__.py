@@ -1,1 +1,1 @@
-"""One run of the agent: builds it from its config, runs it, ends it."""
+"""One run of the agent, from its config to its end."""

@@ -1,4 +1,4 @@
-"""The camera's thread: open, read, letterbox, leave the newest input in the mailbox; open again when it is lost."""
+"""The camera's thread: opens, reads, letterboxes, reopens a lost camera."""
 
 import logging
 import threading
@@ -18,30 +18,30 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 30.0
-LOOK_S = 0.2
-"""So often a camera is asked whether it is back: it has to be open again within a second."""
+POLL_S = 0.2
+"""Poll interval while a camera is lost; reopening must take less than 1 s."""
 
 
 class CameraWatcher(Protocol):
-    """Who wants to know how the camera is; called on the camera's thread."""
+    """Gets the camera's state; called on the camera's thread."""
 
     def camera_up(self) -> None:
-        """Frames can be expected."""
+        """The camera is open: frames can be expected."""
 
     def camera_lost(self, reason: str) -> None:
-        """No frames until it is up again."""
+        """The camera is lost: no frames until `camera_up`."""
 
 
 class CameraThread:
-    """Reads a camera until it ends or `stop` is called; the mailbox is closed at the end of either.
+    """Reads a camera until it ends or `stop` is called, then closes the mailbox.
 
     Args:
         camera: opened, read and closed on this thread alone.
-        inputs: where model inputs go.
-        prepare: called once with the size of the camera's frames: returns what makes inputs of them.
-        watcher: told when the camera is lost and back.
-        keep_images: False when no output looks at images: their buffers are let go of at once.
-        retry_s: wait so long before a lost camera is tried again, and at most so long after many failures.
+        inputs: gets the model inputs; holds the newest.
+        prepare: called once with the size of the camera's frames; returns the maker of inputs.
+        watcher: called when the camera is lost, and when it is open again.
+        keep_images: False if no output reads images: their buffers are released at once.
+        retry_s: shortest and longest wait before a lost camera is opened again.
     """
 
     def __init__(
@@ -64,29 +64,29 @@ class CameraThread:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._next_index = 0
-        self.skipped = 0  # frames that the camera had no time to give
+        self.skipped = 0  # frames that the camera dropped
         self.error: BaseException | None = None
         self.reading_since_s: float | None = None
 
     def start(self) -> None:
-        """Begin in the background."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask it to end; wakes it from a wait for a file's next frame or for a retry."""
+        """Request the end; interrupts a wait for a frame or for a retry."""
         self._stopping.set()
         self._inputs.close()
         self._camera.interrupt()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for its end; False when it hangs in the driver."""
+        """Wait for the thread; False if it hangs in the driver."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
             self._read_until_end()
-        except Exception as error:  # noqa: BLE001 - handed to the main thread, which ends the run with it
+        except Exception as error:  # noqa: BLE001 - raised again by the main thread
             self.error = error
         finally:
             self._inputs.close()
@@ -128,15 +128,15 @@ class CameraThread:
         return self._inputs.put(item)
 
     def _wait_until_back(self, retry_s: float) -> bool:
-        """Wait for the next try; True, and early, when the camera says that it is back."""
+        """Wait for the next try; return True, early, if the camera is back."""
         deadline_s = time.monotonic() + retry_s
-        while (left_s := deadline_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, LOOK_S)):
+        while (left_s := deadline_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, POLL_S)):
             if self._is_back():
                 return True
         return False
 
     def _is_back(self) -> bool:
-        self.reading_since_s = time.monotonic()  # a driver may hang in this, too, and a wait counts as no fault
+        self.reading_since_s = time.monotonic()  # a driver may hang in this call, too; the wait itself is no hang
         try:
             return self._camera.is_back()
         except CameraLostError:
@@ -145,7 +145,7 @@ class CameraThread:
             self.reading_since_s = None
 
     def _lost(self, reason: str, retry_s: float) -> None:
-        self.reading_since_s = time.monotonic()  # a driver may hang in this, too
+        self.reading_since_s = time.monotonic()  # a driver may hang in this call, too
         self._camera.close()
         self.reading_since_s = None
         if not self._stopping.is_set():

@@ -34,15 +34,16 @@ StateTopic = Literal["people", "status", "health"]
 
 
 class Health:
-    """Watches camera and flow, and publishes `status`, `people` and `health`. Called from any thread.
+    """Publishes `status`, `people` and `health` of a run; for any thread.
 
-    Nothing is published before `start`; the state of the engine is kept until then.
+    Camera, engine and flow report to it. Nothing is published before `start`; it also publishes a loss of
+    the engine before it.
 
     Args:
         publish: takes a state message for a topic; must not block.
         drops: returns the drop counters.
-        interval_s: between two `health` messages.
-        max_silence_s: a camera without a frame for longer is reported, even where its driver reports nothing; None
+        interval_s: time between two `health` messages.
+        max_silence_s: a camera without a frame for longer is reported, even if its driver reports no error; None
             for sources that may pause.
         vitals: returns the machine's latest figures; must not block (`VitalsWatch.latest`).
     """
@@ -71,7 +72,7 @@ class Health:
         self._frames = 0
         self._last_frame_s: float | None = None
         self._lost_reason: str | None = None
-        self._logged_reason = ""  # until a frame comes: a camera may open again and again, and give nothing
+        self._logged_reason = ""  # cleared by a frame: a camera may reopen repeatedly without delivering any
         self._engine_problem = ""
         self._engine_away = False
         self._state: tuple[State, str] | None = None
@@ -84,11 +85,11 @@ class Health:
         self._ended = False
 
     def start(self, origin: Origin, model_problem: str = "") -> None:
-        """Publish the first status: degraded, starting.
+        """Publish the first status: `degraded`, starting.
 
         Args:
             origin: what the messages of this run have in common.
-            model_problem: why the run has another model than the default; empty where it has the right one.
+            model_problem: why the starter replaces the default; empty if it does not.
         """
         with self._lock:
             self._origin = origin
@@ -98,14 +99,14 @@ class Health:
             self._publish_engine_state()
 
     def camera_up(self) -> None:
-        """The camera is open; it counts as online with its first frame."""
+        """The camera is open; its first frame makes it `online`."""
         with self._lock:
             self._lost_reason = None
             self._last_frame_s = time.monotonic()  # its silence counts from here
             self._publish_engine_state()
 
     def camera_lost(self, reason: str) -> None:
-        """The camera is away until `camera_up`."""
+        """The camera is lost until `camera_up`."""
         with self._lock:
             if reason != self._logged_reason:
                 log.warning("camera: %s; it will be tried again", reason)
@@ -115,31 +116,31 @@ class Health:
 
     @property
     def is_camera_away(self) -> bool:
-        """Whether the camera is known to be away, so that no frames can be expected."""
+        """Whether the camera is lost, so that no frames are expected."""
         with self._lock:
             return self._lost_reason is not None
 
     def engine_state(self, accelerator: Literal["cpu", "edgetpu"] | None, problem: str) -> None:
-        """Take a change of the engine.
+        """Record a change of the engine.
 
         Args:
             accelerator: what it runs on; None while nothing can infer.
-            problem: what is wrong; empty when nothing is.
+            problem: what is wrong; empty if nothing is.
         """
         with self._lock:
             self._engine_away, self._engine_problem = accelerator is None, problem
             self._accelerator = accelerator or self._accelerator
-            self._last_frame_s = time.monotonic()  # the camera was not to blame
+            self._last_frame_s = time.monotonic()  # the time without an engine is not the camera's silence
             self._publish_engine_state()
 
     def _publish_engine_state(self) -> None:
-        """Publish that nothing infers, so that the people are unknown; any other change shows with the next result."""
+        """Publish that nothing can infer; any other change shows with the next result."""
         if self._engine_away and self._lost_reason is None and self._origin is not None and not self._ended:
             self._set_state("degraded", f"engine: {self._engine_problem}")
             self._set_people(None, None)
 
     def result(self, result: PoseFrame, ids: tuple[int, ...] | None) -> None:
-        """A frame is through the flow; `ids` are the confirmed tracks, None while tracking is off."""
+        """Record a result; `ids` are the confirmed tracks, None without tracking."""
         now_s = time.monotonic()
         with self._lock:
             if self._ended:
@@ -158,7 +159,7 @@ class Health:
                 self._set_people(count, [] if ids is None else sorted(ids))
 
     def tick(self) -> None:
-        """Publish what is due without a frame. Call it a few times a second."""
+        """Publish what is due by time; call it a few times a second."""
         now_s = time.monotonic()
         with self._lock:
             if self._ended:
@@ -175,7 +176,12 @@ class Health:
         return self._max_silence_s is not None and not known_away and silent_s > self._max_silence_s
 
     def end(self, reason: str, *, should_log: bool = True) -> None:
-        """Publish the last status and people. `should_log` False where the caller raises the reason."""
+        """Publish the last status and people.
+
+        Args:
+            reason: for the status `offline`.
+            should_log: False if the caller raises the reason as an error.
+        """
         with self._lock:
             self._ended = True
             self._set_people(None, None)
@@ -187,7 +193,7 @@ class Health:
         is_new = self._state is None or self._state[0] != state
         if is_new:
             self._since_s = time.time()
-        # Camera and engine log by themselves what else is wrong within the same state.
+        # Another reason within the same state is logged by the camera or the engine.
         if is_new or self._state == ("degraded", STARTING):
             log.info("status: %s%s", state, f" ({reason})" if reason and should_log else "")
         self._state = (state, reason)

@@ -1,6 +1,6 @@
-"""The engine of a run: a model, put where it can run.
+"""Loads the engine of a run on the CPU or the Edge TPU.
 
-Imports of drivers stand inside the functions: what a config does not ask for is never loaded.
+Drivers are imported inside the functions, so that only what a config needs is loaded.
 """
 
 # ruff: noqa: PLC0415
@@ -30,17 +30,17 @@ log = logging.getLogger(__name__)
 
 
 class LoadedEngine(Engine, Protocol):
-    """An engine as a run gets it.
+    """An engine with a name for messages.
 
     Attributes:
-        name: how messages name the model.
+        name: of the model.
     """
 
     name: str
 
     @property
     def is_dynamic(self) -> bool:
-        """True when the model takes an input of any size."""
+        """Whether the model takes an input of any size."""
         ...
 
 
@@ -53,7 +53,7 @@ def load_engine(
 
     Args:
         config: of the run.
-        watcher: told when an engine that can be lost is lost and back (see `edge.engine.fallback.EngineWatcher`).
+        watcher: called when the engine is lost and when it is back (see `edge.engine.fallback.EngineWatcher`).
         choice: which model (see `edge.models.selection.select`); None: the model of the config, and no other.
     """
     choice = choice or find_requested(config.model)
@@ -67,14 +67,14 @@ def load_engine(
         log.info("model %s from %s, for the Edge TPU", tpu.name, tpu.path)
         return on_tpu
     assert cpu is not None
-    # A model that nobody chose keeps its own size.
+    # The starter in place of the default keeps its own size.
     on_cpu = _on_cpu(cpu, config, None if choice.fallback_reason else parse_size(config.model.size))
     log.info("model %s from %s", cpu.name, cpu.path)  # an error is one line, and comes alone
     return on_cpu
 
 
 def is_dynamic(model: ResolvedModel) -> bool:
-    """Return whether the input size of a model can be chosen. Raises EdgeError where it cannot be used."""
+    """Return whether a model takes any input size. Raises EdgeError if it is unusable."""
     from edge.engine.litert import LiteRtEngine
 
     return LiteRtEngine(model.path, name=model.name).is_dynamic

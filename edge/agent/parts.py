@@ -1,7 +1,6 @@
-"""The pieces of a run, each built from its part of the config.
+"""Builds the parts of a run from the config.
 
-Imports of drivers stand inside the functions, here and nowhere else: each pulls in a vendor's library, and what a
-config does not ask for is never loaded.
+Drivers are imported inside the functions: each needs a vendor's library, and only what a config needs is loaded.
 """
 
 # ruff: noqa: PLC0415
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Watch",
-    "calm_opencv",
+    "limit_opencv_threads",
     "make_camera",
     "make_jsonl",
     "make_model_watch",
@@ -48,30 +47,33 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 MODEL_PX = 256
-"""The longer side of a model's input, unless the config says otherwise."""
+"""The longer side of a model's input unless `model.size` is set."""
 
 
 class Watch(Protocol):
-    """Something that looks after a thing besides the flow, on a thread of its own."""
+    """A background thread of a run besides camera, flow and sinks."""
 
     def start(self) -> None:
-        """Begin in the background."""
+        """Start the thread."""
         ...
 
     def stop(self) -> None:
-        """End it; whoever hangs is left behind."""
+        """End the thread; one that hangs is abandoned."""
         ...
 
 
-def calm_opencv() -> None:
-    """Keep OpenCV from spreading a resize of one millisecond over all cores: inference is running on them."""
+def limit_opencv_threads() -> None:
+    """Limit OpenCV to one thread; inference needs the cores.
+
+    Else it would spread a resize of one millisecond over all of them.
+    """
     import cv2
 
     cv2.setNumThreads(1)
 
 
 def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> Camera:
-    """Return the driver of a source; it is not open yet."""
+    """Return the driver of a source, not open yet."""
     camera, rotate = config.camera, config.camera.rotate
     if source.kind != "pi" and (camera.hflip or camera.vflip or camera.controls):
         log.warning("camera.hflip, vflip and controls are for the source pi only; left out")
@@ -107,10 +109,10 @@ def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> C
 
 
 def _make_pi(number: int, name: str, config: Config) -> Camera:
-    """Return a camera of the Pi's port; a small picture is enough where no output looks at it.
+    """Return a camera of the Pi's port; a small picture suffices if no output shows it.
 
     Raises:
-        UnavailableError: picamera2 is not there.
+        UnavailableError: picamera2 is missing or broken.
     """
     from edge.camera.pi.driver import DEFAULT_FPS, DEFAULT_SIZE, PiCamera
     from edge.camera.pi.imports import quiet_logging, unavailable
@@ -134,7 +136,7 @@ def _make_pi(number: int, name: str, config: Config) -> Camera:
 
 
 def mqtt_settings(config: Config) -> "MqttSettings":
-    """Return where the broker of a config is, and how to log in.
+    """Return the broker's address and the login of a config.
 
     Raises:
         ConfigError: the password file cannot be read.
@@ -170,7 +172,7 @@ def make_mqtt(config: Config, origin: Origin) -> "MqttSink | None":
 
 
 def make_jsonl(config: Config, origin: Origin, on_closed: Callable[[], None]) -> list[Sink]:
-    """Return the JSONL output, if there is one; `on_closed` is called when nobody reads stdout any more."""
+    """Return the JSONL output, if any; `on_closed` is called when stdout is closed."""
     if not config.output.jsonl:
         return []
     from edge.output.jsonl import JsonlFileSink, JsonlStdoutSink
@@ -181,7 +183,7 @@ def make_jsonl(config: Config, origin: Origin, on_closed: Callable[[], None]) ->
 
 
 def make_recorder(config: Config, origin: Origin) -> list[Sink]:
-    """Return the recording, if there is one."""
+    """Return the recorder, if any."""
     output = config.output
     if not output.record:
         return []
@@ -191,7 +193,7 @@ def make_recorder(config: Config, origin: Origin) -> list[Sink]:
 
 
 def make_window(config: Config, origin: Origin, on_quit: Callable[[], None]) -> "WindowSink | None":
-    """Return the window, None without `output.display`; `on_quit` is called when somebody closes it."""
+    """Return the window, None without `output.display`; `on_quit` is called when it is closed."""
     output = config.output
     if not output.display:
         return None
@@ -218,20 +220,20 @@ def make_tracker(config: Config) -> Tracker | None:
 
 
 def make_vitals(config: Config) -> VitalsWatch:
-    """Return what reads the machine's figures, on a thread of its own once it is started."""
+    """Return the thread that reads the machine's vitals, not started yet."""
     folders = written_paths(config.output, cache_folder(os.environ))
     return VitalsWatch(lambda: read_vitals(folders))
 
 
 def make_model_watch(
-    source: Source, config: Config, choice: Choice, on_here: Callable[[], None], policy: RetryPolicy
+    source: Source, config: Config, choice: Choice, on_available: Callable[[], None], policy: RetryPolicy
 ) -> list[Watch]:
-    """Return what tries for the default while a service runs on the starter, if one does.
+    """Return the thread that fetches the default while a service runs on the starter, if any.
 
-    A source that ends is not cut short for it: after a restart a file would begin anew.
+    A source that ends gets none: a restart would begin a file from its start.
     """
     if choice.retry_error is None or source.kind in ("video", "images"):
         return []
     from edge.agent.model_watch import ModelWatch
 
-    return [ModelWatch(config.model, on_here, reason=choice.retry_error, policy=policy)]
+    return [ModelWatch(config.model, on_available, reason=choice.retry_error, policy=policy)]

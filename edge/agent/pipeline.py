@@ -1,4 +1,4 @@
-"""The flow: poses of a frame, tracks, smoothing, and on to the outputs."""
+"""The flow: find poses, track, smooth, hand to the sinks."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,17 +18,19 @@ __all__ = ["Flow"]
 
 @dataclass(kw_only=True)
 class Flow:
-    """What the flow's thread works with; `busy_since_s` tells a watcher that the model is at work.
+    """Turns model inputs into results, for one thread.
 
     Attributes:
-        estimator: its engine is sized by the time the first input arrives.
+        estimator: its engine is sized before the first input arrives.
         tracker: None leaves all ids null.
-        smoother: None leaves the keypoints as the model gave them.
-        max_frames: end after so many; None for all.
-        on_result: told of every result after the sinks have it.
-        lossless: an input that comes while the engine is away waits for it, instead of being dropped.
-        stopping: set by whoever does not want to wait for an engine any more.
-        dropped: inputs that came while the engine was away.
+        smoother: None leaves the keypoints unfiltered.
+        max_frames: end after this many; None for no limit.
+        on_result: called with every result after the sinks.
+        lossless: True: an input waits while the engine is lost; False: it is dropped.
+        stopping: set by another thread to end the wait for a lost engine.
+        dropped: inputs dropped while the engine was lost.
+        busy_since_s: since when the model is at work, monotonic; None between two inputs.
+        frames: results so far.
     """
 
     estimator: Estimator
@@ -43,7 +45,7 @@ class Flow:
     frames: int = 0
 
     def run(self, inputs: Mailbox[ModelInput], sinks: Sequence[OpenSink]) -> None:
-        """Work until the mailbox is closed or `max_frames` are through."""
+        """Process inputs until the mailbox is closed or `max_frames` is reached."""
         for item in inputs:
             result = self._try(item)
             if result is None:
@@ -54,12 +56,12 @@ class Flow:
                 sink.offer(result)
             self.on_result(result)
             self.frames += 1
-            del item, result  # else their buffers were held until the next frame comes
+            del item, result  # else their buffers are held until the next frame
             if self.frames == self.max_frames:
                 return
 
     def _try(self, item: ModelInput) -> PoseFrame | None:
-        """Return the result of one input; None when the engine is away."""
+        """Return the result of one input; None if the engine is lost."""
         while True:
             self.busy_since_s = time.monotonic()
             try:

@@ -1,6 +1,6 @@
-"""One run: built from its config, started in order, stopped in reverse. The composition root.
+"""One run: built from its config, started in order, stopped in reverse.
 
-The single pieces are made in `parts`.
+The composition root; `parts` builds the single parts.
 """
 
 import logging
@@ -15,7 +15,7 @@ from edge.agent.health import Health, StateTopic
 from edge.agent.loading import load_engine
 from edge.agent.parts import (
     Watch,
-    calm_opencv,
+    limit_opencv_threads,
     make_camera,
     make_jsonl,
     make_model_watch,
@@ -51,12 +51,12 @@ FLOW_JOIN_S, DRAIN_S, LAST_JOIN_S = 0.4, 0.3, 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """Options of a run that only the command line has.
+    """Options that only the command line has.
 
     Attributes:
         max_frames: end after this many frames; None for all.
-        paced: False for every frame of a file exactly once.
-        loop: begin a file again at its end.
+        paced: False to process every frame of a file exactly once.
+        loop: start a file again at its end.
     """
 
     max_frames: int | None = None
@@ -69,11 +69,11 @@ class Run:
 
     Args:
         config: what to do.
-        options: what only the command line has.
-        policy: when a service tries for a default model that cannot be had.
+        options: from the command line.
+        policy: when a service tries again to fetch the default model.
 
     Raises:
-        EdgeError: at construction, when something it cannot do without is missing or wrong.
+        EdgeError: at construction, if something required is missing or wrong.
     """
 
     def __init__(self, config: Config, options: RunOptions, *, policy: RetryPolicy = RETRY_POLICY) -> None:
@@ -86,10 +86,10 @@ class Run:
         self._notifier = Notifier()
         self._watchdog = Watchdog(self._notifier)
         source = parse_source(config.camera.source)
-        calm_opencv()
+        limit_opencv_threads()
         self._camera = make_camera(source, config, paced=options.paced, loop=options.loop)
         vitals = make_vitals(config)
-        # Before all that reports to it: an engine may be lost while it is loaded.
+        # Built before the parts that report to it: an engine may be lost while it is loaded.
         self._health = Health(
             self._publish_state,
             self._drops,
@@ -122,7 +122,7 @@ class Run:
         self._sinks = open_sinks(sinks, paced=paced)
 
     def _build_flow(self, config: Config, options: RunOptions) -> None:
-        """Build the two threads between camera and outputs; they start with `run`."""
+        """Build the camera's and the flow's thread; `run` starts them."""
         lossless = not options.paced and not self._camera.live
         self._inputs: Mailbox[ModelInput] = Mailbox(waits=lossless)
         self._tracker = make_tracker(config)
@@ -153,14 +153,14 @@ class Run:
         self._over.put(RestartError("restarts: the default model is here"))
 
     def run(self) -> None:
-        """Work until the camera ends or `stop` is called.
+        """Run until the camera ends or `stop` is called.
 
         Raises:
             EdgeError: the camera or the model failed for good.
             StuckError: a thread hangs in a driver.
-            RestartError: a service that runs on the starter has got the default.
+            RestartError: a service on the starter has fetched the default.
         """
-        self._notifier.ready()  # a part that is missing from here on is waited for
+        self._notifier.ready()  # from here on a missing part is waited for
         self._health.start(self._origin, self._choice.fallback_reason)
         for watch in self._watches:
             watch.start()
@@ -218,7 +218,7 @@ class Run:
             raise EdgeError("every output has failed; see above")
 
     def _tear_down(self, reason: str, *, should_log: bool) -> None:
-        """Stop in reverse order; a thread that hangs is left behind, the others still end cleanly."""
+        """Stop in reverse order; a thread that hangs is abandoned, the others end cleanly."""
         self._notifier.stopping()
         failed = self._camera_thread.error or self._flow_error
         self._camera_thread.stop()
@@ -237,11 +237,11 @@ class Run:
             self._engine.close()
 
     def _drain(self, reason: str) -> None:
-        """Let the outputs finish; at the end of a file a slow reader is waited for, until the run is stopped."""
+        """Let the outputs finish; at the end of a file wait for a slow reader until the run is stopped."""
         for sink in self._sinks:
             while reason == "ended" and sink.waits and self._over.empty() and not sink.drain(TICK_S):
                 pass
-        # While the flow hung nothing came, so the outputs have had their time.
+        # While the flow hung there were no results, so the outputs have had time to finish.
         drain(self._sinks, LAST_JOIN_S if self._flow_thread.is_alive() else DRAIN_S)
 
     def _raise_errors(self) -> None:

@@ -1,4 +1,4 @@
-"""Hands results to the sinks, so that none can slow the flow or end it."""
+"""Hands results to the sinks; none can slow or end the flow."""
 
 import logging
 import threading
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 
 class SinkThread:
-    """Writes to a blocking sink, on a thread of its own behind a mailbox.
+    """Writes to a blocking sink, on a thread behind a mailbox.
 
     Args:
         sink: already open.
-        waits: True when every result has to arrive (`--no-pace` and a file output).
+        waits: True if no result may be dropped (`--no-pace` and a file output).
     """
 
     def __init__(self, sink: BlockingSink, *, waits: bool) -> None:
@@ -30,30 +30,30 @@ class SinkThread:
         self.failure: Exception | None = None
 
     def start(self) -> None:
-        """Begin in the background."""
+        """Start the thread."""
         self._thread.start()
 
     def offer(self, result: PoseFrame) -> None:
-        """Leave a result; the sink takes the newest when it is free."""
+        """Leave a result; the sink takes the newest one."""
         self._results.put(result)
 
     @property
     def dropped(self) -> int:
-        """Results that a newer one replaced before the sink was free."""
+        """Results replaced by a newer one before the sink was free."""
         return self._results.dropped
 
     def finish(self) -> None:
-        """Take nothing more; the sink goes on with what it has."""
+        """Accept no more results; the sink goes on with those it has."""
         self._results.close()
 
     def drain(self, timeout_s: float) -> bool:
-        """Let the sink finish what it has; False when it hangs."""
+        """Let the sink finish its results; False if it hangs."""
         self.finish()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        """Close a drained sink; one that hangs is left behind."""
+        """Close a drained sink; one that hangs is abandoned."""
         if self._thread.is_alive():
             log.warning("output %s hangs; it is left behind", self.sink.name)
         else:
@@ -71,7 +71,9 @@ class SinkThread:
 
 
 class DirectSink:
-    """Writes to a sink that never blocks, on the flow's thread: the sink has a thread and a mailbox of its own.
+    """Writes to a sink that never blocks, on the flow's thread.
+
+    The sink has a thread and a mailbox itself.
 
     Args:
         sink: already open.
@@ -85,7 +87,7 @@ class DirectSink:
         self._finished = False
 
     def start(self) -> None:
-        """Do nothing: its thread runs since it was opened."""
+        """Do nothing: its thread runs since `open`."""
 
     def offer(self, result: PoseFrame) -> None:
         """Hand over a result."""
@@ -99,15 +101,15 @@ class DirectSink:
 
     @property
     def dropped(self) -> int:
-        """Results that the sink took and dropped."""
+        """Results that the sink dropped."""
         return self.sink.dropped
 
     def finish(self) -> None:
-        """Take nothing more."""
+        """Accept no more results."""
         self._finished = True
 
     def drain(self, timeout_s: float) -> bool:  # noqa: ARG002 - as a SinkThread
-        """Take nothing more; what is left the sink finishes in its `close`."""
+        """Accept no more results; `close` finishes the rest."""
         self.finish()
         return True
 
@@ -120,7 +122,10 @@ OpenSink = SinkThread | DirectSink
 
 
 def drain(sinks: Sequence[OpenSink], timeout_s: float) -> None:
-    """Let all sinks finish what they have at the same time, so that one that hangs takes nothing from the others."""
+    """Let all sinks finish at the same time.
+
+    One that hangs takes no time from the others.
+    """
     for sink in sinks:
         sink.finish()
     deadline_s = time.monotonic() + timeout_s
@@ -129,7 +134,7 @@ def drain(sinks: Sequence[OpenSink], timeout_s: float) -> None:
 
 
 def open_sinks(sinks: Sequence[Sink], *, paced: bool) -> list[OpenSink]:
-    """Open every sink; one that cannot work is left out with a warning while another works.
+    """Open every sink; leave out, with a warning, those that cannot work.
 
     Raises:
         UnavailableError: none of them can work.
@@ -154,5 +159,5 @@ def _log_failure(sink: Sink, error: Exception) -> None:
     if isinstance(error, UnavailableError):
         log.warning("%s; the run goes on without it", error)
     else:
-        # A sink keeps its own faults to itself; what comes here is our bug.
+        # Sinks handle their own faults; any other exception is a bug.
         log.error("output %s failed and is closed; the run goes on", sink.name, exc_info=error)

@@ -1,4 +1,7 @@
-"""What the machine says about itself, read on a thread of its own: a disk that hangs must hang nobody else."""
+"""Vitals of the machine, read on a thread.
+
+A disk that hangs must not block the run.
+"""
 
 import threading
 import time
@@ -25,15 +28,15 @@ STOP_S = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """The machine at one moment; None where it does not tell.
+    """The machine at one moment; None if unknown.
 
     Attributes:
         cpu_temperature_c: degrees Celsius.
-        throttling: what slows it down.
+        throttling: what slows the machine down.
         memory_available_bytes: of the machine.
         unit_memory_bytes: used by this program's control group.
         unit_memory_max_bytes: what that group may use.
-        disk_free_bytes: per kind of output, where it is written.
+        disk_free_bytes: by kind of output, of the disk that it is written to.
     """
 
     cpu_temperature_c: float | None = None
@@ -47,10 +50,10 @@ class Vitals:
 def read_vitals(
     folders: Mapping[str, Path], root: Path = Path("/"), ask_firmware: Callable[[], int | None] = vcgencmd_flags
 ) -> Vitals:
-    """Read everything, which may take as long as a file system or the firmware wants.
+    """Read all vitals; may block on a file system or the firmware.
 
     Args:
-        folders: where this program writes: kind of output to file or folder.
+        folders: what this program writes: kind of output to file or folder.
         root: the folder that /proc and /sys are in.
         ask_firmware: as in `read_throttling`.
     """
@@ -65,23 +68,23 @@ def read_vitals(
 
 
 def written_paths(output: OutputConfig, cache: Path) -> dict[str, Path]:
-    """Return where a run writes: kind of output to file or folder.
+    """Return what a run writes: kind of output to file or folder.
 
     Args:
-        output: its outputs.
-        cache: its cache of models.
+        output: of the config.
+        cache: folder of downloaded models.
     """
     files = {"record": output.record, "jsonl": output.jsonl}
     return {"cache": cache, **{kind: Path(file) for kind, file in files.items() if file not in ("", "-")}}
 
 
 class VitalsWatch:
-    """Reads the vitals again and again, on its own thread.
+    """Reads the vitals periodically, on its own thread.
 
     Args:
         read: reads them once; may block.
         interval_s: from one reading to the next.
-        max_age_s: older ones are not told any more: the thread hangs.
+        max_age_s: older vitals are not returned: the thread hangs.
     """
 
     def __init__(
@@ -92,20 +95,20 @@ class VitalsWatch:
         self._max_age_s = max_age_s
         self._over = threading.Event()
         self._newest: tuple[Vitals, float] = (Vitals(), time.monotonic())
-        self._throttling: Throttling | None = None  # kept over readings that tell nothing
+        self._throttling: Throttling | None = None  # kept over readings that fail
         self._thread = threading.Thread(target=self._run, name="vitals", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start the thread."""
         self._thread.start()
 
     def latest(self) -> Vitals:
-        """Return what was read last; nothing where that is too old. Never blocks."""
+        """Return the last vitals; empty ones if they are too old. Never blocks."""
         vitals, read_s = self._newest
         return vitals if time.monotonic() - read_s <= self._max_age_s else Vitals()
 
     def stop(self) -> None:
-        """End the thread; one that hangs is left behind."""
+        """End the thread; one that hangs is abandoned."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(STOP_S)
