@@ -1,1 +1,1 @@
-"""Models by name: the manifest, where their files lie, and how they get there."""
+"""Models by name: manifest, files, download and selection."""

@@ -1,7 +1,8 @@
-"""Makes a model for many people of an int8 singlepose MoveNet: its graph up to the raw maps, at any size.
+"""Derives a heads model, for many people, from an int8 singlepose MoveNet.
 
-The weights stay as they are, and so do the maps, bit for bit, at the size of the source. What is left is what an
-accelerator can run whole: uint8 pixels in, one operator that shifts them to int8, convolutions, sums and resizes.
+It is the graph up to the raw maps, at any size. The weights are unchanged; at the size of the source so are the maps,
+bit for bit. An accelerator can run all of it: uint8 pixels in, one operator that shifts them to int8, convolutions,
+sums and resizes.
 """
 
 import hashlib
@@ -22,26 +23,26 @@ from edge.tflite.schema import schema
 __all__ = ["Derived", "derive", "derive_entry"]
 
 TOOL = "edge-pose derive 1"
-"""The recipe; without the program's version, which must not change the file of the same content."""
+"""Names the recipe, not the version of edge-pose: the same content must give the same file in every version."""
 SOURCE_NAME = "singlepose-int8"
-"""By what it is: how a copy of it is called must not change the file either."""
+"""Names the kind of source, not its file: the name of a copy must not change the result."""
 EDGETPU_OPERATOR = "edgetpu-custom-op"
 INT8_OFFSET = 128
 ROUNDING_SLACK = 1e-3
-CONTRADICTIONS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration, RecursionError)
-"""What comes of tables that can be read, and do not fit together."""
+INCONSISTENCIES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration, RecursionError)
+"""Exceptions caused by tables that are readable but contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A heads model that was made of another.
+    """A heads model derived from a singlepose model.
 
     Attributes:
         model: the new model.
         size: (width, height) of its input.
-        source_size: that of the source's.
+        source_size: (width, height) of the source's input.
         source_tensors: the source's tensor for each head.
-        source_ops: how many operators the source has.
+        source_ops: number of operators in the source.
     """
 
     model: TfliteModel
@@ -52,7 +53,7 @@ class Derived:
 
 
 def derive(path: Path, size: tuple[int, int] | None = None) -> Derived:
-    """Cut a singlepose model at its heads; the same content and size give the same bytes.
+    """Cut a singlepose model at its heads; deterministic to the byte.
 
     Args:
         path: int8 Lightning, as Google publishes it.
@@ -66,15 +67,15 @@ def derive(path: Path, size: tuple[int, int] | None = None) -> Derived:
         return _derive(path, size)
     except EdgeError:
         raise
-    except CONTRADICTIONS as error:
+    except INCONSISTENCIES as error:
         raise ModelError(f"{path}: the model file is damaged (its tables do not fit together)") from error
 
 
 def derive_entry(entry: ModelEntry, source: Path) -> bytes:
-    """Return the content of a derived model of the manifest, made of the file of its source.
+    """Return the file content of a derived model, made from its source.
 
     Raises:
-        EdgeError: see `derive`; UnavailableError where the result is not what the manifest expects.
+        EdgeError: see `derive`; UnavailableError if the result is not what the manifest expects.
     """
     content = derive(source, parse_size(entry.size)).model.encode()
     got = f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -86,10 +87,10 @@ def derive_entry(entry: ModelEntry, source: Path) -> bytes:
 def _derive(path: Path, size: tuple[int, int] | None) -> Derived:
     model = load(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    _refuse_others(model, path)
+    _require_singlepose(model, path)
     heads, image, ops = find_heads(model), find_image(model), len(model.graph.operators)
     _, height, width, _ = model.shape(image)
-    pixels = _take_pixels(model, image)
+    pixels = _insert_uint8_input(model, image)
     model.cut(inputs={"input": pixels}, outputs=heads)
     size = size or (width, height)
     resize(model, (width, height), size)
@@ -105,8 +106,8 @@ def _derive(path: Path, size: tuple[int, int] | None) -> Derived:
     return Derived(model, size, (width, height), heads, ops)
 
 
-def _refuse_others(model: TfliteModel, path: Path) -> None:
-    """Name the models that one may take for the right one."""
+def _require_singlepose(model: TfliteModel, path: Path) -> None:
+    """Raise ModelError for any other model, with a hint for those that are easily confused."""
     notes = read_notes(path)
     names = model.op_names()
     shapes = [model.shape(int(tensor)) for tensor in model.graph.outputs]
@@ -125,16 +126,16 @@ def _refuse_others(model: TfliteModel, path: Path) -> None:
         raise ModelError(f"{path}: {problem}")
 
 
-def _take_pixels(model: TfliteModel, image: int) -> int:
-    """Put a uint8 image and one QUANTIZE ahead of the tensor that the first convolution reads; return the image.
+def _insert_uint8_input(model: TfliteModel, image: int) -> int:
+    """Insert a uint8 input and a QUANTIZE before the first convolution; return the input.
 
     QUANTIZE of uint8 to int8 with the same scale and a zero point that is 128 less only shifts the values by 128.
 
     Raises:
-        ModelError: that is not what the source does with its pixels.
+        ModelError: the source scales its pixels in another way.
     """
     expected = np.arange(256)[:, None] - INT8_OFFSET
-    # The published graph falls just between two codes, where kernels round either way: half a step is allowed.
+    # The published graph falls just between two codes, and kernels round either way: allow half a step.
     if np.abs(pixel_codes(model, image) - expected).max() > 0.5 + ROUNDING_SLACK:
         raise ModelError(f"{model.origin}: its first convolution does not read the pixels shifted to int8")
     tensor = schema.TensorT()

@@ -1,4 +1,4 @@
-"""What `edge-pose models derive` does: makes a heads model of a file, checks it against its source, and writes it."""
+"""Derives a heads model from a file, verifies and writes it (`models derive`)."""
 
 import hashlib
 from collections import Counter
@@ -17,19 +17,19 @@ STRIDE = 4
 
 
 def derive_file(source: Path, output: Path, size: tuple[int, int] | None = None) -> Iterator[str]:
-    """Write the heads model of a singlepose model's file; a file that is there is replaced as a whole.
+    """Write the heads model of a singlepose model; an existing file is replaced atomically.
 
     Args:
         source: int8 Lightning.
-        output: the file to write; nothing is written where anything fails.
+        output: the file to write; not touched after an error.
         size: (width, height) of the new model's input; None: as the source.
 
     Yields:
-        Lines that say what was made.
+        Lines of a report.
 
     Raises:
         UsageError: output and source are the same file.
-        EdgeError: see `edge.models.derive.derive`; UnavailableError where the output cannot be written.
+        EdgeError: see `edge.models.derive.derive`; UnavailableError if the output cannot be written.
     """
     if _is_same(output, source):
         raise UsageError(f"{output}: is the source itself: name another output")
@@ -46,7 +46,7 @@ def derive_file(source: Path, output: Path, size: tuple[int, int] | None = None)
 
 
 def _parity(source: Path, derived: Derived, content: bytes) -> str:
-    """Run source and result, and say that they agree. Raises ModelError when they do not."""
+    """Run source and result and report that they agree. Raises ModelError if they do not."""
     width, height = derived.source_size
     at_source_size = content if derived.size == derived.source_size else derive(source).model.encode()
     try:
@@ -69,5 +69,5 @@ def _listed(operators: list[tuple[str, int]]) -> str:
 def _is_same(output: Path, source: Path) -> bool:
     try:
         return output.samefile(source)
-    except OSError:  # not there, or not to be looked at: writing will tell
+    except OSError:  # missing or unreadable: writing reports it
         return False

@@ -1,4 +1,4 @@
-"""One model of the manifest: what can be said about it, and what its file must hold."""
+"""One model of the manifest, and the check of its table."""
 
 import hashlib
 import os
@@ -15,21 +15,21 @@ from edge.config.input_size import parse_size
 __all__ = ["SOURCE_KIND", "EntryTable", "ModelEntry", "check_url"]
 
 SOURCE_KIND = "savedmodel"
-"""Not a model to run but what one is converted from."""
+"""The kind of an entry that models are converted from; it cannot be run."""
 
 
 def _check_file(name: str) -> None:
-    # Only a plain name can be joined to the mirror or the cache and stay inside it.
+    # Only a plain name stays inside the mirror or the cache when it is joined to their paths.
     if not re.fullmatch(r"[\w][\w.+-]*", name, re.ASCII):
         raise ValueError(f"must be a plain file name without a folder, got {shown(name)}")
 
 
 def check_url(url: str) -> None:
-    """Accept an http or https address that can be shown to anyone.
+    """Accept an http or https address without secrets.
 
     Raises:
-        ValueError: another scheme, no host, credentials, or what has to be written as %20 and so on; the text
-            does not repeat the address.
+        ValueError: another scheme, no host, credentials, or characters that need percent-encoding; the text does not
+            repeat the address.
     """
     parts = urlsplit(url)
     _ = parts.port  # raises ValueError for one that is no number
@@ -85,18 +85,18 @@ class ModelEntry(EntryTable, frozen=True, kw_only=True):
         name: what `--model` takes.
         file: its file's name in a mirror and in the cache.
         kind: `multipose` ([1, 6, 56]), `singlepose` ([1, 1, 17, 3]) or `heads` (the raw maps); `savedmodel` is
-            what models are converted from, and is not run.
+            source of a conversion, not runnable.
         licence: of the weights.
-        url: where it is published; empty if nowhere.
+        url: where it is published; empty if it is not.
         member: name inside the archive behind `url`; empty when `url` is the file itself.
         sha256: digest of the file, or empty.
         git_blob: the id that git gives the content, or empty: SHA-1 over "blob <size in bytes>", a zero byte
-            and the content. One of the two digests is always there, but for a `savedmodel`.
+            and the content. Each entry but a `savedmodel` has exactly one of the two digests.
         delegate: the accelerator it was compiled for; empty: none.
-        cpu_twin: name of the same model for the processor; empty: none.
-        derived_from: name of the singlepose model that it is made of on this machine; empty: it is published.
+        cpu_twin: name of the same model for the CPU; empty: none.
+        derived_from: name of the singlepose model that it is derived from on this machine; empty: it is published.
         size: `HxW` of a derived model's input.
-        bundled: its file came with the program, and is used in place.
+        bundled: its file is in the package, and is used in place.
         source: the entry that `derived_from` names.
     """
 
@@ -105,13 +105,13 @@ class ModelEntry(EntryTable, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """What the file must hold, as `sha256:…` or `git_blob:…`, lower case; empty where nobody has told."""
+        """The expected digest, `sha256:…` or `git_blob:…` in lower case; empty if unknown."""
         if self.git_blob:
             return f"git_blob:{self.git_blob}".lower()
         return f"sha256:{self.sha256}".lower() if self.sha256 else ""
 
     def digest_of(self, path: Path) -> str:
-        """Compute the digest of a file in the form of `digest`, sha256 where that is empty. Raises OSError."""
+        """Compute a file's digest in the form of `digest`, else sha256. Raises OSError."""
         with path.open("rb") as file:
             if not self.git_blob:
                 return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

@@ -1,4 +1,4 @@
-"""Brings model files into the cache: whole, verified, and by one process at a time, or not at all."""
+"""Fetches model files into the cache: verified, atomic, one process at a time."""
 
 import contextlib
 import logging
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FetchRow:
-    """What became of one model that was asked for.
+    """The result for one requested model.
 
     Attributes:
         entry: the model.
-        state: `here` when its file was there already.
-        path: the file; None when it failed.
-        problem: why it failed, one line; empty when it did not.
+        state: `here` if its file was there before.
+        path: the file; None if it failed.
+        problem: why it failed, one line; else empty.
     """
 
     entry: ModelEntry
@@ -52,7 +52,7 @@ class _Source:
 
 
 class Fetcher:
-    """Fetches model files, from the mirror's address or their own.
+    """Fetches model files from the mirror's address or their own.
 
     Args:
         where: mirror and cache.
@@ -68,18 +68,18 @@ class Fetcher:
         self._on_progress = on_progress
 
     def fetch(self, entry: ModelEntry, *, accept: str = "") -> Path:
-        """Return the verified file of a model, after fetching it if need be; of a bundled one the package's.
+        """Return the verified file of a model; fetch it if it is not there.
 
-        A file in the cache that fails its digest is renamed to `….bad`. What a failed download has received stays
-        as `….part`, and the next one goes on with it. A second process waits for the first.
+        The file of a bundled model is in the package. A file in the cache with a wrong digest is renamed to `….bad`.
+        A failed download leaves `….part`, which the next one resumes. A second process waits for the first.
 
         Args:
             entry: the model.
-            accept: sha256 to be trusted, for a model without a known digest; it is remembered in the cache.
+            accept: sha256 to trust for a model without a known digest; it is stored in the cache.
 
         Raises:
             UnavailableError: no source has it with the right digest, none is known, or the cache cannot be written;
-                a TransferError that tells whether another try can help where no source could be reached.
+                a TransferError, with whether another try can help, if no source could be reached.
             UsageError: `accept` is no sha256, or the model's digest is known.
         """
         digest = _accepted(entry, accept) if accept else expected_digest(entry, self._where)
@@ -92,7 +92,7 @@ class Fetcher:
                 path = find(entry, self._where, digest)
                 if path is None:
                     _set_aside(final, digest)
-                    path = self._make(entry, final) if entry.source else self._bring(entry, final, digest)
+                    path = self._derive(entry, final) if entry.source else self._download(entry, final, digest)
                 if accept:
                     accept_digest(entry, self._where, digest)
                 return path
@@ -105,12 +105,12 @@ class Fetcher:
     def fetch_all(
         self, names: Sequence[str], manifest: Manifest, *, everything: bool = False, accept: str = ""
     ) -> Iterator[FetchRow]:
-        """Fetch models one after the other; one that fails does not keep the others from coming.
+        """Fetch models one after the other; go on after a failure.
 
         Args:
-            names: of the manifest; none: the default.
+            names: in the manifest; none: the default.
             manifest: the models known by name.
-            everything: all of the manifest whose digest is known, instead.
+            everything: instead, all entries of the manifest whose digest is known.
             accept: see `fetch`; for exactly one name.
 
         Raises:
@@ -135,8 +135,8 @@ class Fetcher:
         except UnavailableError as error:
             return FetchRow(entry, "failed", problem=str(error))
 
-    def _bring(self, entry: ModelEntry, final: Path, digest: str) -> Path:
-        """Put the verified file under its name, from the first source that has it."""
+    def _download(self, entry: ModelEntry, final: Path, digest: str) -> Path:
+        """Install the verified file from the first source that has it."""
         problems: list[TransferError] = []
         for source in self._sources(entry):
             try:
@@ -158,9 +158,9 @@ class Fetcher:
             retry,
         )
 
-    def _make(self, entry: ModelEntry, final: Path) -> Path:
-        """Put a derived model's file under its name, made of its source, which is fetched if need be."""
-        from edge.models.derive import derive_entry  # noqa: PLC0415 - 0.2 s for TFLite's tables, seldom needed
+    def _derive(self, entry: ModelEntry, final: Path) -> Path:
+        """Install a derived model's file, made from its source, which is fetched if needed."""
+        from edge.models.derive import derive_entry  # noqa: PLC0415 - 0.2 s for TFLite's schema, rarely needed
 
         assert entry.source is not None
         try:
@@ -178,7 +178,7 @@ class Fetcher:
             yield _Source(entry.url, entry.member)
 
     def _candidate(self, source: _Source, entry: ModelEntry, final: Path, digest: str) -> Path:
-        """Return the verified file of one source, not yet under its name."""
+        """Return the verified file of one source, not yet installed."""
         part = _part(final)
         while True:
             resumed = download(
@@ -191,14 +191,14 @@ class Fetcher:
             part.discard()
             if not resumed:
                 raise TransferError(f"{shown_url(source.url)}: {problem}", "later" if problem == NO_MODEL else "never")
-            log.warning("%s: pieces of different files: once more from the start", shown_url(source.url))
+            log.warning("%s: the resumed download mixes two files: starting again", shown_url(source.url))
 
 
 def _check(source: _Source, entry: ModelEntry, part: PartialFile, final: Path, digest: str) -> tuple[Path, str]:
-    """Return the file that a download brought, and what is wrong with it.
+    """Return the downloaded file and what is wrong with it, "" for nothing.
 
     Raises:
-        UnavailableError: nobody knows what it must hold; the download stays, for when that is told.
+        UnavailableError: no digest is known; the download is kept until one is accepted.
     """
     with part.path.open("rb") as file:
         if is_page(file.read(HEAD_BYTES)):
@@ -236,9 +236,9 @@ def _part(final: Path) -> PartialFile:
 
 
 def _set_aside(path: Path, digest: str) -> None:
-    """Keep a wrong file for whoever wants to look at it, out of the way."""
+    """Rename a wrong file, so that it can be examined."""
     if not digest:
-        return  # nobody can tell whether it is wrong; it is not used either
+        return  # it cannot be verified, and is not used
     with contextlib.suppress(FileNotFoundError):
         path.replace(path.with_name(f"{path.name}.bad"))
         log.warning("%s: is not the file that it should be: renamed to %s.bad", path, path.name)

@@ -1,4 +1,7 @@
-"""Where a model's file lies: in the package, in the mirror, in the cache, or at a path; by name never unverified."""
+"""Finds model files by name or path.
+
+By name a file comes from the package, the mirror or the cache, and only with the right digest.
+"""
 
 import logging
 import re
@@ -28,8 +31,8 @@ __all__ = [
 ]
 
 DigestState = Literal["ok", "missing", "unreadable", "wrong digest", "no digest"]
-Shelf = Literal["package", "mirror", "cache"]
-"""Where files by name lie."""
+Location = Literal["package", "mirror", "cache"]
+"""Where files by name come from."""
 
 log = logging.getLogger(__name__)
 
@@ -41,25 +44,25 @@ class ResolvedModel:
     Attributes:
         name: name in the manifest, or the file's stem.
         path: the file.
-        source: where it came from.
+        source: where the file was found.
         entry: its manifest entry, whose digest the file has; None for a file given by path.
     """
 
     name: str
     path: Path
-    source: Shelf | Literal["path"]
+    source: Location | Literal["path"]
     entry: ModelEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """What `edge-pose models` tells about one model.
+    """One model as `edge-pose models` lists it.
 
     Attributes:
         entry: name, file, kind, licence and so on.
-        is_default: True for the model that is taken when none is asked for.
-        digest: what the file must hold, from the manifest or accepted on this machine; empty: not known.
-        state: `ok` when the file is there and has its digest; `no digest` when it is there and none is known.
+        is_default: True for the model that is used when none is named.
+        digest: of the manifest, or accepted on this machine; empty: unknown.
+        state: `ok` if the file has its digest; `no digest` if there is a file and no digest is known.
         source: where the file was found, or None.
         path: the file, or None.
         size_bytes: its size, or None.
@@ -69,40 +72,40 @@ class ModelRow:
     is_default: bool
     digest: str
     state: DigestState
-    source: Shelf | None = None
+    source: Location | None = None
     path: Path | None = None
     size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    source: Shelf
+    source: Location
     path: Path
     state: DigestState
 
 
 def is_path(model: str) -> bool:
-    """Tell a model file (`./own`, `own.tflite`) from the name of a model in the manifest."""
+    """Return whether text is a path (`./own`, `own.tflite`), not a name in the manifest."""
     return "/" in model or model.endswith(".tflite")
 
 
 def resolve(
     name: str | None, manifest: Manifest, where: Places, *, fetch: Callable[[ModelEntry], Path] | None = None
 ) -> ResolvedModel:
-    """Find the file of a model in the mirror, then in the cache, and verify its digest; else fetch it.
+    """Find the verified file of a model in mirror or cache; else fetch it.
 
-    The file of a bundled model is in the package, and nowhere else.
+    The file of a bundled model is only in the package.
 
     Args:
         name: name in the manifest; None or "" is the default.
         manifest: the models known by name.
         where: the folders to look in.
-        fetch: brings the file of a model into the cache, verified, and returns it (`edge.models.fetch.Fetcher.fetch`);
+        fetch: fetches the file of a model into the cache and returns it, verified (`edge.models.fetch.Fetcher.fetch`);
             None: nothing is fetched.
 
     Raises:
         UnavailableError: the name is unknown, or no place has the file with the right digest.
-        ModelError: the name is not that of a model that can be run.
+        ModelError: the model cannot be run.
     """
     entry = manifest.entry(name)
     if entry.kind == SOURCE_KIND:
@@ -113,11 +116,11 @@ def resolve(
     if entry.bundled:
         return ResolvedModel(entry.name, resolve_bundled(entry, where), "package", entry)
     found: list[_Finding] = []
-    for finding in _look(entry, where, expected_digest(entry, where)):
+    for finding in _findings(entry, where, expected_digest(entry, where)):
         if finding.state == "ok":
             return ResolvedModel(entry.name, finding.path, finding.source, entry)
         found.append(finding)
-        _report(finding, entry)
+        _warn(finding, entry)
     if fetch is not None and (entry.url or entry.source or where.mirror_url):
         return ResolvedModel(entry.name, fetch(entry), "cache", entry)
     looked = ", ".join(f"{finding.source} {finding.path.parent}: {finding.state}" for finding in found)
@@ -128,22 +131,19 @@ def resolve(
 
 
 def resolve_bundled(entry: ModelEntry, where: Places) -> Path:
-    """Return the verified file of a model that came with the program.
+    """Return the verified file of a bundled model.
 
     Raises:
-        UnavailableError: it is not there, or not what it should be.
+        UnavailableError: it is missing or has another digest.
     """
     path = where.package / entry.file
     if (state := _state(entry, entry.digest, path)) != "ok":
-        raise UnavailableError(
-            f"model '{entry.name}' comes with the program, and its file is no good ({path}: {state}): "
-            "install edge-pose again"
-        )
+        raise UnavailableError(f"bundled model '{entry.name}' is damaged ({path}: {state}): reinstall edge-pose")
     return path
 
 
 def resolve_file(path: Path) -> ResolvedModel:
-    """Accept a model file by its path; what it holds is the engine's business.
+    """Accept a model file by its path; the engine checks its content.
 
     Raises:
         InputError: it is missing, not a file, or cannot be read.
@@ -162,19 +162,19 @@ def resolve_file(path: Path) -> ResolvedModel:
 
 
 def model_rows(manifest: Manifest, where: Places) -> list[ModelRow]:
-    """Return every model of the manifest with what is known about its file; changes nothing."""
+    """Return all models of the manifest, with the state of their files; read-only."""
     return [model_row(name, manifest, where) for name in manifest.entries]
 
 
 def model_row(name: str | None, manifest: Manifest, where: Places) -> ModelRow:
-    """Return one model with the first good file, else with the first file there is.
+    """Return one model with its first good file, else its first file.
 
     Raises:
         UnavailableError: the name is unknown.
     """
     entry = manifest.entry(name)
     is_default, digest = entry.name == manifest.default, expected_digest(entry, where)
-    findings = [finding for finding in _look(entry, where, digest) if finding.state != "missing"]
+    findings = [finding for finding in _findings(entry, where, digest) if finding.state != "missing"]
     if not findings:
         return ModelRow(entry, is_default, digest, "missing")
     best = next((finding for finding in findings if finding.state == "ok"), findings[0])
@@ -183,38 +183,44 @@ def model_row(name: str | None, manifest: Manifest, where: Places) -> ModelRow:
 
 
 def find(entry: ModelEntry, where: Places, digest: str = "") -> Path | None:
-    """Return the first file of a model that has its digest, or the one given; changes and logs nothing."""
-    findings = _look(entry, where, digest or expected_digest(entry, where))
+    """Return the first file of a model with the right digest; read-only, no log.
+
+    Args:
+        entry: the model.
+        where: the folders to look in.
+        digest: the right one; empty: `expected_digest`.
+    """
+    findings = _findings(entry, where, digest or expected_digest(entry, where))
     return next((finding.path for finding in findings if finding.state == "ok"), None)
 
 
 def expected_digest(entry: ModelEntry, where: Places) -> str:
-    """Return what the file must hold: the manifest's digest, else the one accepted on this machine, else ""."""
+    """Return the digest of the manifest, else the one accepted on this machine, else ""."""
     if entry.digest:
         return entry.digest
     try:
-        words = _acceptance(entry, where).read_text(encoding="utf-8").split()
+        words = _accepted_file(entry, where).read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError):
         return ""
     return f"sha256:{words[0]}" if words and re.fullmatch("[0-9a-f]{64}", words[0]) else ""
 
 
 def accept_digest(entry: ModelEntry, where: Places, digest: str) -> None:
-    """Write down which content of a model without a known digest is to be trusted from now on. Raises OSError.
+    """Store the trusted digest of a model that has none in the manifest. Raises OSError.
 
     Args:
         entry: the model.
-        where: its cache keeps the note, `<file>.sha256`, in the form of `sha256sum`.
+        where: its cache gets `<file>.sha256`, in the format of `sha256sum`.
         digest: `sha256:…`.
     """
-    _acceptance(entry, where).write_text(f"{digest.removeprefix('sha256:')}  {entry.file}\n", encoding="utf-8")
+    _accepted_file(entry, where).write_text(f"{digest.removeprefix('sha256:')}  {entry.file}\n", encoding="utf-8")
 
 
-def _acceptance(entry: ModelEntry, where: Places) -> Path:
+def _accepted_file(entry: ModelEntry, where: Places) -> Path:
     return where.cache / f"{entry.file}.sha256"
 
 
-def _look(entry: ModelEntry, where: Places, digest: str) -> Iterator[_Finding]:
+def _findings(entry: ModelEntry, where: Places, digest: str) -> Iterator[_Finding]:
     if entry.bundled:
         path = where.package / entry.file
         yield _Finding("package", path, _state(entry, digest, path))
@@ -229,7 +235,7 @@ def _look(entry: ModelEntry, where: Places, digest: str) -> Iterator[_Finding]:
 def _state(entry: ModelEntry, digest: str, path: Path) -> DigestState:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            return "unreadable"  # opening a pipe would wait for ever
+            return "unreadable"  # opening a pipe would block
         if not digest:
             return "no digest"
         return "ok" if entry.digest_of(path) == digest else "wrong digest"
@@ -239,8 +245,8 @@ def _state(entry: ModelEntry, digest: str, path: Path) -> DigestState:
         return "unreadable"
 
 
-def _report(finding: _Finding, entry: ModelEntry) -> None:
+def _warn(finding: _Finding, entry: ModelEntry) -> None:
     if finding.state == "unreadable":
-        log.warning("%s: cannot be read as a file: not used", finding.path)
+        log.warning("%s: not a readable file: not used", finding.path)
     elif finding.state == "wrong digest":
         log.warning("%s: is not the file of model '%s' (wrong digest): not used", finding.path, entry.name)

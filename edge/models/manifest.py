@@ -1,4 +1,4 @@
-"""The manifest: which models can be asked for by name, and what their files must hold."""
+"""The manifest: the models known by name, with their digests."""
 
 import importlib.resources
 import re
@@ -13,20 +13,20 @@ from edge.config.check import check_table, parse_toml, printable, read_toml, sho
 from edge.errors import ConfigError, UnavailableError
 from edge.models.entry import SOURCE_KIND, EntryTable, ModelEntry
 
-__all__ = ["MANIFEST_NAME", "Manifest", "lay_over", "load_manifest"]
+__all__ = ["MANIFEST_NAME", "Manifest", "load_manifest", "merge"]
 
 MANIFEST_NAME = "models.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All models by name, and the name that is taken when none is asked for."""
+    """All models by name, and the name of the default."""
 
     default: str
     entries: Mapping[str, ModelEntry]
 
     def entry(self, name: str | None = None) -> ModelEntry:
-        """Return a model by name; None or "" is the default. Raises UnavailableError for an unknown name."""
+        """Return a model by name, "" being the default. Raises UnavailableError if unknown."""
         name = name or self.default
         if name not in self.entries:
             hint = suggestion(name, self.entries)
@@ -38,16 +38,16 @@ class Manifest:
 
 
 def load_manifest(mirror: Path | None = None) -> Manifest:
-    """Read the product's manifest and lay a mirror folder's own over it.
+    """Read the package's manifest, and merge that of a mirror folder.
 
-    An entry of the mirror replaces the product's of the same name as a whole.
+    An entry of the mirror replaces the package's entry of the same name as a whole.
 
     Raises:
-        ConfigError: one line for every mistake; above all, an entry without a digest.
-        UnavailableError: the mirror's manifest is there but cannot be read.
+        ConfigError: one line for every mistake, such as an entry without a digest.
+        UnavailableError: the mirror's manifest exists but cannot be read.
     """
     text = (importlib.resources.files("edge") / MANIFEST_NAME).read_text(encoding="utf-8")
-    manifest = lay_over(Manifest("", {}), parse_toml(text), MANIFEST_NAME, is_own=True)
+    manifest = merge(Manifest("", {}), parse_toml(text), MANIFEST_NAME, is_own=True)
     if mirror is None:
         return manifest
     path = mirror / MANIFEST_NAME
@@ -57,45 +57,45 @@ def load_manifest(mirror: Path | None = None) -> Manifest:
         tables = read_toml(path, "model manifest")
     except OSError as error:  # InputError is one too
         raise UnavailableError(str(error)) from None
-    return lay_over(manifest, tables, str(path))
+    return merge(manifest, tables, str(path))
 
 
-def lay_over(under: Manifest, tables: Mapping[str, Any], origin: str, *, is_own: bool = False) -> Manifest:
-    """Check one manifest and lay it over another; see `load_manifest`.
+def merge(base: Manifest, tables: Mapping[str, Any], origin: str, *, is_own: bool = False) -> Manifest:
+    """Check a manifest and merge it into another; see `load_manifest`.
 
     Args:
-        under: what stays where the tables say nothing.
+        base: what is kept where the tables have no entry.
         tables: parsed from TOML.
-        origin: their file or URL, which begins every complaint.
-        is_own: whether they came with the program.
+        origin: their file or URL, for messages.
+        is_own: whether they are the package's.
 
     Raises:
         ConfigError: one line for every mistake.
     """
     problems: list[str] = []
-    entries = dict(under.entries)
-    default = tables.get("default", under.default)
+    entries = dict(base.entries)
+    default = tables.get("default", base.default)
     for name, table in tables.items():
-        if name == "default" or (not is_own and _comes_along(table, under.entries.get(name))):
+        if name == "default" or (not is_own and _is_bundled_copy(table, base.entries.get(name))):
             continue
         entry, complaints = _entry(name, table, is_own=is_own)
         problems += [f"{printable(name)}{text}" for text in complaints]
         if entry:
             entries[name] = entry
-    problems = problems or list(_dangling(default, entries))  # a bad entry would look like a missing one
+    problems = problems or list(_broken_references(default, entries))  # a bad entry would look like a missing one
     if problems:
         raise ConfigError(*(f"{origin}: {problem}" for problem in problems))
     linked = {name: replace(entry, source=entries.get(entry.derived_from)) for name, entry in entries.items()}
     return Manifest(default, linked)
 
 
-def _comes_along(table: object, entry: ModelEntry | None) -> bool:
-    """Return whether a mirror's table is a copy of one of a model that came with the program: nothing new."""
+def _is_bundled_copy(table: object, entry: ModelEntry | None) -> bool:
+    """Return whether a mirror's table is a copy of that of a bundled model, to be ignored."""
     return isinstance(table, dict) and bool(table.get("bundled")) and entry is not None and entry.bundled
 
 
 def _entry(name: str, table: object, *, is_own: bool) -> tuple[ModelEntry | None, list[str]]:
-    """Check one model's table; return the model, or what is wrong, each to follow its name."""
+    """Check one model's table; return the model, or complaints that follow its name."""
     if not isinstance(table, dict):
         return None, [": unknown key" + suggestion(name, ["default"])]
     good, found = check_table(EntryTable, table)
@@ -111,24 +111,24 @@ def _entry(name: str, table: object, *, is_own: bool) -> tuple[ModelEntry | None
     if bool(table.get("derived_from")) != bool(table.get("size")) or {"derived_from", "url"} <= table.keys():
         complaints.append(".derived_from: goes with size, and not with url")
     if table.get("bundled") and not is_own:
-        complaints.append(".bundled: only what came with the program is: put the file into the mirror or the cache")
+        complaints.append(".bundled: only for files in the package: put this one into the mirror or the cache")
     return (None, complaints) if complaints else (ModelEntry(name=name, **asdict(EntryTable(**good))), [])
 
 
-def _dangling(default: object, entries: Mapping[str, ModelEntry]) -> Iterator[str]:
+def _broken_references(default: object, entries: Mapping[str, ModelEntry]) -> Iterator[str]:
     if not isinstance(default, str) or default not in entries:
         hint = suggestion(default, entries) if isinstance(default, str) else ""
         yield f"default: {shown(default)} is not one of the models{hint}"
     elif entries[default].kind == SOURCE_KIND:
         yield f"default: {shown(default)} is not a model that can be run"
     for entry in entries.values():
-        if entry.cpu_twin and (entry.cpu_twin not in entries or not _for_processor(entries[entry.cpu_twin])):
+        if entry.cpu_twin and (entry.cpu_twin not in entries or not _for_cpu(entries[entry.cpu_twin])):
             yield f"{entry.name}.cpu_twin: {shown(entry.cpu_twin)} is not a model for the processor"
         if entry.derived_from and not _derivable(entries.get(entry.derived_from)):
             yield f"{entry.name}.derived_from: {shown(entry.derived_from)} is not a singlepose model for the processor"
 
 
-def _for_processor(entry: ModelEntry) -> bool:
+def _for_cpu(entry: ModelEntry) -> bool:
     return not entry.delegate and entry.kind != SOURCE_KIND
 
 

@@ -1,4 +1,4 @@
-"""Shows that a derived model computes what its source does."""
+"""Compares a derived model with its source."""
 
 import warnings
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ IMAGES = 3
 
 
 def same_maps(source: Path, tensors: Mapping[str, int], derived: bytes) -> dict[str, bool]:
-    """Run source and derived model on the same images and tell for each head whether all values are identical.
+    """Return for each head whether source and derived model compute identical values.
 
     Args:
-        source: its file.
-        tensors: which inner tensor of it is which head.
-        derived: content of the derived file, of the source's size.
+        source: file of the source.
+        tensors: inner tensor of the source for each head.
+        derived: content of the derived file, at the source's size.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that keeping inner tensors takes memory
+        warnings.simplefilter("ignore")  # it warns that keeping inner tensors takes memory
         whole = Interpreter(model_path=str(source), experimental_preserve_all_tensors=True)
     whole.allocate_tensors()
     heads = Interpreter(model_content=derived)
@@ -40,7 +40,7 @@ def same_maps(source: Path, tensors: Mapping[str, int], derived: bytes) -> dict[
 
 
 def map_shapes(derived: bytes) -> dict[str, tuple[int, ...]]:
-    """Run a derived model once and return the shapes of its maps, by head."""
+    """Return the shapes of a derived model's maps, by head; runs it once."""
     heads = Interpreter(model_content=derived)
     heads.allocate_tensors()
     _run(heads, np.zeros(heads.get_input_details()[0]["shape"], np.uint8))

@@ -1,4 +1,4 @@
-"""Where a model runs: on the Edge TPU, with a twin on the CPU behind it, or on the CPU alone."""
+"""Decides whether a model runs on the Edge TPU or the CPU."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ __all__ = ["Delegate", "Placement", "place"]
 
 Delegate = Literal["auto", "cpu", "edgetpu"]
 Found = ResolvedModel | ModelEntry
-"""A model whose file is here, or one of the manifest that still has to be looked for."""
+"""A model with its file, or an entry whose file is not looked for yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What runs where.
+    """The models for the Edge TPU and the CPU.
 
     Attributes:
-        tpu: what runs on the Edge TPU; None: nothing does.
-        cpu: what runs on the CPU, alone or while the Edge TPU is away; None: nothing does.
+        tpu: runs on the Edge TPU; None: none does.
+        cpu: runs on the CPU, alone or while the Edge TPU is lost; None: none does.
     """
 
     tpu: Found | None
@@ -35,14 +35,14 @@ def place(
     """Decide where a model runs.
 
     Args:
-        model: that was asked for.
-        is_compiled: its file is for the Edge TPU.
+        model: the requested one.
+        is_compiled: whether its file is compiled for the Edge TPU.
         delegate: `model.delegate` of the config.
-        manifest: where its twin, or its build for the Edge TPU, is looked for.
-        has_tpu: whether this machine has one; asked only where it matters.
+        manifest: names its CPU twin, or its build for the Edge TPU.
+        has_tpu: returns whether this machine has one; called only if it matters.
 
     Raises:
-        UnavailableError: it cannot run where it was told to.
+        UnavailableError: it cannot run on the delegate of the config.
     """
     if is_compiled:
         return _place_compiled(model, delegate, manifest)
@@ -70,6 +70,6 @@ def _place_compiled(model: ResolvedModel, delegate: Delegate, manifest: Manifest
 
 
 def _build_of(model: ResolvedModel, manifest: Manifest) -> ModelEntry | None:
-    """Return the build of a model for the Edge TPU; a file given by path has none."""
+    """Return a model's build for the Edge TPU; a file given by path has none."""
     entries = manifest.entries.values() if model.entry is not None else ()
     return next((entry for entry in entries if entry.delegate == "edgetpu" and entry.cpu_twin == model.name), None)

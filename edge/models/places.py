@@ -1,4 +1,4 @@
-"""The places that model files come from, as the environment names them."""
+"""Where model files come from: package, mirror and cache."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ PACKAGE = Path(__file__).parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where model files by name come from.
+    """The folders and the address that model files come from.
 
     Attributes:
-        mirror: a folder to use files from, in place; None: there is none.
-        cache: the folder that fetched files are kept in.
-        mirror_url: an address to fetch from before any other, without a slash at its end; empty: there is none.
-        package: the folder of the files that came with the program.
+        mirror: folder whose files are used in place; None: none.
+        cache: folder of fetched files.
+        mirror_url: address to fetch from before any other, without a slash at its end; empty: none.
+        package: folder of the bundled files.
     """
 
     mirror: Path | None
@@ -32,7 +32,7 @@ class Places:
 
 
 def places(environ: Mapping[str, str]) -> Places:
-    """Return the places that the environment names.
+    """Return the places named by environment variables.
 
     The mirror is `EDGE_POSE_MODEL_MIRROR`, a folder or an http(s) address. The cache is the first of
     `EDGE_POSE_CACHE`, systemd's `CACHE_DIRECTORY`, and `edge-pose` in the user's cache folder (XDG Base
@@ -62,18 +62,18 @@ def _address(mirror: str) -> str:
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder that fetched files are kept in; see `places`."""
-    systemd = environ.get("CACHE_DIRECTORY", "").split(":")[0]  # systemd joins several by colons
+    """Return the folder of fetched files; see `places`."""
+    systemd = environ.get("CACHE_DIRECTORY", "").split(":")[0]  # systemd separates several by colons
     if own := environ.get("EDGE_POSE_CACHE") or systemd:
         return Path(own)
     base = Path(environ.get("XDG_CACHE_HOME", ""))
-    if not base.is_absolute():  # the specification wants a relative one ignored
+    if not base.is_absolute():  # by the specification a relative one is ignored
         base = Path(environ.get("HOME") or "/var") / (".cache" if environ.get("HOME") else "cache")
     return base / "edge-pose"
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a path is that of a folder, as far as one may look."""
+    """Return whether a path is a folder; False without permission to look."""
     try:
         return path.is_dir()
     except OSError:  # no permission to look

@@ -1,8 +1,8 @@
-"""Which model a run loads: the requested one, else, in place of a default, the starter from the package.
+"""Selects the model of a run: the requested one, or the starter.
 
-This is the only place that knows the order and the rule. A model that the config names is never replaced. The default
-is only the best that there is: where it cannot be had, or does not load, people found by a small model are better than
-none, as long as that is reported. A service on the starter goes on trying for the default (`edge.agent.model_watch`).
+Only this module knows the order and the rule. A model that the config names is never replaced. If the default cannot
+be fetched or loaded, the starter from the package replaces it, which finds fewer people, and the status reports that.
+A service on the starter keeps trying to fetch the default (`edge.agent.model_watch`).
 """
 
 import logging
@@ -21,7 +21,7 @@ from edge.models.files import ResolvedModel, resolve, resolve_file
 from edge.models.manifest import Manifest, load_manifest
 from edge.models.places import MIRROR_VARIABLE, Places, is_folder, places
 
-# What downloads stands inside the functions: with a model on this machine it is never loaded.
+# The downloader is imported inside the functions: a machine that has the model never loads it.
 # ruff: noqa: PLC0415
 
 __all__ = [
@@ -39,25 +39,25 @@ __all__ = [
 
 STARTER = "starter"
 PACKAGE_ONLY = Places(None, Path("/nonexistent"))
-"""Only what came with the program."""
+"""Only the bundled models."""
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Fetch = Callable[[ModelEntry, Places], Path]
-"""Brings the file of a model into the cache, verified, and returns it."""
+"""Fetches the file of a model into the cache and returns it, verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """When a service tries for the default: before it starts on the starter, and while it runs on it.
+    """When a service tries to fetch the default, before and after it starts on the starter.
 
     Attributes:
         start_s: time for the network to come up before the start: WiFi takes longer than a boot.
-        start_pause_s: between two tries before the start.
-        first_s: from the start on the starter to the next try; doubled for each one after it.
-        max_s: the longest pause between two tries.
-        hopeless_s: instead, after a failure that no network mends: each such try may fetch a whole wrong file.
+        start_pause_s: pause between two tries before the start.
+        first_s: pause from the start on the starter to the next try; doubled after each try.
+        max_s: longest pause.
+        hopeless_s: pause after an error that is not transient: each such try may fetch a whole wrong file.
     """
 
     start_s: float = 20.0
@@ -68,7 +68,7 @@ class RetryPolicy:
 
 
 RETRY_POLICY = RetryPolicy()
-"""What a service uses; tests wait less."""
+"""Of a service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ class Choice:
     Attributes:
         model: its file.
         manifest: the models known by name; empty where the model was given by its path.
-        where: where others of the manifest come from.
-        fallback_reason: why it replaces the default; empty for a model that was requested.
-        retry_error: why the default could not be had, where a service should go on trying for it.
+        where: where other models of the manifest come from.
+        fallback_reason: why it replaces the default; empty for the requested model.
+        retry_error: why the default could not be fetched, if a service should keep trying; else None.
     """
 
     model: ResolvedModel
@@ -106,59 +106,59 @@ def select(
     policy: RetryPolicy = RETRY_POLICY,
     bundled: Places = PACKAGE_ONLY,
 ) -> tuple[T, Choice]:
-    """Find and load the model of a run, fetching it if need be.
+    """Find and load the model of a run; fetch it if needed.
 
     Args:
         config: of the run.
-        load: loads a model. Raises ModelError or UnavailableError for one that cannot be used on this machine.
-        environ: names mirror and cache, and a service by `NOTIFY_SOCKET`.
-        policy: how long a service tries to reach the default.
-        bundled: whose package has the starter.
+        load: loads a model. Raises ModelError or UnavailableError if it cannot be used on this machine.
+        environ: names mirror and cache; `NOTIFY_SOCKET` marks a service.
+        policy: how long a service tries to fetch the default.
+        bundled: names the package folder with the starter.
 
     Returns:
         What `load` returned, and the choice that it loaded.
 
     Raises:
-        EdgeError: a named model cannot be had or loaded; nor can the starter; a manifest has mistakes.
+        EdgeError: a named model, or default and starter, cannot be found or loaded; or a manifest has mistakes.
     """
     is_service = bool(environ.get("NOTIFY_SOCKET"))
     try:
         requested = _find_in_time(config, environ, policy if is_service else None)
     except UnavailableError as error:
-        if _is_final(config):
+        if _is_required(config):
             raise
         starter = _starter(error, config, bundled, retry_error=error if is_service else None)
         return load(starter), starter
     try:
         return load(requested), requested
     except (ModelError, UnavailableError) as error:
-        if _is_final(config):
+        if _is_required(config):
             raise
         starter = _starter(error, config, bundled, is_found=True)
         try:
             return load(starter), starter
         except EdgeError:
-            raise error from None  # it is not the model
+            raise error from None  # the cause is not the model
 
 
 def find_requested(
     config: ModelConfig, environ: Mapping[str, str] = os.environ, *, fetch: Fetch | None = fetch_with_progress
 ) -> Choice:
-    """Find and verify the model of a config, and no other.
+    """Find and verify the model of a config, without a fallback.
 
     Args:
         config: of the run.
         environ: names mirror and cache.
-        fetch: what brings it where it is not on this machine; None: nothing is fetched.
+        fetch: fetches it if it is not on this machine; None: nothing is fetched.
 
     Raises:
-        EdgeError: it cannot be had or read, or a manifest has mistakes.
+        EdgeError: it cannot be found or read, or a manifest has mistakes.
     """
     if config.file:
         return Choice(resolve_file(Path(config.file)), Manifest("", {}), PACKAGE_ONLY)
     if config.name:
         own = load_manifest()
-        if config.name in own.entries and own.entries[config.name].bundled:  # no mirror has a say in it
+        if config.name in own.entries and own.entries[config.name].bundled:  # whatever the mirror holds
             return Choice(resolve(config.name, own, PACKAGE_ONLY), own, PACKAGE_ONLY)
     where = places(environ)
     manifest = _manifest(where)
@@ -168,12 +168,12 @@ def find_requested(
 def find_named(
     name: str, manifest: Manifest, where: Places, *, fetch: Fetch | None = fetch_with_progress
 ) -> ResolvedModel:
-    """Find a model by name, "" being the default, and verify it; fetch it if need be. Raises EdgeError."""
+    """Find a verified model by name, "" being the default. Raises EdgeError."""
     return resolve(name, manifest, where, fetch=None if fetch is None else lambda entry: fetch(entry, where))
 
 
 def is_transient(error: UnavailableError, environ: Mapping[str, str]) -> bool:
-    """Return whether another try for a model may help: a network that comes up, a mirror that is mounted."""
+    """Return whether a retry may help: a network comes up, a mirror is mounted."""
     from edge.download.http import TransferError
 
     if isinstance(error, TransferError):
@@ -182,14 +182,14 @@ def is_transient(error: UnavailableError, environ: Mapping[str, str]) -> bool:
     return bool(mirror) and "://" not in mirror and not is_folder(Path(mirror))
 
 
-def _is_final(config: ModelConfig) -> bool:
-    """Return whether a run takes the requested model or none."""
+def _is_required(config: ModelConfig) -> bool:
+    """Return whether no other model may replace the requested one."""
     return bool(config.file or config.name or config.delegate == "edgetpu")
 
 
 def _find_in_time(config: ModelConfig, environ: Mapping[str, str], policy: RetryPolicy | None) -> Choice:
-    """Find the requested model; with a policy, try for a default again while no network or mirror is there yet."""
-    if policy is None or _is_final(config):
+    """Find the requested model; with a policy, retry for a default while network or mirror come up."""
+    if policy is None or _is_required(config):
         return find_requested(config, environ)
     until_s = time.monotonic() + policy.start_s
     is_logged = False

@@ -1,8 +1,8 @@
-"""Finds, in the graph of a singlepose MoveNet, where its four heads are and what its first convolution reads.
+"""Finds the heads and the input of a singlepose MoveNet's graph.
 
-Nothing goes by the names of tensors. The last convolutions are the heads; two have 34 channels, and the decode tells
-them apart: the regression is looked up at the person's centre (one ArgMax), the offset at each keypoint that was found
-with the regression's help (a second ArgMax after the first).
+Names of tensors are not used. The last convolutions are the heads. Two have 34 channels, which the decoding part of
+the graph distinguishes: the regression is looked up at the person's centre (one ArgMax), the offset at each keypoint
+that was found with the regression (a second ArgMax after the first).
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,9 @@ KEYPOINT_PAIRS = 34
 
 
 def find_heads(model: TfliteModel) -> dict[str, int]:
-    """Return the tensors of the raw maps by the name of the head, in this order: center, heatmap, regression, offset.
+    """Return the tensors of the raw maps by the name of the head.
+
+    The order is center, heatmap, regression, offset.
 
     Raises:
         ModelError: the graph has no such heads.
@@ -37,7 +39,7 @@ def find_heads(model: TfliteModel) -> dict[str, int]:
     pairs = [tensor for count, tensor in zip(channels, last, strict=True) if count == KEYPOINT_PAIRS]
     searches = {_searches_before_lookup(model, tensor): tensor for tensor in pairs}
     if set(searches) != {1, 2}:
-        raise ModelError(f"{model.origin}: no singlepose MoveNet: regression and offset cannot be told apart")
+        raise ModelError(f"{model.origin}: no singlepose MoveNet: regression and offset cannot be distinguished")
     return {"center": center, "heatmap": heatmap, "regression": searches[1], "offset": searches[2]}
 
 
@@ -47,15 +49,15 @@ def find_image(model: TfliteModel) -> int:
 
 
 def pixel_codes(model: TfliteModel, tensor: int) -> NDArray[np.float64]:
-    """Return which quantized values a tensor has for the pixel values 0..255, before rounding, for each channel.
+    """Return a tensor's quantized values for the pixel values 0..255, before rounding.
 
-    The operators ahead of the first convolution are followed in real numbers.
+    The operators before the first convolution are evaluated in real numbers.
 
     Returns:
-        (256, 3) real / scale + zero point.
+        (256, 3): for each pixel value and channel, real / scale + zero point.
 
     Raises:
-        ModelError: something else than a constant scaling lies between the image and the tensor.
+        ModelError: more than a constant scaling lies between the image and the tensor.
     """
     scale, zero_point = _quantization(model, tensor)
     pixels = np.repeat(np.arange(256, dtype=np.float64)[:, None], 3, axis=1)  # (256, 3)
@@ -85,7 +87,7 @@ def _real(model: TfliteModel, tensor: int, pixels: NDArray[np.float64]) -> NDArr
 
 
 def _quantization(model: TfliteModel, tensor: int) -> tuple[float, float]:
-    """Return scale and zero point of a tensor; of a real one: 1 and 0."""
+    """Return scale and zero point of a tensor; 1 and 0 if it is not quantized."""
     found = model.graph.tensors[tensor].quantization
     if found is None or found.scale is None:
         return 1.0, 0.0
@@ -112,7 +114,7 @@ def _place(model: TfliteModel, op: Any) -> int:
 
 
 def _searches_before_lookup(model: TfliteModel, tensor: int) -> int:
-    """Return how many ArgMax the indices depend on by which a map is looked up; 0 when it is not looked up."""
+    """Return how many ArgMax the indices of a map's lookup depend on; 0 without a lookup."""
     lookup = next((op for op in model.consumers(tensor) if model.op_name(op) == "GATHER_ND"), None)
     if lookup is None:
         return 0

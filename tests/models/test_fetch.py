@@ -229,7 +229,7 @@ def test_a_mirror_that_is_away_is_remembered(
     server.on("/models.toml", status(403))
     assert known_models(mirrored, QUICK) == fresh
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "HTTP 403 Forbidden: going on with the mirror's manifest of last time" in caplog.text
+    assert "HTTP 403 Forbidden: going on with the mirror's cached manifest" in caplog.text
 
 
 def test_a_mirror_that_has_broken_its_manifest_is_remembered_too(server: FaultyServer, mirrored: Places) -> None:
@@ -282,8 +282,8 @@ def test_a_web_page_in_place_of_a_manifest_is_told_as_that_and_may_pass(
             b"Please log in at http://login.example/",
             "not valid TOML: Expected '=' after a key in a key/value pair (at li",
         ),
-        (b'{"error": "log in"}\n', "not valid TOML: Invalid statement (at line 1, column 1): mend it there, or "),
-        (b"default = \n", "not valid TOML: Invalid value (at line 1, column 11): mend it there, or "),
+        (b'{"error": "log in"}\n', "not valid TOML: Invalid statement (at line 1, column 1): correct it there, or "),
+        (b"default = \n", "not valid TOML: Invalid value (at line 1, column 11): correct it there, or "),
         ("Grüße".encode("latin-1"), "not UTF-8 text"),
     ],
 )
@@ -418,7 +418,7 @@ def test_of_a_bundled_model_there_is_nothing_to_fetch(server: FaultyServer, tmp_
     (tmp_path / "own.tflite").write_bytes(OTHER)
     (row,) = Fetcher(where, timeouts=QUICK).fetch_all(["own"], Manifest("own", {"own": model}))
     assert (row.state, row.path) == ("failed", None)
-    assert row.problem.endswith(": wrong digest): install edge-pose again")
+    assert row.problem.endswith(": wrong digest): reinstall edge-pose")
     assert not where.cache.exists()
     assert not server.requests
 

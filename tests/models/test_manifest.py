@@ -256,8 +256,7 @@ def test_a_derived_model_that_cannot_be_made_is_named(tmp_path: Path, text: str,
 def test_only_what_came_with_the_program_is_bundled(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, GOOD + "bundled = true")
     assert line == (
-        f"{tmp_path}/models.toml: own.bundled: only what came with the program is: put the file into the mirror or "
-        "the cache"
+        f"{tmp_path}/models.toml: own.bundled: only for files in the package: put this one into the mirror or the cache"
     )
     assert load_manifest(mirror(tmp_path, GOOD + "bundled = false")).entry("own").bundled is False
     line, _ = problems(tmp_path, GOOD + "bundled = 1")

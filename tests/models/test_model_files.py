@@ -352,6 +352,4 @@ def test_a_bundled_model_that_is_no_good_is_neither_used_nor_looked_for_elsewher
 
     with pytest.raises(UnavailableError) as caught:
         resolve("box", bundled(), packed, fetch=fetch)
-    assert str(caught.value) == (
-        f"model 'box' comes with the program, and its file is no good ({path}: {state}): install edge-pose again"
-    )
+    assert str(caught.value) == f"bundled model 'box' is damaged ({path}: {state}): reinstall edge-pose"

@@ -85,7 +85,7 @@ def test_who_asks_for_one_model_gets_no_other(offline: dict[str, str]) -> None:
 
 
 def test_where_the_starter_is_damaged_too_both_reasons_are_told(offline: dict[str, str], tmp_path: Path) -> None:
-    words = r"connection refused; model 'starter' .* install edge-pose again"
+    words = r"connection refused; bundled model 'starter' is damaged .* reinstall edge-pose"
     with pytest.raises(UnavailableError, match=words) as caught:
         chosen(ModelConfig(), offline, bundled=Places(None, tmp_path, package=tmp_path))
     assert "\n" not in str(caught.value)
