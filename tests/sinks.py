@@ -109,17 +109,17 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def kept(port: int, *names: str, version: str = "5") -> dict[str, dict[str, Any]]:
-    """Return what the broker has kept of the named topics, as a newcomer is told; wait until it has some."""
-    told: dict[str, dict[str, Any]] = {}
+    """Return the retained messages of the named topics; wait until the broker has them."""
+    retained: dict[str, dict[str, Any]] = {}
 
     def has_all() -> bool:
         with Ear(port, version=version) as newcomer:
             eventually(lambda: all(newcomer.of(name) for name in names))
-            told.update((name, newcomer.of(name)[0]) for name in names)
+            retained.update((name, newcomer.of(name)[0]) for name in names)
             return all(m.retain for m in newcomer.heard if not m.topic.endswith("/pose"))
 
     eventually(has_all)
-    return told
+    return retained
 
 
 def accounts(folder: Path, **passwords: str) -> tuple[str, ...]:

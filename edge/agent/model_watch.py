@@ -88,7 +88,7 @@ class ModelWatch:
     def _pause_s(self, error: Exception, growing_s: float) -> float:
         """Return how long to wait after a failure."""
         can_pass = isinstance(error, UnavailableError) and is_transient(error, self._environ)
-        return growing_s if can_pass else self._policy.hopeless_s
+        return growing_s if can_pass else self._policy.permanent_error_s
 
     def _fetch_and_find(self) -> Choice:
         """Fetch the default, then find it as the next start will, without fetching. Raises EdgeError."""

@@ -57,14 +57,14 @@ class RetryPolicy:
         start_pause_s: pause between two tries before the start.
         first_s: pause from the start on the starter to the next try; doubled after each try.
         max_s: longest pause.
-        hopeless_s: pause after an error that is not transient: each such try may fetch a whole wrong file.
+        permanent_error_s: pause after an error that is not transient: each such try may fetch a whole wrong file.
     """
 
     start_s: float = 20.0
     start_pause_s: float = 1.0
     first_s: float = 60.0
     max_s: float = 15 * 60.0
-    hopeless_s: float = 6 * 3600.0
+    permanent_error_s: float = 6 * 3600.0
 
 
 RETRY_POLICY = RetryPolicy()

@@ -21,7 +21,7 @@ LOST = "Edge TPU lost, running on the CPU"
 AWAY = "Edge TPU lost, no poses until it is back"
 
 
-class Told:
+class Published:
     """Keeps what Health publishes: states with reasons, counts of people, engines."""
 
     def __init__(self, interval_s: float = 10.0) -> None:
@@ -58,19 +58,19 @@ class ComingAndGoing(ScriptedEngine):
 def flow(engine: ScriptedEngine, sink: ListSink, *, frames: int, lossless: bool) -> Flow:
     """Run some frames through a flow."""
     made = Flow(estimator=Estimator(engine), lossless=lossless)
-    outlet = SinkThread(sink, waits=True)
-    outlet.start()
+    sink_thread = SinkThread(sink, waits=True)
+    sink_thread.start()
     inputs: Mailbox[ModelInput] = Mailbox(waits=True)
     maker = InputMaker((64, 32), "uint8", None)
-    thread = threading.Thread(target=made.run, args=(inputs, [outlet]))
+    thread = threading.Thread(target=made.run, args=(inputs, [sink_thread]))
     thread.start()
     for index in range(frames):
         inputs.put(maker.make(frame(index)))
     inputs.close()
     thread.join(10)
     assert not thread.is_alive()
-    outlet.drain(5)
-    outlet.close()
+    sink_thread.drain(5)
+    sink_thread.close()
     return made
 
 
@@ -88,7 +88,7 @@ def test_without_a_pace_a_frame_waits_until_the_engine_is_back() -> None:
     assert done.dropped == 0
 
 
-def test_whoever_stops_does_not_wait_for_an_engine_that_stays_away() -> None:
+def test_a_stop_does_not_wait_for_an_engine_that_stays_lost() -> None:
     engine = ComingAndGoing(range(1_000_000_000))
     made = Flow(estimator=Estimator(engine), lossless=True)
     inputs: Mailbox[ModelInput] = Mailbox()
@@ -102,49 +102,49 @@ def test_whoever_stops_does_not_wait_for_an_engine_that_stays_away() -> None:
     assert not thread.is_alive()
 
 
-def test_running_on_the_twin_is_degraded_and_people_are_still_told() -> None:
-    told = Told(interval_s=0.0)
-    told.health.engine_state("edgetpu", "")
-    told.health.result(result(pose()), (3,))
-    told.health.engine_state("cpu", LOST)
-    told.health.result(result(pose()), (3,))
-    told.health.tick()
-    told.health.engine_state("edgetpu", "")
-    told.health.result(result(pose()), (3,))
-    told.health.tick()
+def test_running_on_the_twin_is_degraded_and_people_are_still_published() -> None:
+    published = Published(interval_s=0.0)
+    published.health.engine_state("edgetpu", "")
+    published.health.result(result(pose()), (3,))
+    published.health.engine_state("cpu", LOST)
+    published.health.result(result(pose()), (3,))
+    published.health.tick()
+    published.health.engine_state("edgetpu", "")
+    published.health.result(result(pose()), (3,))
+    published.health.tick()
     online, degraded = ("online", ""), ("degraded", f"engine: {LOST}")
-    assert [state for state in told.states[1:] if "camera" not in state[1]] == [online, degraded, online]
-    assert told.counts[:2] == [None, 1]
-    assert told.engines == ["cpu", "edgetpu"]
+    assert [state for state in published.states[1:] if "camera" not in state[1]] == [online, degraded, online]
+    assert published.counts[:2] == [None, 1]
+    assert published.engines == ["cpu", "edgetpu"]
 
 
-def test_while_nothing_infers_nobody_knows_who_is_there_and_the_camera_is_not_blamed() -> None:
-    told = Told()
-    told.health.result(result(pose()), (3,))
-    told.health.engine_state(None, AWAY)
-    told.health.tick()
-    assert told.states[1:] == [("online", ""), ("degraded", f"engine: {AWAY}")]
-    assert told.counts == [None, 1, None]
-    told.health.engine_state("edgetpu", "")
-    told.health.result(result(pose()), (4,))
-    assert told.states[-1] == ("online", "")
-    assert told.counts[-1] == 1
+def test_while_nothing_infers_people_are_unknown_and_the_camera_is_not_blamed() -> None:
+    published = Published()
+    published.health.result(result(pose()), (3,))
+    published.health.engine_state(None, AWAY)
+    published.health.tick()
+    assert published.states[1:] == [("online", ""), ("degraded", f"engine: {AWAY}")]
+    assert published.counts == [None, 1, None]
+    published.health.engine_state("edgetpu", "")
+    published.health.result(result(pose()), (4,))
+    assert published.states[-1] == ("online", "")
+    assert published.counts[-1] == 1
 
 
-def test_a_lost_camera_comes_first_and_the_engine_is_told_when_it_is_back() -> None:
-    told = Told()
-    told.health.camera_lost("unplugged")
-    told.health.engine_state(None, AWAY)
-    assert told.states[-1] == ("degraded", "camera: unplugged")
-    told.health.camera_up()
-    assert told.states[-1] == ("degraded", f"engine: {AWAY}")
+def test_a_lost_camera_comes_first_and_the_engine_is_reported_when_it_is_back() -> None:
+    published = Published()
+    published.health.camera_lost("unplugged")
+    published.health.engine_state(None, AWAY)
+    assert published.states[-1] == ("degraded", "camera: unplugged")
+    published.health.camera_up()
+    assert published.states[-1] == ("degraded", f"engine: {AWAY}")
 
 
 def test_an_engine_that_is_lost_at_the_end_does_not_speak_after_it() -> None:
-    told = Told()
-    told.health.end("stopped")
-    told.health.engine_state(None, AWAY)
-    assert told.states[-1] == ("offline", "stopped")
+    published = Published()
+    published.health.end("stopped")
+    published.health.engine_state(None, AWAY)
+    assert published.states[-1] == ("offline", "stopped")
 
 
 def test_an_engine_that_is_lost_while_it_is_loaded_is_reported_once_the_run_starts() -> None:

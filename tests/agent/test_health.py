@@ -11,7 +11,7 @@ from edge.host.power import Throttling
 from edge.payload import DropCounts, Message, PeopleMessage, StatusMessage, schemas
 
 
-class Told:
+class Published:
     """Collects what Health publishes."""
 
     def __init__(self) -> None:
@@ -29,91 +29,91 @@ class Told:
         return [(message.count, message.ids) for message in found]
 
 
-def started(interval_s: float = 10.0) -> tuple[Health, Told]:
-    told = Told()
-    health = Health(told, lambda: DropCounts(camera=4, outputs={"mqtt": 1}), interval_s=interval_s)
+def started(interval_s: float = 10.0) -> tuple[Health, Published]:
+    published = Published()
+    health = Health(published, lambda: DropCounts(camera=4, outputs={"mqtt": 1}), interval_s=interval_s)
     health.start(ORIGIN)
-    return health, told
+    return health, published
 
 
 def test_the_status_is_degraded_until_the_first_frame_is_through() -> None:
-    health, told = started()
+    health, published = started()
     health.camera_up()
-    assert told.states() == [("degraded", "starting")]
+    assert published.states() == [("degraded", "starting")]
     health.result(result(), ())
-    assert told.states() == [("degraded", "starting"), ("online", "")]
+    assert published.states() == [("degraded", "starting"), ("online", "")]
 
 
-def test_nobody_knows_who_is_there_while_the_camera_is_away() -> None:
-    health, told = started()
+def test_people_are_unknown_while_the_camera_is_away() -> None:
+    health, published = started()
     health.result(result(pose()), (5, 3))
     health.camera_lost("unplugged")
     health.result(result(pose()), (5, 3))  # a last frame from before
     health.camera_up()
     health.result(result(pose()), (5,))
-    assert told.people() == [(None, []), (2, [3, 5]), (None, []), (1, [5])]
-    assert told.states()[1:] == [("online", ""), ("degraded", "camera: unplugged"), ("online", "")]
+    assert published.people() == [(None, []), (2, [3, 5]), (None, []), (1, [5])]
+    assert published.states()[1:] == [("online", ""), ("degraded", "camera: unplugged"), ("online", "")]
 
 
-def test_people_are_told_on_change_only() -> None:
-    health, told = started()
+def test_people_are_published_on_change_only() -> None:
+    health, published = started()
     for ids in ((3,), (3,), (5, 3), (3, 5), ()):
         health.result(result(), ids)
-    assert told.people() == [(None, []), (1, [3]), (2, [3, 5]), (0, [])]
+    assert published.people() == [(None, []), (1, [3]), (2, [3, 5]), (0, [])]
 
 
 def test_without_tracking_people_are_counted_but_have_no_ids() -> None:
-    health, told = started()
+    health, published = started()
     health.result(result(pose(), pose(x=0.6)), None)
-    assert told.people()[-1] == (2, [])
+    assert published.people()[-1] == (2, [])
 
 
-def test_a_reason_that_changes_is_told_and_a_state_that_stays_keeps_its_since() -> None:
-    health, told = started()
+def test_a_reason_that_changes_is_published_and_a_state_that_stays_keeps_its_since() -> None:
+    health, published = started()
     health.camera_lost("cannot be opened")
     health.camera_lost("cannot be opened")
     health.camera_lost("sent nothing")
-    assert told.states() == [
+    assert published.states() == [
         ("degraded", "starting"), ("degraded", "camera: cannot be opened"), ("degraded", "camera: sent nothing"),
     ]  # fmt: skip
-    since = {message.since for _, message in told.messages if isinstance(message, StatusMessage)}
+    since = {message.since for _, message in published.messages if isinstance(message, StatusMessage)}
     assert len(since) == 1
 
 
 def test_a_live_camera_that_says_nothing_is_reported_until_a_frame_comes() -> None:
-    told = Told()
-    health = Health(told, lambda: DropCounts(camera=0, outputs={}), interval_s=10, max_silence_s=0.0)
+    published = Published()
+    health = Health(published, lambda: DropCounts(camera=0, outputs={}), interval_s=10, max_silence_s=0.0)
     health.start(ORIGIN)
     health.result(result(pose()), (1,))
     health.tick()
-    assert told.states()[-1] == ("degraded", "camera: no frame for 0.0 s")
-    assert told.people()[-1] == (None, [])
+    assert published.states()[-1] == ("degraded", "camera: no frame for 0.0 s")
+    assert published.people()[-1] == (None, [])
     health.result(result(pose()), (1,))
-    assert told.states()[-1] == ("online", "")
+    assert published.states()[-1] == ("online", "")
 
 
 def test_a_file_may_take_its_time() -> None:
-    health, told = started()
+    health, published = started()
     health.result(result(pose()), (1,))
     health.tick()
-    assert told.states()[-1] == ("online", "")
+    assert published.states()[-1] == ("online", "")
 
 
 def test_the_end_is_offline_and_final() -> None:
-    health, told = started()
+    health, published = started()
     health.result(result(pose()), (1,))
     health.end("stopped")
     health.result(result(pose()), (1,))
     health.tick()
-    assert told.states()[-1] == ("offline", "stopped")
-    assert told.people()[-1] == (None, [])
+    assert published.states()[-1] == ("offline", "stopped")
+    assert published.people()[-1] == (None, [])
 
 
 def test_health_says_what_the_schema_promises() -> None:
-    health, told = started(interval_s=0.0)
+    health, published = started(interval_s=0.0)
     health.result(result(pose()), (1,))
     health.tick()
-    topic, message = told.messages[-1]
+    topic, message = published.messages[-1]
     body: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(message))
     assert topic == "health"
     jsonschema.validate(body, schemas()["health"])
@@ -123,18 +123,18 @@ def test_health_says_what_the_schema_promises() -> None:
     assert body["people"] == 1
 
 
-def told_with(vitals: Vitals) -> dict[str, Any]:
-    told = Told()
-    health = Health(told, lambda: DropCounts(camera=0, outputs={}), interval_s=0.0, vitals=lambda: vitals)
+def published_with(vitals: Vitals) -> dict[str, Any]:
+    published = Published()
+    health = Health(published, lambda: DropCounts(camera=0, outputs={}), interval_s=0.0, vitals=lambda: vitals)
     health.start(ORIGIN)
     health.tick()
-    body: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told.messages[-1][1]))
+    body: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(published.messages[-1][1]))
     jsonschema.validate(body, schemas()["health"])
     return body
 
 
 def test_health_passes_on_what_the_machine_says() -> None:
-    body = told_with(
+    body = published_with(
         Vitals(
             cpu_temperature_c=61.8,
             throttling=Throttling.of(0x50001),
@@ -155,7 +155,7 @@ def test_health_passes_on_what_the_machine_says() -> None:
 
 
 def test_a_machine_that_says_nothing_is_null_in_health() -> None:
-    body = told_with(Vitals())
+    body = published_with(Vitals())
     silent = ("cpu_temperature_c", "throttled", "throttling", "memory_available_bytes", "unit_memory_bytes")
     assert [body[key] for key in silent] == [None] * 5
     assert body["disk_free_bytes"] == {}
@@ -174,7 +174,7 @@ def test_a_camera_that_opens_again_and_again_and_gives_nothing_is_logged_once(ca
     ]  # fmt: skip
 
 
-def test_another_trouble_within_one_outage_is_told_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_another_problem_within_one_outage_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
     health, _ = started()
     with caplog.at_level("WARNING"):
         for reason in ("is frozen", "is frozen", "still shows the same picture", "still shows the same picture"):
@@ -189,10 +189,10 @@ def test_a_model_that_stands_in_for_another_is_degraded_with_its_name_while_all_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
-    told = Told()
-    trouble = "starter in place of the default, which could not be had"
-    health = Health(told, lambda: DropCounts(camera=0, outputs={}), interval_s=10)
-    health.start(ORIGIN, trouble)
+    published = Published()
+    problem = "starter in place of the default, which could not be had"
+    health = Health(published, lambda: DropCounts(camera=0, outputs={}), interval_s=10)
+    health.start(ORIGIN, problem)
     health.camera_up()
     health.result(result(pose()), (1,))
     health.camera_lost("unplugged")
@@ -201,11 +201,11 @@ def test_a_model_that_stands_in_for_another_is_degraded_with_its_name_while_all_
     health.result(result(pose()), (1,))
     health.engine_state("edgetpu", "")
     health.result(result(pose()), (1,))
-    model = ("degraded", f"model: {trouble}")
-    assert told.states() == [
+    model = ("degraded", f"model: {problem}")
+    assert published.states() == [
         ("degraded", "starting"), model, ("degraded", "camera: unplugged"),
         ("degraded", "engine: the Edge TPU is away"), model,
     ]  # fmt: skip
-    assert told.people()[-1] == (1, [1])
+    assert published.people()[-1] == (1, [1])
     lines = [line for line in caplog.messages if line.startswith("status: ")]
-    assert lines == ["status: degraded (starting)", f"status: degraded (model: {trouble})"]
+    assert lines == ["status: degraded (starting)", f"status: degraded (model: {problem})"]

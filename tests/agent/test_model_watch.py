@@ -78,13 +78,13 @@ def watch(
     reason: UnavailableError = NO_FILE,
 ) -> tuple[ModelWatch, list[str]]:
     here: list[str] = []
-    policy = RetryPolicy(first_s=60, max_s=900, hopeless_s=86400)
+    policy = RetryPolicy(first_s=60, max_s=900, permanent_error_s=86400)
     config = config or ModelConfig()
     made = ModelWatch(config, lambda: here.append("here"), reason=reason, environ=environ, policy=policy, wait=wait)
     return made, here
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG]
 
 
@@ -100,7 +100,7 @@ def test_tries_grow_rarer_up_to_a_limit(offline: dict[str, str]) -> None:
     assert here == []
 
 
-def test_a_default_that_can_be_had_at_last_is_fetched_and_told_once(
+def test_a_default_that_is_available_at_last_is_fetched_and_reported_once(
     online: dict[str, str], server: FaultyServer, model: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.on("/models.toml", status(503))
@@ -110,7 +110,7 @@ def test_a_default_that_can_be_had_at_last_is_fetched_and_told_once(
         made.work()
     assert here == ["here"]
     assert pauses.lengths_s == [60]
-    assert told(caplog) == []
+    assert warned(caplog) == []
     server.on("/models.toml", status(503))
     choice = chosen(ModelConfig(), online)
     assert (choice.model.name, choice.model.source) == ("own", "cache")
@@ -140,12 +140,12 @@ def test_only_a_reason_that_is_new_is_logged(
     made, _ = watch(environ, Pauses(nothing, nothing, lambda: environ.update(online), nothing, nothing))
     with caplog.at_level(logging.DEBUG, "edge.agent.model_watch"):
         made.work()
-    (line,) = told(caplog)
+    (line,) = warned(caplog)
     assert line == f"still no default model, next try in 480 s: {server.url}/models.toml: HTTP 503 Service Unavailable"
     assert len([record for record in caplog.records if record.name == "edge.agent.model_watch"]) == 5
 
 
-def test_a_failure_that_no_network_mends_is_seldom_tried_again(
+def test_after_a_permanent_failure_tries_are_rare(
     online: dict[str, str], server: FaultyServer, model: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.on("/models.toml", file(manifest(model)))
@@ -155,18 +155,18 @@ def test_a_failure_that_no_network_mends_is_seldom_tried_again(
     made.work()
     assert pauses.lengths_s == [60, 86400, 86400]
     assert here == ["here"]
-    (line,) = told(caplog)
+    (line,) = warned(caplog)
     assert line.startswith("still no default model, next try in 86400 s: model 'own' cannot be fetched: ")
 
 
-def test_after_a_start_that_no_network_mends_the_first_try_is_late(offline: dict[str, str]) -> None:
+def test_after_a_permanent_failure_at_the_start_the_first_try_is_late(offline: dict[str, str]) -> None:
     pauses = Pauses(nothing)
     made, _ = watch(offline, pauses, reason=TransferError("404", "never"))
     made.work()
     assert pauses.lengths_s == [86400, 120]
 
 
-def test_mistakes_in_a_manifest_are_told_once_and_seldom_tried_again(
+def test_mistakes_in_a_manifest_are_logged_once_and_rarely_tried_again(
     online: dict[str, str], server: FaultyServer, model: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.on("/models.toml", file(b"default = 3\n"))
@@ -174,7 +174,7 @@ def test_mistakes_in_a_manifest_are_told_once_and_seldom_tried_again(
     made, here = watch(online, pauses)
     made.work()
     assert (here, pauses.lengths_s) == (["here"], [60, 86400, 86400])
-    (line,) = told(caplog)
+    (line,) = warned(caplog)
     assert "default: 3 is not one of the models" in line
 
 
@@ -192,7 +192,7 @@ def test_a_default_that_the_next_start_could_not_load_leaves_the_starter_running
     made, here = watch(online, Pauses(nothing, nothing))
     made.work()
     assert here == []
-    (line,) = told(caplog)
+    (line,) = warned(caplog)
     assert line.startswith("the default model is here and cannot be used, the service stays with the starter: ")
     assert "own.tflite: " in line
 
@@ -204,7 +204,7 @@ def test_a_default_that_has_not_the_size_of_the_config_leaves_the_starter_runnin
     made, here = watch(online, Pauses(nothing, nothing), config=ModelConfig(size="32x160"))
     made.work()
     assert here == []
-    (line,) = told(caplog)
+    (line,) = warned(caplog)
     assert "the input of own.tflite is fixed at 64x96" in line
 
 
@@ -216,7 +216,7 @@ def test_a_default_that_the_next_start_would_not_find_does_not_count(
     made, here = watch(online, Pauses(nothing))
     made.work()
     assert here == []
-    (line,) = told(caplog)
+    (line,) = warned(caplog)
     assert "model 'own' is not on this machine" in line
 
 
@@ -227,7 +227,7 @@ def test_a_default_for_the_edge_tpu_is_not_loaded_by_this_process(online: dict[s
     assert here == ["here"]
 
 
-def test_what_fetching_tells_is_not_told_again_with_every_try(
+def test_log_lines_of_the_downloader_are_not_repeated_with_every_try(
     tmp_path: Path, model: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "models.toml").write_bytes(manifest(model))
@@ -235,13 +235,13 @@ def test_what_fetching_tells_is_not_told_again_with_every_try(
     environ = {"EDGE_POSE_CACHE": str(tmp_path / "cache"), "EDGE_POSE_MODEL_MIRROR": str(tmp_path)}
     made, _ = watch(environ, Pauses(nothing, nothing))
     made.work()
-    (line,) = told(caplog)
+    (line,) = warned(caplog)
     assert line.endswith("or give a file: --model FILE.tflite")
-    chosen(ModelConfig(), environ)  # who fetches otherwise tells it as ever
+    chosen(ModelConfig(), environ)  # any other fetch still logs them
     assert "own.tflite: is not the file of model 'own' (wrong digest): not used" in caplog.text
 
 
-def test_a_stop_during_a_download_waits_for_nothing_and_nobody_is_called(
+def test_a_stop_during_a_download_waits_for_nothing_and_calls_nothing(
     online: dict[str, str], server: FaultyServer, model: bytes
 ) -> None:
     server.on("/models.toml", file(manifest(model)))

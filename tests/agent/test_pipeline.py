@@ -33,15 +33,15 @@ def flow(
     return made, seen
 
 
-def test_every_input_becomes_one_result_for_every_outlet() -> None:
+def test_every_input_becomes_one_result_for_every_sink() -> None:
     sinks = [ListSink(lossless=True), ListSink(lossless=True)]
-    outlets = [SinkThread(sink, waits=True) for sink in sinks]
-    for outlet in outlets:
-        outlet.start()
+    threads = [SinkThread(sink, waits=True) for sink in sinks]
+    for thread in threads:
+        thread.start()
     made, seen = flow()
-    made.run(inputs_of(5), outlets)
-    for outlet in outlets:
-        assert outlet.drain(2)
+    made.run(inputs_of(5), threads)
+    for thread in threads:
+        assert thread.drain(2)
     for results in (seen, sinks[0].results, sinks[1].results):
         assert [result.frame.index for result in results] == [0, 1, 2, 3, 4]
 
@@ -61,13 +61,13 @@ def test_duplicates_are_removed_before_people_are_limited_also_without_a_tracker
 
 def test_a_stalled_sink_does_not_slow_the_flow() -> None:
     gate = threading.Event()
-    outlet = SinkThread(ListSink(gate=gate), waits=False)
-    outlet.start()
+    thread = SinkThread(ListSink(gate=gate), waits=False)
+    thread.start()
     made, seen = flow(tracker=Tracker())
-    made.run(inputs_of(30), [outlet])
+    made.run(inputs_of(30), [thread])
     assert len(seen) == 30
     gate.set()
-    assert outlet.drain(2)
+    assert thread.drain(2)
 
 
 def test_nothing_is_busy_between_two_frames() -> None:

@@ -18,7 +18,7 @@ pytestmark = needs_mosquitto
 WAIT_S = 60.0
 """For whatever has to happen, on a machine that may have much else to do."""
 Start = Callable[[Mapping[str, str | None]], subprocess.Popen[str]]
-STAND_IN = "model: starter in place of the default, which could not be had"
+ON_STARTER = "model: starter in place of the default, which could not be had"
 IMPATIENT_RUN = """
 import sys
 from edge.agent.run import Run, RunOptions
@@ -83,13 +83,13 @@ def test_a_service_on_the_starter_restarts_with_the_default_once_it_can_be_had(
     with Manager(str(tmp_path / "notify")) as manager, Ear(broker.port, "edge-pose/hall/+") as ear:
         env = service(tmp_path, f"http://127.0.0.1:{port}", manager.address)
         command = start_impatient(env)
-        eventually(lambda: states(ear)[-1:] == [("degraded", STAND_IN)], WAIT_S)
+        eventually(lambda: states(ear)[-1:] == [("degraded", ON_STARTER)], WAIT_S)
         with serving(port=port) as server:
             publish_default(server, tiny.read_bytes())
             _, err = command.communicate(timeout=WAIT_S)
         assert command.returncode == 75, err
         here = "restarts: the default model is here"
-        eventually(lambda: states(ear)[-2:] == [("degraded", STAND_IN), ("offline", here)])
+        eventually(lambda: states(ear)[-2:] == [("degraded", ON_STARTER), ("offline", here)])
         assert err.count(here) == 1
         assert err.splitlines()[-1] == f"edge-pose: {here}"
         assert "the service goes on trying for the default" in err
@@ -111,10 +111,10 @@ def test_a_service_that_is_stopped_while_the_default_comes_in_goes_on_with_it_at
     content = tiny.read_bytes()
     part = tmp_path / "cache" / "own.tflite.part"
     with Ear(broker.port, "edge-pose/hall/+") as ear, serving() as server:
-        env = service(tmp_path, server.url, str(tmp_path / "nobody"))
+        env = service(tmp_path, server.url, str(tmp_path / "missing"))
         server.on("/models.toml", status(503))
         command = start_impatient(env)
-        eventually(lambda: states(ear)[-1:] == [("degraded", STAND_IN)], WAIT_S)
+        eventually(lambda: states(ear)[-1:] == [("degraded", ON_STARTER)], WAIT_S)
         publish_default(server, content, stall(content, 100))
         eventually(lambda: part.exists() and part.stat().st_size == 100, WAIT_S)
         command.terminate()

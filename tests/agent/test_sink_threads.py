@@ -88,12 +88,12 @@ def test_a_bug_in_a_sink_costs_this_output_only(caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.ERROR):
         output.offer(result(index=1))
         assert output.drain(2)
-    output.offer(result(index=2))  # nobody takes it, nobody waits
+    output.offer(result(index=2))  # no thread takes it, no caller waits
     assert output.failure is not None
     assert "the run goes on" in caplog.text
 
 
-def test_an_output_that_is_gone_for_good_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_output_that_is_lost_for_good_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     output = SinkThread(LostSink(), waits=False)
     output.start()
     output.offer(result(index=1))

@@ -51,7 +51,7 @@ def test_the_watch_tells_what_was_read_last_and_forgets_no_under_voltage() -> No
     watch.stop()
 
 
-def test_a_reading_that_hangs_holds_nobody_up_and_old_figures_are_not_told() -> None:
+def test_a_reading_that_hangs_blocks_no_caller_and_old_vitals_are_not_returned() -> None:
     hangs, go_on = threading.Event(), threading.Event()
     readings = iter([Vitals(memory_available_bytes=7)])
 

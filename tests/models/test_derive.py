@@ -54,12 +54,12 @@ def heads(content: bytes, image: NDArray[np.uint8]) -> dict[str, NDArray[np.int8
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(HEADS)))
-def test_the_heads_are_told_apart_however_the_graph_lists_them(tmp_path: Path, order: Sequence[str]) -> None:
+def test_the_heads_are_distinguished_however_the_graph_lists_them(tmp_path: Path, order: Sequence[str]) -> None:
     path = tiny_singlepose(tmp_path / "net.tflite", heads=order)
     derived = derive(path)
     graph = derived.model.graph
     assert [derived.model.name(int(tensor)) for tensor in graph.outputs] == list(HEADS)
-    # The net makes tensors in the order of its heads, so the numbers tell where each head really is.
+    # The net makes tensors in the order of its heads, so the numbers show where each head really is.
     assert sorted(HEADS, key=lambda name: derived.source_tensors[name]) == list(order)
 
 

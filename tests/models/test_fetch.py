@@ -33,7 +33,7 @@ QUICK = Timeouts(open_s=20.0, stall_s=20.0, tries=3, pause_s=0.001)
 IMPATIENT = Timeouts(open_s=20.0, stall_s=0.5, tries=3, pause_s=0.001)
 LOGIN_PAGE = b"\xef\xbb\xbf\r\n <!DOCTYPE html>\n<html><body>Welcome! Log in to go on.</body></html>\n"
 """What a network with a login page (a captive portal) answers with status 200, whatever was asked for."""
-CLOSED = "http://127.0.0.1:9"  # the port of `discard`: nobody listens
+CLOSED = "http://127.0.0.1:9"  # the port of `discard`: nothing listens
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def test_a_mistake_in_the_manifest_of_a_mirror_names_its_address(server: FaultyS
     [LOGIN_PAGE, b"<html>", b'<?xml version="1.0"?><error/>', "<p>Grüße".encode("latin-1"), b"<p>" + b" " * (1 << 21)],
     ids=["page", "html", "xml", "latin-1", "large"],
 )
-def test_a_web_page_in_place_of_a_manifest_is_told_as_that_and_may_pass(
+def test_a_web_page_in_place_of_a_manifest_is_named_and_transient(
     server: FaultyServer, where: Places, page: bytes
 ) -> None:
     where = Places(None, where.cache, server.on("/models.toml", file(page)).removesuffix("/models.toml"))
@@ -287,7 +287,7 @@ def test_a_web_page_in_place_of_a_manifest_is_told_as_that_and_may_pass(
         ("Grüße".encode("latin-1"), "not UTF-8 text"),
     ],
 )
-def test_what_is_no_toml_at_all_from_a_mirrors_address_may_pass(
+def test_what_is_no_toml_at_all_from_a_mirrors_address_is_transient(
     server: FaultyServer, where: Places, answer: bytes, problem: str
 ) -> None:
     where = Places(None, where.cache, server.on("/models.toml", file(answer)).removesuffix("/models.toml"))
@@ -306,7 +306,7 @@ def test_what_is_no_toml_at_all_in_a_mirrors_folder_is_a_mistake(tmp_path: Path)
 
 
 @pytest.mark.parametrize("member", ["", "1.tflite"])
-def test_a_web_page_in_place_of_a_model_is_told_as_that_and_leaves_nothing(
+def test_a_web_page_in_place_of_a_model_is_named_and_leaves_nothing(
     server: FaultyServer, where: Places, member: str
 ) -> None:
     line = failure(entry(server.on("/m", file(LOGIN_PAGE)), member=member), where)
@@ -315,7 +315,7 @@ def test_a_web_page_in_place_of_a_model_is_told_as_that_and_leaves_nothing(
     assert left(where) == set()
 
 
-def test_nobody_is_asked_to_accept_the_digest_of_a_web_page(server: FaultyServer, where: Places) -> None:
+def test_the_digest_of_a_web_page_is_never_offered_for_acceptance(server: FaultyServer, where: Places) -> None:
     line = failure(unknown(server.on("/s", file(LOGIN_PAGE), file(CONTENT))), where)
     assert "looks like a web page" in line
     assert "--accept-digest" not in line
@@ -346,7 +346,7 @@ def test_behind_a_login_page_a_run_has_the_starter(server: FaultyServer, tmp_pat
     assert "looks like a web page" in done.err
 
 
-# A source whose digest nobody has published
+# A source without a published digest
 
 
 def test_a_file_without_a_known_digest_is_kept_only_once_its_digest_is_accepted(
@@ -439,7 +439,7 @@ def test_of_a_bundled_model_there_is_nothing_to_fetch(server: FaultyServer, tmp_
         (file(LOGIN_PAGE), "later"),
     ],
 )
-def test_a_failure_tells_whether_the_network_may_mend_it(
+def test_a_failure_has_whether_a_retry_may_help(
     server: FaultyServer, where: Places, answer: Callable[..., None] | None, retry: str
 ) -> None:
     url = f"{CLOSED}/m" if answer is None else server.on("/m", answer)
@@ -449,7 +449,7 @@ def test_a_failure_tells_whether_the_network_may_mend_it(
 
 
 @pytest.mark.parametrize(("mirror", "own"), [(503, 404), (404, 503)])
-def test_one_place_that_may_come_back_is_hope_enough(
+def test_one_source_that_may_come_back_makes_a_failure_transient(
     server: FaultyServer, tmp_path: Path, mirror: int, own: int
 ) -> None:
     server.on("/mirror/own.tflite", status(mirror))
@@ -484,9 +484,9 @@ logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 if int(max_bytes):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(max_bytes), int(max_bytes)))
 entry = ModelEntry(name="own", file="own.tflite", kind="multipose", licence="MIT", url=url, sha256=digest)
-tell = lambda progress: print("bytes", progress.done_bytes, flush=True)
+show = lambda progress: print("bytes", progress.done_bytes, flush=True)
 try:
-    print("path", Fetcher(Places(None, Path(cache)), on_progress=tell).fetch(entry))
+    print("path", Fetcher(Places(None, Path(cache)), on_progress=show).fetch(entry))
 except EdgeError as error:
     print("error", error)
 """

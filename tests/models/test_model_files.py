@@ -220,7 +220,7 @@ def test_a_good_copy_in_the_cache_outweighs_a_wrong_one_in_the_mirror(manifest: 
     assert (row.state, row.path) == ("ok", right)
 
 
-def test_of_two_wrong_copies_the_mirrors_is_told(manifest: Manifest, where: Places) -> None:
+def test_of_two_wrong_copies_the_mirrors_is_listed(manifest: Manifest, where: Places) -> None:
     wrong = put(where.mirror, "own.tflite", OTHER)
     put(where.cache, "own.tflite", OTHER)
     row = model_row(None, manifest, where)
@@ -340,7 +340,7 @@ def test_a_bundled_model_is_used_in_the_package_whatever_lies_elsewhere(packed: 
 @pytest.mark.parametrize(
     ("content", "state"), [(None, "missing"), (OTHER, "wrong digest"), (CONTENT[:-1], "wrong digest")]
 )
-def test_a_bundled_model_that_is_no_good_is_neither_used_nor_looked_for_elsewhere(
+def test_a_damaged_bundled_model_is_neither_used_nor_looked_for_elsewhere(
     packed: Places, content: bytes | None, state: str
 ) -> None:
     path = packed.package / "box.tflite"

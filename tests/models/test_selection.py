@@ -84,7 +84,7 @@ def test_who_asks_for_one_model_gets_no_other(offline: dict[str, str]) -> None:
         find_requested(ModelConfig(), offline)
 
 
-def test_where_the_starter_is_damaged_too_both_reasons_are_told(offline: dict[str, str], tmp_path: Path) -> None:
+def test_where_the_starter_is_damaged_too_both_reasons_are_given(offline: dict[str, str], tmp_path: Path) -> None:
     words = r"connection refused; bundled model 'starter' is damaged .* reinstall edge-pose"
     with pytest.raises(UnavailableError, match=words) as caught:
         chosen(ModelConfig(), offline, bundled=Places(None, tmp_path, package=tmp_path))
@@ -152,7 +152,7 @@ def test_a_size_for_the_starter_by_name_must_be_its_own(offline: dict[str, str],
 
 
 class OnWaiting(logging.Handler):
-    """Starts serving once somebody says that there is no network yet."""
+    """Starts serving once a log line says that there is no network yet."""
 
     def __init__(self, port: int) -> None:
         super().__init__()
@@ -202,7 +202,7 @@ def test_a_service_waits_for_a_server_that_is_busy(server: FaultyServer, tmp_pat
 
 
 class OnMounting(logging.Handler):
-    """Makes a mirror folder appear as soon as somebody says that they wait."""
+    """Makes a mirror folder appear once a log line says that the service waits."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -246,7 +246,7 @@ def test_a_service_says_once_that_it_waits_and_waits_no_longer_than_it_may(
     assert caplog.text.count("no network for the model yet, or no mirror: trying for 0.5 s") == 1
 
 
-def test_a_service_does_not_wait_for_what_no_network_can_mend(
+def test_a_service_does_not_wait_after_a_permanent_failure(
     server: FaultyServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.on("/models.toml", file(mirror_manifest(b"TFL3", url=f"{server.url}/m")))
@@ -278,7 +278,7 @@ def test_who_is_no_service_does_not_go_on_trying(offline: dict[str, str]) -> Non
     assert choice.retry_error is None
 
 
-def test_a_service_does_not_wait_for_what_no_network_can_mend_but_goes_on_trying(
+def test_a_service_does_not_wait_after_a_permanent_failure_but_goes_on_trying(
     server: FaultyServer, tmp_path: Path
 ) -> None:
     server.on("/models.toml", file(mirror_manifest(b"TFL3")))
@@ -290,7 +290,7 @@ def test_a_service_does_not_wait_for_what_no_network_can_mend_but_goes_on_trying
 
 
 def test_a_mirror_that_may_not_be_looked_at_is_not_there_yet(tmp_path: Path) -> None:
-    unlookable = str(tmp_path / ("x" * 300))  # no name may be so long; missing rights end in the same way
+    unlookable = str(tmp_path / ("x" * 300))  # longer than any name may be; missing rights end in the same way
     environ = {"EDGE_POSE_MODEL_MIRROR": unlookable, "EDGE_POSE_CACHE": str(tmp_path)}
     choice = chosen(ModelConfig(), environ | SERVICE, policy=IMPATIENT)
     assert is_starter(choice)

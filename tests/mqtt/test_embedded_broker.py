@@ -28,14 +28,14 @@ def test_two_brokers_get_different_ports() -> None:
         assert 0 < one.port != other.port > 0
 
 
-def test_a_port_that_is_taken_is_told_in_one_line() -> None:
+def test_a_port_that_is_taken_is_reported_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UnavailableError, match=f"cannot listen on 127.0.0.1:{port}"):
             EmbeddedBroker(port=port).__enter__()
 
 
-def test_after_the_end_nobody_listens_and_clients_are_disconnected() -> None:
+def test_after_the_end_the_port_is_closed_and_clients_are_disconnected() -> None:
     with EmbeddedBroker() as broker:
         client = socket.create_connection(("127.0.0.1", broker.port))
     with client:

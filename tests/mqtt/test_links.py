@@ -1,4 +1,4 @@
-"""Encrypted connections, and what is told about those that do not come about, against Debian's mosquitto."""
+"""Encrypted connections, and how failed ones are reported, against Debian's mosquitto."""
 
 import contextlib
 import logging
@@ -73,7 +73,7 @@ def asking(authority: Authority) -> tuple[str, ...]:
     return (f"cafile {authority.cert}", "require_certificate true", "use_identity_as_username true")
 
 
-def the_trouble(caplog: pytest.LogCaptureFixture) -> str:
+def logged_problem(caplog: pytest.LogCaptureFixture) -> str:
     """Return the one warning after several attempts."""
     eventually(lambda: caplog.text.count("another try failed") > 2)
     (line,) = warnings(caplog)
@@ -126,7 +126,7 @@ class TestTrust:
     def debug(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "edge")
 
-    def dial(self, make_sink: SinkMaker, broker: Mosquitto, pki: Pki, **given: Any) -> None:
+    def connect_to(self, make_sink: SinkMaker, broker: Mosquitto, pki: Pki, **given: Any) -> None:
         settings = {"host": "localhost", "tls": True, "ca_file": str(pki.authority.cert), **given}
         make_sink(broker.port, min_retry_s=0.01, max_retry_s=0.05, **settings).open()
 
@@ -149,32 +149,32 @@ class TestTrust:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         broker = start_broker(ANONYMOUS, *serving(Authority(tmp_path, "their CA").sign("localhost")))
-        self.dial(make_sink, broker, pki)
-        line = the_trouble(caplog)
+        self.connect_to(make_sink, broker, pki)
+        line = logged_problem(caplog)
         assert f"broker localhost:{broker.port} is not trusted: nothing is published" in line
         assert "mqtt.ca_file must name the authority" in line
 
     def test_without_an_authority_of_ones_own_the_systems_are_asked(
         self, start_broker: StartBroker, make_sink: SinkMaker, pki: Pki, caplog: pytest.LogCaptureFixture
     ) -> None:
-        self.dial(make_sink, start_broker(ANONYMOUS, *serving(pki.localhost)), pki, ca_file=None)
-        assert "mqtt.ca_file must name the authority" in the_trouble(caplog)
+        self.connect_to(make_sink, start_broker(ANONYMOUS, *serving(pki.localhost)), pki, ca_file=None)
+        assert "mqtt.ca_file must name the authority" in logged_problem(caplog)
 
     @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
     def test_a_certificate_for_another_name_is_not_trusted(
         self, start_broker: StartBroker, make_sink: SinkMaker, pki: Pki, caplog: pytest.LogCaptureFixture, host: str
     ) -> None:
-        self.dial(make_sink, start_broker(ANONYMOUS, *serving(pki.hall)), pki, host=host)
-        line = the_trouble(caplog)
+        self.connect_to(make_sink, start_broker(ANONYMOUS, *serving(pki.hall)), pki, host=host)
+        line = logged_problem(caplog)
         assert f"not valid for '{host}'" in line
         assert "mqtt.url must name the broker as its certificate does" in line
 
-    def test_an_expired_certificate_is_told_with_the_time_of_this_machine(
+    def test_an_expired_certificate_is_reported_with_the_time_of_this_machine(
         self, start_broker: StartBroker, make_sink: SinkMaker, pki: Pki, caplog: pytest.LogCaptureFixture
     ) -> None:
         old = pki.authority.sign("localhost", PAST, RECENT, file="old")
-        self.dial(make_sink, start_broker(ANONYMOUS, *serving(old)), pki, clock_synced=False)
-        line = the_trouble(caplog)
+        self.connect_to(make_sink, start_broker(ANONYMOUS, *serving(old)), pki, clock_synced=False)
+        line = logged_problem(caplog)
         assert "certificate has expired" in line
         assert "this machine's clock says 20" in line
 
@@ -188,23 +188,23 @@ class TestTrust:
         synced: bool | None,
     ) -> None:
         young = pki.authority.sign("localhost", SOON, file=f"young-{synced}")
-        self.dial(make_sink, start_broker(ANONYMOUS, *serving(young)), pki, clock_synced=synced)
-        line = the_trouble(caplog)
+        self.connect_to(make_sink, start_broker(ANONYMOUS, *serving(young)), pki, clock_synced=synced)
+        line = logged_problem(caplog)
         assert "certificate is not yet valid" in line
         assert ("this machine's clock is not set yet, it says 20" in line) == (synced is False)
 
-    def test_a_port_without_tls_is_told_from_a_broken_one(
+    def test_a_port_without_tls_is_distinguished_from_a_broken_one(
         self, start_broker: StartBroker, make_sink: SinkMaker, pki: Pki, caplog: pytest.LogCaptureFixture
     ) -> None:
-        self.dial(make_sink, start_broker(ANONYMOUS), pki)
-        assert "broker's port for TLS, usually 8883" in the_trouble(caplog)
+        self.connect_to(make_sink, start_broker(ANONYMOUS), pki)
+        assert "broker's port for TLS, usually 8883" in logged_problem(caplog)
 
-    def test_a_port_with_tls_is_told_from_a_broken_one(
+    def test_a_port_with_tls_is_distinguished_from_a_broken_one(
         self, start_broker: StartBroker, make_sink: SinkMaker, pki: Pki, caplog: pytest.LogCaptureFixture
     ) -> None:
         broker = start_broker(ANONYMOUS, *serving(pki.localhost))
-        self.dial(make_sink, broker, pki, tls=False, ca_file=None)
-        assert "if this is its port for TLS, write mqtts:// in mqtt.url" in the_trouble(caplog)
+        self.connect_to(make_sink, broker, pki, tls=False, ca_file=None)
+        assert "if this is its port for TLS, write mqtts:// in mqtt.url" in logged_problem(caplog)
 
     def test_tls_older_than_1_2_is_not_spoken(
         self, make_sink: SinkMaker, pki: Pki, caplog: pytest.LogCaptureFixture
@@ -220,7 +220,7 @@ class TestTrust:
         try:
             eventually(lambda: can_connect(port))
             make_sink(port, host="localhost", tls=True, ca_file=str(pki.authority.cert), max_retry_s=0.2).open()
-            line = the_trouble(caplog)
+            line = logged_problem(caplog)
         finally:
             server.kill()
             server.communicate()
@@ -254,8 +254,8 @@ class TestClientCertificates:
         return start_broker("allow_anonymous false", *serving(pki.localhost), *asking(pki.authority))
 
     @pytest.fixture
-    def dial(self, broker: Mosquitto, make_sink: SinkMaker, pki: Pki) -> Callable[..., Any]:
-        def dial(**given: Any) -> Any:
+    def connect_to(self, broker: Mosquitto, make_sink: SinkMaker, pki: Pki) -> Callable[..., Any]:
+        def connect_to(**given: Any) -> Any:
             sink = make_sink(
                 broker.port,
                 host="localhost",
@@ -268,34 +268,36 @@ class TestClientCertificates:
             sink.open()
             return sink
 
-        return dial
+        return connect_to
 
-    def test_the_right_one_is_let_in(self, dial: Callable[..., Any], pki: Pki) -> None:
-        sink = dial(**pki.hall.settings())
+    def test_the_right_one_is_let_in(self, connect_to: Callable[..., Any], pki: Pki) -> None:
+        sink = connect_to(**pki.hall.settings())
         eventually(lambda: is_connected(sink))
 
-    def test_none_at_all_is_told(self, dial: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
+    def test_none_at_all_is_reported(self, connect_to: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "edge")
-        dial()
-        line = the_trouble(caplog)
+        connect_to()
+        line = logged_problem(caplog)
         assert "refuses the TLS connection: nothing is published" in line
         assert "it wants a certificate of this client: mqtt.cert_file, mqtt.key_file" in line
 
-    def test_an_expired_one_is_told(self, dial: Callable[..., Any], pki: Pki, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.DEBUG, "edge")
-        dial(**pki.authority.sign("hall", PAST, RECENT, file="old-hall").settings())
-        assert "certificate expired: the one in mqtt.cert_file" in the_trouble(caplog)
-
-    def test_one_of_another_authority_is_told(
-        self, dial: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    def test_an_expired_one_is_named(
+        self, connect_to: Callable[..., Any], pki: Pki, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG, "edge")
-        dial(**Authority(tmp_path, "their CA").sign("hall").settings())
-        assert "it does not accept the certificate in mqtt.cert_file" in the_trouble(caplog)
+        connect_to(**pki.authority.sign("hall", PAST, RECENT, file="old-hall").settings())
+        assert "certificate expired: the one in mqtt.cert_file" in logged_problem(caplog)
+
+    def test_one_of_another_authority_is_reported(
+        self, connect_to: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG, "edge")
+        connect_to(**Authority(tmp_path, "their CA").sign("hall").settings())
+        assert "it does not accept the certificate in mqtt.cert_file" in logged_problem(caplog)
 
 
 class TestFiles:
-    """What is wrong with the files is told before anything starts."""
+    """Unusable files are reported before anything starts."""
 
     def open(self, make_sink: SinkMaker, **files: Path) -> str:
         paths: dict[str, Any] = {key: str(file) for key, file in files.items()}
@@ -327,11 +329,11 @@ class TestFiles:
             == f"mqtt.key_file: the key in {pki.localhost.key} does not belong to the certificate in {pki.hall.cert}"
         )
 
-    def test_a_certificate_without_its_key_is_told(self, make_sink: SinkMaker, pki: Pki) -> None:
+    def test_a_certificate_without_its_key_is_reported(self, make_sink: SinkMaker, pki: Pki) -> None:
         line = self.open(make_sink, cert_file=pki.hall.cert)
         assert line == f"mqtt.cert_file: no certificate with its key, in PEM form, in {pki.hall.cert}"
 
-    def test_an_encrypted_key_is_told_and_nobody_is_asked(self, make_sink: SinkMaker, pki: Pki, tmp_path: Path) -> None:
+    def test_an_encrypted_key_is_named_without_a_prompt(self, make_sink: SinkMaker, pki: Pki, tmp_path: Path) -> None:
         locked = tmp_path / "locked.key"
         openssl(tmp_path, "pkey", "-in", str(pki.hall.key), "-aes256", "-passout", "pass:geheim", "-out", str(locked))
         line = self.open(make_sink, cert_file=pki.hall.cert, key_file=locked)
@@ -348,7 +350,7 @@ class TestAccess:
 
     @pytest.fixture
     def broker(self, start_broker: StartBroker, pki: Pki, tmp_path: Path, plain_port: int) -> Mosquitto:
-        """A broker that knows devices by their certificates; whoever has none may listen on a port of its own."""
+        """A broker that knows devices by their certificates, with another port for readers without one."""
         (tmp_path / "acl").write_text("topic read #\npattern readwrite edge-pose/%u/#\n")
         plain = f"listener {plain_port} 127.0.0.1"
         config = (*serving(pki.localhost), *asking(pki.authority), f"acl_file {tmp_path / 'acl'}", plain)
@@ -377,7 +379,7 @@ class TestAccess:
             assert not ear.heard
         assert "does not let this agent publish edge-pose/yard/people" in warnings(caplog)[0]
 
-    def test_what_the_broker_throws_away_is_told_once(
+    def test_what_the_broker_discards_is_reported_once(
         self, start_broker: StartBroker, make_sink: SinkMaker, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         (tmp_path / "acl").write_text("topic readwrite edge-pose/hall/status\n")
@@ -393,8 +395,8 @@ class TestAccess:
         assert "its access list must allow edge-pose/hall/#" in line
 
 
-class TestClash:
-    def test_a_session_that_was_taken_over_is_a_clash(
+class TestDuplicateName:
+    def test_a_session_takeover_is_a_duplicate_name(
         self, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Debian's mosquitto only hangs up; later ones and others send the reason."""

@@ -57,9 +57,9 @@ def test_messages_go_out_with_the_flags_of_the_contract(mosquitto: Mosquitto, ma
     assert by_topic["edge-pose/hall/people"].qos == 1
     assert by_topic["edge-pose/hall/status"].qos == 1
     assert not hasattr(by_topic["edge-pose/hall/status"].properties, "MessageExpiryInterval")
-    told = kept(mosquitto.port, "people", "status")
-    assert told["people"]["ids"] == [3]
-    assert told["status"]["state"] == "online"
+    retained = kept(mosquitto.port, "people", "status")
+    assert retained["people"]["ids"] == [3]
+    assert retained["status"]["state"] == "online"
     with Ear(mosquitto.port, "edge-pose/hall/pose") as newcomer, feeding(sink):
         eventually(lambda: newcomer.heard)
     assert not any(message.retain for message in newcomer.heard)
@@ -108,7 +108,7 @@ def test_a_login_with_the_right_password_is_accepted(tmp_path: Path, make_sink: 
 
 
 @needs_mosquitto
-def test_a_refused_login_is_no_connection_is_told_once_and_tried_again(
+def test_a_refused_login_is_no_connection_is_logged_once_and_tried_again(
     tmp_path: Path, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -164,7 +164,7 @@ def _captured_s(message: dict[str, Any]) -> float:
 
 
 @needs_mosquitto
-def test_a_clean_stop_leaves_offline_and_nobody_knows_who_is_there(mosquitto: Mosquitto, make_sink: SinkMaker) -> None:
+def test_a_clean_stop_leaves_offline_and_an_unknown_count(mosquitto: Mosquitto, make_sink: SinkMaker) -> None:
     mosquitto.start()
     sink = connect(make_sink(mosquitto.port))
     say(sink)
@@ -173,10 +173,10 @@ def test_a_clean_stop_leaves_offline_and_nobody_knows_who_is_there(mosquitto: Mo
         say(sink, "offline", "stopped")
         count(sink, None)
         sink.close()
-        told = kept(mosquitto.port, "status", "people")
-        assert told["status"]["state"] == "offline"
-        assert told["people"]["count"] is None
-        # The will would follow a connection that ended without a goodbye.
+        retained = kept(mosquitto.port, "status", "people")
+        assert retained["status"]["state"] == "offline"
+        assert retained["people"]["count"] is None
+        # The will would follow a connection that ended without a DISCONNECT.
         assert ear.of("status")[-1]["reason"] == "stopped"
 
 
@@ -335,9 +335,9 @@ def test_two_agents_with_one_name_both_say_so_and_step_back(
     theirs = make_sink(mosquitto.port, run="theirs")
     say(theirs, run="theirs")
     theirs.open()
-    clashes = "duplicate device name edge-pose/hall (also used by run {}): publishing paused, retry in "
-    eventually(lambda: any(clashes.format("ours") in text for text in warnings(caplog)))
-    eventually(lambda: any(clashes.format("theirs") in text for text in warnings(caplog)))
+    duplicate = "duplicate device name edge-pose/hall (also used by run {}): publishing paused, retry in "
+    eventually(lambda: any(duplicate.format("ours") in text for text in warnings(caplog)))
+    eventually(lambda: any(duplicate.format("theirs") in text for text in warnings(caplog)))
     waits_s = [int(r.getMessage().split("retry in ")[1].split()[0]) for r in caplog.records if r.levelname == "ERROR"]
     assert min(waits_s) >= 30
     assert max(waits_s) <= 60
@@ -345,7 +345,7 @@ def test_two_agents_with_one_name_both_say_so_and_step_back(
 
 
 @needs_mosquitto
-def test_a_new_run_after_a_former_one_is_no_clash(
+def test_a_new_run_after_a_former_one_is_no_duplicate(
     mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
     mosquitto.start()

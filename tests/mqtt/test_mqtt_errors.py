@@ -1,4 +1,4 @@
-"""What errors of the network stack mean to somebody who reads the log."""
+"""The LinkError for each error of the network stack."""
 
 import ssl
 
@@ -30,15 +30,15 @@ def alert(reason: str) -> ssl.SSLError:
     return error
 
 
-def test_an_error_of_the_system_is_told_in_its_words() -> None:
+def test_an_error_of_the_system_keeps_its_text() -> None:
     assert str(explain(ConnectionRefusedError(111, "Connection refused"))) == "Connection refused"
     assert str(explain(TimeoutError())) == "TimeoutError"
 
 
 def test_a_certificate_of_another_name_comes_with_the_way_out() -> None:
-    told = explain(unverified(OTHER_NAME, "Hostname mismatch, certificate is not valid for 'hall'."))
-    assert isinstance(told, UntrustedError)
-    assert str(told) == (
+    error = explain(unverified(OTHER_NAME, "Hostname mismatch, certificate is not valid for 'hall'."))
+    assert isinstance(error, UntrustedError)
+    assert str(error) == (
         "its certificate: Hostname mismatch, certificate is not valid for 'hall'; "
         "mqtt.url must name the broker as its certificate does"
     )
@@ -56,30 +56,30 @@ def test_a_certificate_of_another_name_comes_with_the_way_out() -> None:
         ("NO_PROTOCOLS_AVAILABLE", "no protocols available"),
     ],
 )
-def test_an_alert_is_told_with_what_it_asks_for(reason: str, hint: str) -> None:
-    told = explain(alert(reason))
-    assert isinstance(told, RejectedError)
-    assert str(told).startswith(hint)
+def test_an_alert_is_explained_with_what_it_asks_for(reason: str, hint: str) -> None:
+    error = explain(alert(reason))
+    assert isinstance(error, RejectedError)
+    assert str(error).startswith(hint)
 
 
-def test_an_answer_that_is_no_tls_is_told_as_the_wrong_port() -> None:
+def test_an_answer_that_is_no_tls_means_the_wrong_port() -> None:
     assert isinstance(explain(alert("WRONG_VERSION_NUMBER")), WrongPortError)
     assert isinstance(explain(ssl.SSLEOFError(8, "EOF occurred")), WrongPortError)
 
 
 def test_a_clock_that_is_not_set_is_to_blame_for_a_certificate_of_the_future() -> None:
-    told = blame_clock(explain(unverified(NOT_YET_VALID, "certificate is not yet valid")), False, BOOT_S)
-    assert isinstance(told, ClockError)
-    assert str(told) == (
+    error = blame_clock(explain(unverified(NOT_YET_VALID, "certificate is not yet valid")), False, BOOT_S)
+    assert isinstance(error, ClockError)
+    assert str(error) == (
         "this machine's clock is not set yet, it says 2022-12-01 02:13Z; its certificate: certificate is not yet valid"
     )
 
 
 @pytest.mark.parametrize(("code", "synced"), [(NOT_YET_VALID, True), (NOT_YET_VALID, None), (EXPIRED, False)])
-def test_a_clock_that_may_be_right_is_only_told(code: int, synced: bool | None) -> None:
-    told = blame_clock(UntrustedError("its certificate: bad", code), synced, BOOT_S)
-    assert not isinstance(told, ClockError)
-    assert str(told) == "its certificate: bad; this machine's clock says 2022-12-01 02:13Z"
+def test_a_clock_that_may_be_right_is_only_named(code: int, synced: bool | None) -> None:
+    error = blame_clock(UntrustedError("its certificate: bad", code), synced, BOOT_S)
+    assert not isinstance(error, ClockError)
+    assert str(error) == "its certificate: bad; this machine's clock says 2022-12-01 02:13Z"
 
 
 def test_nothing_else_is_blamed_on_the_clock() -> None:

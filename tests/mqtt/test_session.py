@@ -16,7 +16,7 @@ def status(state: Any = "online", run: str = "other", time_s: float = NOON_S) ->
     return encode(status_message(state, "some reason", origin, time_s, time_s))
 
 
-def test_another_run_that_says_now_that_it_is_there_is_a_namesake() -> None:
+def test_another_run_that_says_now_that_it_is_there_is_a_duplicate() -> None:
     for state in ("online", "degraded"):
         assert duplicate_run(status(state), retained=False, run="ours", published_since=None) == "other"
 
@@ -32,12 +32,12 @@ def test_what_a_former_run_left_is_not() -> None:
     assert duplicate_run(status("offline"), retained=False, run="ours", published_since=None) is None
 
 
-def test_a_message_kept_in_the_place_of_ones_own_is_a_namesakes_even_if_it_went_since() -> None:
+def test_a_message_kept_in_the_place_of_ones_own_is_a_duplicates_even_if_it_has_left() -> None:
     for state in ("online", "offline"):
         assert duplicate_run(status(state), retained=True, run="ours", published_since=utc(NOON_S - 60)) == "other"
 
 
-def test_a_broker_that_came_back_with_an_old_store_shows_no_namesake() -> None:
+def test_a_broker_that_came_back_with_an_old_store_shows_no_duplicate() -> None:
     old = status("online", time_s=NOON_S - 3600)
     assert duplicate_run(old, retained=True, run="ours", published_since=utc(NOON_S)) is None
 

@@ -46,7 +46,7 @@ def hears(subscriber_of: Heard, ear: Ear, topic: str) -> None:
     eventually(arrived)
 
 
-def test_messages_arrive_and_those_that_the_broker_had_kept_are_told_apart(broker: Mosquitto) -> None:
+def test_messages_arrive_and_retained_ones_are_marked(broker: Mosquitto) -> None:
     heard = Heard()
     with Ear(broker.port, "nothing") as ear:
         ear.publish("a/b", b"kept", retain=True)
@@ -168,11 +168,11 @@ def test_a_host_that_answers_nothing_to_the_login_is_no_broker() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 
-        def hang_up_twice() -> None:
+        def close_twice() -> None:
             for _ in range(2):
                 server.accept()[0].close()
 
-        closer = threading.Thread(target=hang_up_twice)
+        closer = threading.Thread(target=close_twice)
         closer.start()
         with pytest.raises(UnavailableError, match="cannot be reached"):
             Heard().subscriber(port, "a").start()

@@ -17,7 +17,7 @@ def test_a_wake_up_ends_a_wait_and_is_forgotten_after_it() -> None:
         assert not is_awake(waker)
 
 
-def test_any_number_of_wake_ups_blocks_nobody_and_is_one() -> None:
+def test_any_number_of_wake_ups_does_not_block_and_is_one() -> None:
     with Waker() as waker:
         for _ in range(4000):
             waker.wake()
