@@ -24,11 +24,11 @@ WAIT_S = 60.0
 
 SOON_AGAIN = """
 from edge.cli import entry
-from edge.engine.fallback import FallbackEngine, Patience
+from edge.engine.fallback import FallbackEngine, RetryPolicy
 
 defaults = FallbackEngine.__init__.__kwdefaults__
-assert defaults["patience"] == Patience()
-defaults["patience"] = Patience(first_probe_s=1.0, last_probe_s=1.0)
+assert defaults["retry_policy"] == RetryPolicy()
+defaults["retry_policy"] = RetryPolicy(first_probe_s=1.0, last_probe_s=1.0)
 entry()
 """
 """The command, which tries an Edge TPU that is lost every second, not after five, ten, twenty ..."""
@@ -195,7 +195,7 @@ def test_without_a_pace_every_frame_comes_once_although_the_engine_crashes_in_be
     assert len(out.read_text().splitlines()) == 30
 
 
-def test_a_machine_without_the_library_is_told_what_to_install_when_it_was_asked_for_by_name(machine: Machine) -> None:
+def test_a_machine_without_the_library_names_what_to_install_if_the_tpu_is_required(machine: Machine) -> None:
     words = ("run", "--camera", machine.video, "--model", "own-edgetpu", "--jsonl", "-", "--no-pace")
     env = {**machine.env, "LD_LIBRARY_PATH": None}
     done = run(*words, "--set", "model.delegate=edgetpu", env=env)
