@@ -1,23 +1,15 @@
-"""README, docs, the pages of models/ and the changelog: links lead somewhere, and commands, targets and files exist."""
+"""The pages for people: links lead somewhere, and commands, targets and files exist."""
 
-import argparse
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from edge.commands.arguments import parser
+from pages import FENCE, MANUAL, PROJECT, code, command_of, commands, prose
 
-PROJECT = Path(__file__).parent.parent
-MANUAL = [PROJECT / "README.md", *sorted(PROJECT.glob("docs/*.md")), *sorted(PROJECT.glob("models/*.md"))]
 PAGES = [*MANUAL, PROJECT / "CHANGELOG.md"]
 
-FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-INDENTED = re.compile(r"^ {4}.*\n", re.MULTILINE)
-SPAN = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-COMMAND = re.compile(r"(?:^|[|&(] *|sudo |/bin/)edge-pose +(?!\d)([^\n|;#&)]+)", re.MULTILINE)
 TARGET = re.compile(r"\bmake +([a-z][\w-]*)")
 MODULE = re.compile(r"python -m (tools(?:\.\w+)+)")
 FILE = re.compile(r"(?<![\w/.])((?:edge|tools|tests|systemd)/[\w/.@-]+\.\w+)")
@@ -25,20 +17,6 @@ COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 every_manual_page = pytest.mark.parametrize("page", MANUAL, ids=lambda page: str(page.relative_to(PROJECT)))
-
-
-def prose(page: Path) -> str:
-    """Return a page without its code."""
-    return SPAN.sub("", INDENTED.sub("", FENCE.sub("", page.read_text())))
-
-
-def code(page: Path) -> str:
-    """Return the code blocks and code spans of a page, each on lines of its own."""
-    text = page.read_text()
-    rest = FENCE.sub("", text)
-    spans = [span.replace("\n", " ") for span in SPAN.findall(INDENTED.sub("", rest))]
-    blocks = [*FENCE.findall(text), *(line.strip() + "\n" for line in INDENTED.findall(rest))]
-    return "".join(blocks).replace("\\\n", " ") + "\n" + "\n".join(spans)
 
 
 def anchors(page: Path) -> set[str]:
@@ -49,23 +27,6 @@ def anchors(page: Path) -> set[str]:
 
 def targets_of_make() -> set[str]:
     return set(re.findall(r"^([a-z][\w-]*):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
-
-
-def command_of(words: list[str]) -> argparse.ArgumentParser:
-    """Return the parser of the deepest subcommand that `words` begin with."""
-    found = parser()
-    for word in words:
-        choices = next((action.choices for action in found._actions if isinstance(action.choices, dict)), None)
-        if choices is None or word.startswith("-"):
-            return found
-        assert word in choices, f"edge-pose {' '.join(words)}: there is no {word}"
-        found = choices[word]
-    return found
-
-
-def commands(page: Path) -> Iterator[list[str]]:
-    for text in COMMAND.findall(code(page)):
-        yield text.split()
 
 
 def test_the_readme_is_short() -> None:
