@@ -1,5 +1,6 @@
 """The workstation tools are a package; three of them also answer to the path that they always had."""
 
+import re
 import subprocess
 import sys
 
@@ -7,11 +8,8 @@ import pytest
 
 from command import PROJECT, use_tool
 
-TOOLS = (
-    *("convert", "convert.int8_steps", "costs.isolation_cost", "costs.window_cost", "edgetpu", "evaluate"),
-    *("evaluate.card", "evaluate.model_table", "evaluate.scene_score", "evaluate.smooth_score", "repository.picture"),
-    *("repository.window_picture", "soak", "train"),
-)
+SOURCES = sorted((PROJECT / "tools").rglob("*.py"))
+TOOLS = [name for path in SOURCES for name in re.findall(r'\bParser\("([\w.]+)"', path.read_text())]
 
 
 @pytest.mark.parametrize("name", TOOLS)
