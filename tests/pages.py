@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.commands.arguments import parser
 
 PROJECT = Path(__file__).parent.parent
-GUIDES = [PROJECT / "README.md"]
+GUIDES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "SECURITY.md"]
 MANUAL = [*GUIDES, *sorted(PROJECT.glob("docs/*.md")), *sorted(PROJECT.glob("models/*.md"))]
 
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -59,3 +59,8 @@ def commands(page: Path) -> Iterator[list[str]]:
     """Yield the words after `edge-pose` of every command in a page's code."""
     for text in COMMAND.findall(code(page)):
         yield text.split()
+
+
+def targets_of_make() -> set[str]:
+    """Return the names of what `make` can make."""
+    return set(re.findall(r"^([a-z][\w-]*):", (PROJECT / "Makefile").read_text(), re.MULTILINE))

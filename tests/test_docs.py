@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pages import FENCE, MANUAL, PROJECT, code, command_of, commands, prose
+from pages import FENCE, MANUAL, PROJECT, code, command_of, commands, prose, targets_of_make
 
 PAGES = [*MANUAL, PROJECT / "CHANGELOG.md"]
 
@@ -23,10 +23,6 @@ def anchors(page: Path) -> set[str]:
     """Return what `#…` may name in a page, by GitHub's rule."""
     headings = re.findall(r"^#+ +(.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def targets_of_make() -> set[str]:
-    return set(re.findall(r"^([a-z][\w-]*):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
 
 
 def test_the_readme_is_short() -> None:
