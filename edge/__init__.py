@@ -1,3 +1,3 @@
 """edge-pose: people on camera become pose JSON over MQTT."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
