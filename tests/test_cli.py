@@ -281,23 +281,27 @@ def test_a_signal_while_starting_leaves_no_traceback(tiny: Path, loaded: str) ->
 
 
 STOPPED_WHERE_NOTHING_CAN_BE_RAISED = """
-import signal, weakref
-from edge.host.process import Signals
+import signal, threading, weakref
+from edge.host.process import Signals, Stopped
 
 class Thing: pass
 
 signals, thing = Signals(), Thing()
 watched = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGTERM))
-del thing
-print(signals.came)
+try:
+    del thing
+    print(signals.came, flush=True)
+    threading.Event().wait(60)
+except Stopped:
+    print("stopped")
 """
 
 
-def test_a_signal_where_python_can_raise_nothing_is_remembered_and_leaves_no_traceback() -> None:
+def test_a_signal_where_python_can_raise_nothing_stops_all_the_same_and_leaves_no_traceback() -> None:
     """An import ends with such a callback, now and then at the moment of a signal."""
     command = [sys.executable, "-c", STOPPED_WHERE_NOTHING_CAN_BE_RAISED]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
-    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert (done.stdout, done.stderr) == ("True\nstopped\n", "")
 
 
 def test_a_stop_while_stdout_is_blocked_does_not_hang(tiny: Path) -> None:

@@ -13,6 +13,7 @@ from typing import NoReturn, TextIO
 __all__ = ["Signals", "Stopped", "keep_stderr", "leave", "open_missing_streams"]
 
 UNWRITABLE_CODE = 69
+AGAIN_S = 0.05
 
 
 def open_missing_streams() -> None:
@@ -86,7 +87,7 @@ class Signals:
     def __init__(self) -> None:
         self.stop: Callable[[], None] | None = None
         self.came = False
-        sys.unraisablehook = _show_unless_stopped
+        sys.unraisablehook = self._on_unraisable
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
                 continue  # nohup wants it so
@@ -107,11 +108,16 @@ class Signals:
             raise Stopped
         self.stop()
 
+    def _on_unraisable(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        """Print what Python cannot raise, such as an error in the callback of a weak reference, as it does by itself.
 
-def _show_unless_stopped(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Print what Python cannot raise, such as an error in the callback of a weak reference, as it does by itself.
-
-    Importing uses such callbacks; a stop that came in one is remembered, and its traceback helps nobody.
-    """
-    if not isinstance(unraisable.exc_value, Stopped):
-        sys.__unraisablehook__(unraisable)
+        Importing uses such callbacks. A stop that came in one is lost there, so its signal is sent again.
+        """
+        if not isinstance(unraisable.exc_value, Stopped):
+            sys.__unraisablehook__(unraisable)
+            return
+        main_thread = threading.main_thread().ident
+        assert main_thread is not None
+        again = threading.Timer(AGAIN_S, signal.pthread_kill, (main_thread, signal.SIGTERM))
+        again.daemon = True
+        again.start()
