@@ -11,10 +11,10 @@ import torch
 
 from builders import STANDING_XY
 from edge.frame import Image
-from tools.train.batches import Batches, Share
-from tools.train.loop import Recipe, Trainer
-from tools.train.network import NetworkShape
-from tools.train.picture import Floats, Picture, bounds
+from tools.train.data.batches import Batches, Share
+from tools.train.data.picture import Floats, Picture, bounds
+from tools.train.model.network import NetworkShape
+from tools.train.run.loop import Recipe, Trainer
 
 SHAPE = NetworkShape(channels=(4, 8, 8, 8, 8), blocks=(1, 0, 0, 0), kernels=(3, 3, 3, 3), pyramid=8, head=8)
 SIZE = (120, 90)

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from edge.engine.litert import LiteRtEngine
 from edge.poses.head_maps import HEADS
 from edge.tflite.notes import read_notes
-from tools.convert.execute import run_network
+from tools.convert.int8.execute import run_network
 from tools.edgetpu.graph import read_graph
 from tools.edgetpu.partition import plan
-from tools.train.export import Exported, export_models, to_layers
-from tools.train.network import HEAD_NAMES, NetworkShape, PoseNetwork, normalize
+from tools.train.model.export import Exported, export_models, to_layers
+from tools.train.model.network import HEAD_NAMES, NetworkShape, PoseNetwork, normalize
 
 SIZE = (96, 64)
 SHAPE = NetworkShape(channels=(8, 12, 16, 24, 32), blocks=(1, 2, 1, 1), kernels=(3, 5, 3, 5), pyramid=12, head=16)

@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from tools.train.batch import Batch
-from tools.train.batches import Batches, Share
-from tools.train.network import NetworkShape, PoseNetwork, normalize
-from tools.train.picture import Picture
-from tools.train.scores import Evidence, Scaling, calibrate_scores, fit_scaling, gather
-from tools.train.synthetic import SceneSource
+from tools.train.data.batch import Batch
+from tools.train.data.batches import Batches, Share
+from tools.train.data.picture import Picture
+from tools.train.data.synthetic import SceneSource
+from tools.train.model.network import NetworkShape, PoseNetwork, normalize
+from tools.train.model.scores import Evidence, Scaling, calibrate_scores, fit_scaling, gather
 
 SHAPE = NetworkShape(channels=(8, 12, 16, 16, 24), blocks=(1, 1, 1, 1), kernels=(3, 3, 3, 3), pyramid=12, head=12)
 

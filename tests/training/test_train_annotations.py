@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edge.errors import InputError
-from tools.train.annotations import read_annotations
-from tools.train.picture import bounds
+from tools.train.data.annotations import read_annotations
+from tools.train.data.picture import bounds
 from training.small import SIZE, coco, person, write
 
 Change = Callable[[dict[str, Any]], object]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from edge.frame import Image
-from tools.train.augment import Variety, View, choose_view, mosaic, recolour, take_view
-from tools.train.picture import Picture
+from tools.train.data.augment import Variety, View, choose_view, mosaic, recolour, take_view
+from tools.train.data.picture import Picture
 from training.small import image, person, picture
 
 SIDE = 64

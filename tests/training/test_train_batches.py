@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from edge.errors import InputError
-from tools.train.batch import Batch, SoftMaps
-from tools.train.batches import Batches, Share
-from tools.train.picture import Picture
+from tools.train.data.batch import Batch, SoftMaps
+from tools.train.data.batches import Batches, Share
+from tools.train.data.picture import Picture
 from training.small import Pictures, batches, few, person, picture
 
 

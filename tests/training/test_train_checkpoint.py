@@ -10,13 +10,13 @@ import torch
 
 from command import environment
 from edge.errors import InputError, ModelError, UnavailableError
-from tools.train.checkpoint import load_checkpoint, save_checkpoint
+from tools.train.run.checkpoint import load_checkpoint, save_checkpoint
 from training.small import batches, trainer
 
 CHILD = """
 import sys
 from pathlib import Path
-from tools.train.checkpoint import save_checkpoint
+from tools.train.run.checkpoint import save_checkpoint
 from training.small import trainer
 learner = trainer()
 learner.step = 9

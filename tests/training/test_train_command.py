@@ -10,7 +10,7 @@ import torch
 
 from data import model, needs_models
 from edge.models.derive_file import derive_file
-from tools.train.checkpoint import load_checkpoint
+from tools.train.run.checkpoint import load_checkpoint
 from training.running import complaint, finish, start, train
 from training.small import annotated, coco, image, write
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from tools.train.batches import Share
-from tools.train.finish import with_true_scores
-from tools.train.network import PoseNetwork
-from tools.train.picture import Picture
-from tools.train.synthetic import SceneSource
+from tools.train.data.batches import Share
+from tools.train.data.picture import Picture
+from tools.train.data.synthetic import SceneSource
+from tools.train.model.finish import with_true_scores
+from tools.train.model.network import PoseNetwork
 from training.small import Pictures, few, person, picture, trainer
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from edge.errors import InputError
 from edge.frame import Image
-from tools.train.coco import CocoSource
-from tools.train.labelling import Unlabelled, label_pictures
-from tools.train.picture import Floats
-from tools.train.teacher import Labelled
+from tools.train.data.coco import CocoSource
+from tools.train.data.picture import Floats
+from tools.train.teacher.labelling import Unlabelled, label_pictures
+from tools.train.teacher.teacher import Labelled
 from training.small import SIZE, coco, person, write
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from edge.errors import ModelError
-from tools.train.batch import SoftMaps
-from tools.train.checkpoint import Checkpoint
-from tools.train.loop import DivergedError
-from tools.train.network import NetworkShape
+from tools.train.data.batch import SoftMaps
+from tools.train.model.network import NetworkShape
+from tools.train.run.checkpoint import Checkpoint
+from tools.train.run.loop import DivergedError
 from training.small import SHAPE, batches, trainer
 
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from tools.train.batch import Batch, SoftMaps, collate
-from tools.train.losses import focal, losses, soft_losses
-from tools.train.targets import make_targets
+from tools.train.data.batch import Batch, SoftMaps, collate
+from tools.train.data.targets import make_targets
+from tools.train.model.losses import focal, losses, soft_losses
 from training.small import person, picture
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tools.train.network import (
+from tools.train.model.network import (
     HEAD_NAMES,
     NETWORKS,
     NetworkShape,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from edge.errors import UnavailableError
-from tools.train.curve import LINES, draw_curve
-from tools.train.folder import TrainingFolder
-from tools.train.history import History, Row
-from tools.train.progress import Bar, shown_time
-from tools.train.stops import Stopped, Stops
+from tools.train.run.curve import LINES, draw_curve
+from tools.train.run.folder import TrainingFolder
+from tools.train.run.history import History, Row
+from tools.train.run.progress import Bar, shown_time
+from tools.train.run.stops import Stopped, Stops
 
 
 def rows(count: int) -> list[Row]:

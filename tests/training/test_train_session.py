@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from edge.errors import InputError, UnavailableError
-from tools.train.batch import Batch
-from tools.train.checkpoint import load_checkpoint
-from tools.train.coco import read_image
-from tools.train.folder import TrainingFolder
-from tools.train.history import History
-from tools.train.loop import DivergedError, Trainer
-from tools.train.session import Feed, Session
-from tools.train.stops import Stopped, Stops
+from tools.train.data.batch import Batch
+from tools.train.data.coco import read_image
+from tools.train.run.checkpoint import load_checkpoint
+from tools.train.run.folder import TrainingFolder
+from tools.train.run.history import History
+from tools.train.run.loop import DivergedError, Trainer
+from tools.train.run.session import Feed, Session
+from tools.train.run.stops import Stopped, Stops
 from training.small import batches, trainer
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge.engine.litert import LiteRtEngine
-from tools.train.checkpoint import load_checkpoint
+from tools.train.run.checkpoint import load_checkpoint
 from training.running import TIMEOUT_S, finish, start
 
 STEPS = 240

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edge.errors import InputError
-from tools.train.coco import CocoSource, read_image
-from tools.train.synthetic import SceneSource
+from tools.train.data.coco import CocoSource, read_image
+from tools.train.data.synthetic import SceneSource
 from training.small import SIZE, annotated, coco, image, person, write
 
 

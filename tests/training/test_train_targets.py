@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from edge.poses.head_maps import HEAD_CHANNELS, HeadsSpec, MapSpec
 from edge.poses.heads import HeadsDecoder
-from tools.train.picture import Picture, bounds, labelled_enough
-from tools.train.targets import Targets, make_targets
+from tools.train.data.picture import Picture, bounds, labelled_enough
+from tools.train.data.targets import Targets, make_targets
 from training.small import person, picture
 
 

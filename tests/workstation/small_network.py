@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.poses.head_maps import HEAD_CHANNELS, HEADS
-from tools.convert.network import Floats, Kind, Layer, Network
+from tools.convert.int8.network import Floats, Kind, Layer, Network
 
 INPUT_SIZE = (32, 48)
 """(width, height)."""

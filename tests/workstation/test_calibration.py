@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.errors import InputError
-from tools.convert.calibration import Calibration, calibrate
+from tools.convert.int8.calibration import Calibration, calibrate
 from videos import number_of, write_pictures, write_video
 
 SIZE = (96, 160)

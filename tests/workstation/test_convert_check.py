@@ -7,11 +7,11 @@ import pytest
 
 from edge.errors import ModelError
 from edge.poses.letterbox import fit
-from tools.convert.check import Parity, parity, rows_of
-from tools.convert.pictures import Picture, scene_pictures
-from tools.convert.report import Findings, format_table, judge
-from tools.convert.runs import Rows
-from tools.convert.speed import Speed
+from tools.convert.checks.parity import Parity, parity, rows_of
+from tools.convert.checks.pictures import Picture, scene_pictures
+from tools.convert.checks.report import Findings, format_table, judge
+from tools.convert.checks.runs import Rows
+from tools.convert.checks.speed import Speed
 
 SIZE = (256, 160)
 LETTERBOX = fit((1280, 720), SIZE)

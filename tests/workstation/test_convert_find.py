@@ -10,11 +10,11 @@ import tensorflow as tf
 from data import model, needs_models
 from edge.errors import ModelError
 from edge.poses.head_maps import HEAD_CHANNELS, HEADS
-from tools.convert.axes import spell_out_new_axes
-from tools.convert.cut import cut_heads
-from tools.convert.find import find_heads
-from tools.convert.freeze import freeze
-from tools.convert.graph import FrozenGraph, Links
+from tools.convert.graph.axes import spell_out_new_axes
+from tools.convert.graph.cut import cut_heads
+from tools.convert.graph.find import find_heads
+from tools.convert.graph.freeze import freeze
+from tools.convert.graph.frozen import FrozenGraph, Links
 
 pytestmark = needs_models
 

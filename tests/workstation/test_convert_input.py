@@ -15,8 +15,8 @@ from archives import tar_gz
 from data import model, needs_models
 from edge.errors import ModelError, UnavailableError
 from edge.tflite.file import load
+from tools.convert.graph.unpack import unpack_saved_model
 from tools.convert.label import signature_outputs
-from tools.convert.unpack import unpack_saved_model
 from workstation.conversion import complaint, convert, convert_alone
 
 pytestmark = needs_models

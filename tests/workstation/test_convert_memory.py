@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tools.convert import calibration
-from tools.convert.observe import batches
-from tools.convert.quantize import FIT_PIXELS, fit_images
+from tools.convert.int8 import calibration
+from tools.convert.int8.observe import batches
+from tools.convert.int8.quantize import FIT_PIXELS, fit_images
 
 
 @pytest.mark.parametrize(("side", "fitted", "at_once"), [(256, 43, 8), (1024, 3, 3), (2048, 1, 1)])

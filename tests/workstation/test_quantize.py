@@ -11,17 +11,24 @@ from data import data, model, needs_data, needs_models
 from edge.errors import ModelError
 from edge.poses.head_maps import HEADS
 from edge.tflite.file import load
-from tools.convert.calibration import Calibration, calibrate
-from tools.convert.cut import cut_heads
-from tools.convert.equalize import center_channels, equalize_channels, fuse_trunk, rescale_heads, split_trunk, trunk
-from tools.convert.execute import activate, compute, convolve, run_network
-from tools.convert.freeze import freeze
-from tools.convert.graph import FrozenHeads
-from tools.convert.int8_file import write_int8
-from tools.convert.network import Floats, Layer, Network, read_network
-from tools.convert.observe import head_ranges, relevant_cells, sigmoid, tensor_ranges
-from tools.convert.quantize import PLAIN, Int8Heads, _on_pixels, _read, quantize_int8
-from tools.convert.rounding import Codes, Rounded, round_network, round_plainly
+from tools.convert.graph.cut import cut_heads
+from tools.convert.graph.freeze import freeze
+from tools.convert.graph.frozen import FrozenHeads
+from tools.convert.int8.calibration import Calibration, calibrate
+from tools.convert.int8.equalize import (
+    center_channels,
+    equalize_channels,
+    fuse_trunk,
+    rescale_heads,
+    split_trunk,
+    trunk,
+)
+from tools.convert.int8.execute import activate, compute, convolve, run_network
+from tools.convert.int8.int8_file import write_int8
+from tools.convert.int8.network import Floats, Layer, Network, read_network
+from tools.convert.int8.observe import head_ranges, relevant_cells, sigmoid, tensor_ranges
+from tools.convert.int8.quantize import PLAIN, Int8Heads, _on_pixels, _read, quantize_int8
+from tools.convert.int8.rounding import Codes, Rounded, round_network, round_plainly
 from workstation.small_network import TRUNK, small_network, some_images
 
 PIXELS = Codes(1 / 127.5, 0)

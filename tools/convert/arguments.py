@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.errors import UsageError
 from tools.command_line import Parser
-from tools.convert.graph import Quantization
+from tools.convert.graph.frozen import Quantization
 
 __all__ = ["QUANTIZATIONS", "Asked", "parse"]
 

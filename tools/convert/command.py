@@ -33,12 +33,12 @@ def _run(asked: Asked) -> None:
     # TensorFlow, OpenCV and the rest take seconds to import, which `--help` and a wrong flag need not wait for.
     import cv2  # noqa: PLC0415
 
+    from tools.convert.checks.report import format_table  # noqa: PLC0415
+    from tools.convert.checks.verify import Verifier  # noqa: PLC0415
     from tools.convert.edgetpu import find_compiler  # noqa: PLC0415
-    from tools.convert.freeze import freeze  # noqa: PLC0415
+    from tools.convert.graph.freeze import freeze  # noqa: PLC0415
+    from tools.convert.graph.source import open_source  # noqa: PLC0415
     from tools.convert.job import Job  # noqa: PLC0415
-    from tools.convert.report import format_table  # noqa: PLC0415
-    from tools.convert.source import open_source  # noqa: PLC0415
-    from tools.convert.verify import Verifier  # noqa: PLC0415
     from tools.convert.workstation import load_tensorflow  # noqa: PLC0415
 
     annotations = _annotations(asked)
@@ -152,7 +152,7 @@ def _look_at_pictures(asked: Asked) -> None:
     """Complain about folders without pictures before anything takes time. Raises InputError."""
     from edge.camera.files import require_file  # noqa: PLC0415
     from edge.camera.images import ImagesCamera  # noqa: PLC0415
-    from tools.convert.calibration import require_calibration  # noqa: PLC0415
+    from tools.convert.int8.calibration import require_calibration  # noqa: PLC0415
 
     if asked.images is not None:
         if not require_file(asked.images, or_folder=True):

@@ -3,7 +3,7 @@ r"""Shows what each step of the int8 recipe gains: the table in models/README.md
     .venv-workstation/bin/python -m tools.convert.int8_steps SAVEDMODEL --calibration FOLDER|VIDEO \
         --images FOLDER --annotations FILE [--size 256x256] [--only-all] [--json]
 
-Each row takes one step more than the row above; a step is explained in tools/convert/quantize.py. AP is COCO's, in
+Each row takes one step more than the row above; a step is explained in tools/convert/int8/quantize.py. AP is COCO's, in
 points, through the product's own decoder. OKS is that of the float model's people with the file's. The last three
 columns are the root of the mean square error against the float maps, at the cells that matter: of the scores of center
 and heatmap (0..1), and of the offset in cells. A row takes about a minute.
@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tools.command_line import Parser, parse_size, run, show_progress
-from tools.convert.source import open_source
+from tools.convert.graph.source import open_source
 
 RECIPE = ("rescale", "relevant", "equalize", "fuse", "split", "correct")
 TRIED = "fit"
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _measure(asked: argparse.Namespace, folder: Path) -> None:
-    from tools.convert.steps import Judge, Row  # noqa: PLC0415 - TensorFlow, which --help need not wait for
+    from tools.convert.int8.steps import Judge, Row  # noqa: PLC0415 - TensorFlow, which --help need not wait for
 
     def show(row: Row) -> None:
         if asked.json:

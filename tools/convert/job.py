@@ -13,15 +13,15 @@ from edge.host.atomic_write import install, target_of
 from edge.tflite.file import load
 from edge.tflite.notes import Source
 from tools.convert.arguments import Asked
-from tools.convert.build import build_decode, build_heads, build_whole
-from tools.convert.calibration import calibrate
-from tools.convert.cut import cut_heads
-from tools.convert.graph import FrozenGraph
-from tools.convert.join import join_decode
+from tools.convert.checks.report import Findings, judge
+from tools.convert.checks.verify import Progress, Verifier
+from tools.convert.graph.build import build_decode, build_heads, build_whole
+from tools.convert.graph.cut import cut_heads
+from tools.convert.graph.frozen import FrozenGraph
+from tools.convert.graph.join import join_decode
+from tools.convert.int8.calibration import calibrate
+from tools.convert.int8.quantize import quantize_int8
 from tools.convert.label import label_heads, label_whole, signature_outputs
-from tools.convert.quantize import quantize_int8
-from tools.convert.report import Findings, judge
-from tools.convert.verify import Progress, Verifier
 
 __all__ = ["Job", "describe"]
 

@@ -8,7 +8,7 @@ from edge.engine.layout import SCALED
 from edge.errors import UnavailableError
 from edge.tflite.file import TfliteModel, load
 from edge.tflite.notes import Affine, Notes, Source
-from tools.convert.graph import INPUT, Quantization
+from tools.convert.graph.frozen import INPUT, Quantization
 
 __all__ = ["POSES_NAME", "label_heads", "label_whole", "signature_outputs"]
 

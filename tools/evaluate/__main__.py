@@ -28,10 +28,10 @@ from edge.config import Config, load
 from edge.models.files import is_path
 from tools.command_line import Parser, run, show_progress
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
-from tools.evaluate.coco import judge
-from tools.evaluate.figures import figures_of
-from tools.evaluate.misses import require_writable, worst, write_worst
-from tools.evaluate.pck import pck_on_scene
+from tools.evaluate.metrics.coco import judge
+from tools.evaluate.metrics.figures import figures_of
+from tools.evaluate.metrics.misses import require_writable, worst, write_worst
+from tools.evaluate.metrics.pck import pck_on_scene
 from tools.evaluate.prediction import predict
 from tools.evaluate.table import table
 

@@ -22,7 +22,7 @@ from edge.tflite.file import load
 from tools.command_line import Parser, run, show_progress
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
 from tools.evaluate.candidates import THREADS, Candidate, find_candidate, pictures, race, split_size
-from tools.evaluate.coco import average_precision
+from tools.evaluate.metrics.coco import average_precision
 from tools.evaluate.prediction import predict
 
 

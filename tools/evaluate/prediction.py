@@ -13,7 +13,7 @@ from edge.ports import Engine
 from edge.poses.letterbox import fit
 from edge.poses.pose import Pose
 from tools.evaluate.annotations import AnnotatedImage, Annotations
-from tools.evaluate.coco import Detection, detections_of
+from tools.evaluate.metrics.coco import Detection, detections_of
 
 __all__ = ["Prediction", "predict", "read_image"]
 

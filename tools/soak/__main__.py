@@ -36,10 +36,10 @@ import cv2
 from edge.errors import EdgeError, UsageError
 from tools.command_line import Parser, run
 from tools.soak.chart import draw
-from tools.soak.engine import DEFAULT_MODEL, EngineKit, coral_kit, double_kit, find_model
 from tools.soak.record import Fault, Plan, Record
 from tools.soak.report import require_writable, samples_csv, summary, table, to_json, write
-from tools.soak.rig import Rig
+from tools.soak.rig.engine import DEFAULT_MODEL, EngineKit, coral_kit, double_kit, find_model
+from tools.soak.rig.rig import Rig
 from tools.soak.sampler import Sample, Sampler
 from tools.soak.verdict import MIN_FAULTS
 

@@ -9,7 +9,7 @@ import msgspec
 
 from edge.mqtt.subscriber import Subscriber
 from edge.payload import HealthMessage, PoseMessage
-from tools.soak.agent import DEVICE
+from tools.soak.rig.agent import DEVICE
 
 __all__ = ["Ear"]
 

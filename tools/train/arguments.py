@@ -22,8 +22,8 @@ a larger model labels, and makes a float and an int8 TFLite file of it (kind `he
 """
 EXAMPLES = """\
 JSON is COCO's person keypoints, or labels normalised to the pictures' sides, by picture; for --boxes COCO's format with
-bbox and score, or normalised boxes by file name (see tools/train/normalised.py). WEIGHT says how often a picture of
-this source is taken, beside those of the others (1).
+bbox and score, or normalised boxes by file name (see tools/train/data/normalised.py). WEIGHT says how often a picture
+of this source is taken, beside those of the others (1).
 
 example: 1 to 1.5 hours per 10,000 steps on two cores
   edge-pose models derive movenet-singlepose-lightning-int8 --size 192x192 --output teacher.tflite

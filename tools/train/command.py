@@ -9,9 +9,9 @@ from edge.models.files import ResolvedModel
 from tools.command_line import exit_code
 from tools.train.arguments import parse
 from tools.train.asked import Asked
-from tools.train.folder import TrainingFolder
 from tools.train.pytorch import default_workers, load_torch, pick_device, pick_precision
-from tools.train.stops import Stopped, Stops
+from tools.train.run.folder import TrainingFolder
+from tools.train.run.stops import Stopped, Stops
 
 __all__ = ["main"]
 
@@ -55,9 +55,9 @@ def _run(asked: Asked, stops: Stops) -> None:
 
 def _trainer(asked: Asked, folder: TrainingFolder) -> Any:
     """Return the trainer, resumed where there is a checkpoint. Raises EdgeError."""
-    from tools.train.checkpoint import load_checkpoint  # noqa: PLC0415
-    from tools.train.loop import MAX_WARMUP, Recipe, Trainer  # noqa: PLC0415
-    from tools.train.network import NETWORKS  # noqa: PLC0415
+    from tools.train.model.network import NETWORKS  # noqa: PLC0415
+    from tools.train.run.checkpoint import load_checkpoint  # noqa: PLC0415
+    from tools.train.run.loop import MAX_WARMUP, Recipe, Trainer  # noqa: PLC0415
 
     device = pick_device(asked.device)
     recipe = Recipe(
@@ -87,7 +87,7 @@ def _trainer(asked: Asked, folder: TrainingFolder) -> Any:
 
 def _teacher(asked: Asked) -> ResolvedModel | None:
     """Return the model to learn from; what is wrong with it shows before hours of labelling. Raises EdgeError."""
-    from tools.train.heads_model import find_model, load_heads  # noqa: PLC0415
+    from tools.train.teacher.heads_model import find_model, load_heads  # noqa: PLC0415
 
     if asked.teacher is None:
         return None
@@ -110,9 +110,9 @@ def _shares(asked: Asked, folder: TrainingFolder, teacher: ResolvedModel | None,
 
 def _batches(asked: Asked, shares: Sequence[Any], teacher: ResolvedModel | None, first: int) -> Any:
     """Return the batches from number `first` on."""
-    from tools.train.batches import Batches  # noqa: PLC0415
-    from tools.train.heads_model import load_heads  # noqa: PLC0415
-    from tools.train.soft import SoftTeacher  # noqa: PLC0415
+    from tools.train.data.batches import Batches  # noqa: PLC0415
+    from tools.train.teacher.heads_model import load_heads  # noqa: PLC0415
+    from tools.train.teacher.soft import SoftTeacher  # noqa: PLC0415
 
     return Batches(
         shares,
@@ -127,15 +127,15 @@ def _batches(asked: Asked, shares: Sequence[Any], teacher: ResolvedModel | None,
 
 def _learn(asked: Asked, folder: TrainingFolder, trainer: Any, batches: Any, stops: Stops) -> None:
     """Take the trainer to the last step. Raises EdgeError and Stopped."""
-    from tools.train.session import Session  # noqa: PLC0415
+    from tools.train.run.session import Session  # noqa: PLC0415
 
     Session(trainer, batches, folder, stops, stream=sys.stderr, every_s=asked.every_s, size=asked.batch).run()
 
 
 def _export(asked: Asked, folder: TrainingFolder, trainer: Any, shares: Sequence[Any]) -> None:
     """Make the TFLite files of what was learned. Raises EdgeError."""
-    from tools.train.export import export_models  # noqa: PLC0415
-    from tools.train.finish import with_true_scores  # noqa: PLC0415
+    from tools.train.model.export import export_models  # noqa: PLC0415
+    from tools.train.model.finish import with_true_scores  # noqa: PLC0415
 
     network = with_true_scores(trainer.average, shares, side=asked.side, seed=asked.seed, on_progress=_progress)
     made = export_models(

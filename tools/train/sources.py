@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 
 from edge.models.files import ResolvedModel
 from tools.train.asked import Asked
-from tools.train.batches import Share
-from tools.train.coco import CocoSource
-from tools.train.folder import TrainingFolder
-from tools.train.heads_model import load_heads
-from tools.train.labelling import Unlabelled, label_pictures
-from tools.train.synthetic import MAX_FRAMES, SceneSource
-from tools.train.teacher import Teacher
+from tools.train.data.batches import Share
+from tools.train.data.coco import CocoSource
+from tools.train.data.synthetic import MAX_FRAMES, SceneSource
+from tools.train.run.folder import TrainingFolder
+from tools.train.teacher.heads_model import load_heads
+from tools.train.teacher.labelling import Unlabelled, label_pictures
+from tools.train.teacher.teacher import Teacher
 
 __all__ = ["open_shares"]
 

@@ -24,11 +24,11 @@ from edge.scene.truth import TruePerson
 from edgetpu_double import Double, compiled_model, needs_compiler
 from tiny_models import echo_model
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
-from tools.evaluate.coco import FIGURES, average_precision, detections_of, judge
-from tools.evaluate.misses import draw_miss, worst, write_worst
-from tools.evaluate.pck import pck
+from tools.evaluate.metrics.coco import FIGURES, average_precision, detections_of, judge
+from tools.evaluate.metrics.misses import draw_miss, worst, write_worst
+from tools.evaluate.metrics.pck import pck
+from tools.evaluate.metrics.sizes import by_height
 from tools.evaluate.prediction import Prediction, predict
-from tools.evaluate.sizes import by_height
 
 WIDE, TALL = (320, 200), (150, 400)
 """(width, height) of the two images."""
@@ -428,7 +428,8 @@ def test_without_pycocotools_it_says_which_extra_to_install(annotations: Annotat
     blocked.mkdir()
     (blocked / "pycocotools.py").write_text("raise ImportError('not here')")
     code = (
-        "from tools.evaluate.annotations import load_annotations; from tools.evaluate.coco import average_precision\n"
+        "from tools.evaluate.annotations import load_annotations\n"
+        "from tools.evaluate.metrics.coco import average_precision\n"
         f"from pathlib import Path\naverage_precision([], load_annotations(Path({str(annotations.path)!r})))"
     )
     path = f"{blocked}:{PROJECT}"

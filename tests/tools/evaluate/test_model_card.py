@@ -24,7 +24,7 @@ from tools.evaluate.card.facts import facts
 from tools.evaluate.card.markdown import markdown
 from tools.evaluate.card.page import BEGIN, END, put_figures, require_place
 from tools.evaluate.card.rivals import DEFAULT, DERIVED, asked
-from tools.evaluate.pck import pck_on_images
+from tools.evaluate.metrics.pck import pck_on_images
 from tools.evaluate.prediction import Prediction
 
 WIDE, TALL = (320, 200), (150, 400)

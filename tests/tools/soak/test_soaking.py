@@ -23,13 +23,13 @@ from command import PROJECT, use_tool
 from edge.camera.stream import StreamCamera
 from edge.errors import CameraLostError, UnavailableError
 from edge.payload import Origin, PoseMessage, encode, utc
-from tools.soak.camera import NetworkCamera
 from tools.soak.chart import COLOURS, draw
 from tools.soak.ear import Ear
 from tools.soak.proc import engine_of, usage
-from tools.soak.program import Program, free_port
 from tools.soak.record import Fault, Plan, Record
 from tools.soak.report import require_writable, samples_csv, summary, table, to_json, write
+from tools.soak.rig.camera import NetworkCamera
+from tools.soak.rig.program import Program, free_port
 from tools.soak.sampler import Sample, Sampler
 from tools.soak.verdict import findings, leak_bytes_per_s, rss_slope, theil_sen
 
@@ -246,7 +246,7 @@ def test_a_program_that_does_not_come_up_is_told_with_its_own_words(tmp_path: Pa
 def test_a_program_does_not_outlive_the_soak(tmp_path: Path) -> None:
     starter = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from pathlib import Path; from tools.soak.program import Program\n"
+        "from pathlib import Path; from tools.soak.rig.program import Program\n"
         "p = Program('x', ['sleep', '600'], Path(sys.argv[2])); p.start(); print(p.pid, flush=True); input()"
     )
     words = [sys.executable, "-c", starter, str(PROJECT), str(tmp_path / "log")]

@@ -8,8 +8,8 @@ from tools.command_line import show_progress
 from tools.evaluate import scene_score
 from tools.evaluate.annotations import Annotations
 from tools.evaluate.candidates import Candidate
-from tools.evaluate.figures import figures_of
-from tools.evaluate.pck import pck_on_images, pck_on_scene
+from tools.evaluate.metrics.figures import figures_of
+from tools.evaluate.metrics.pck import pck_on_images, pck_on_scene
 from tools.evaluate.prediction import predict
 
 __all__ = ["accuracy"]

@@ -1,0 +1,1 @@
+"""Checks of a converted file: parity with the graph, AP and time."""

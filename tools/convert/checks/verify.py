@@ -1,0 +1,129 @@
+"""Checks one converted file: against the graph on pictures, against the truth where there is one, and by the clock."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.engine.litert import LiteRtEngine
+from edge.errors import UnavailableError
+from edge.tflite.file import load
+from tools.convert.arguments import DEFAULT_SIZE, Asked
+from tools.convert.checks.parity import Parity, parity, rows_of
+from tools.convert.checks.pictures import Picture, folder_pictures, scene_pictures
+from tools.convert.checks.report import Findings
+from tools.convert.checks.runs import FileRunner, Rows, graph_rows
+from tools.convert.checks.speed import measure
+from tools.convert.graph.build import build_whole
+from tools.convert.graph.frozen import FrozenGraph, Quantization
+from tools.evaluate.annotations import Annotations
+from tools.evaluate.metrics.coco import average_precision
+from tools.evaluate.prediction import predict
+
+__all__ = ["MIN_OKS", "Progress", "Verifier"]
+
+MIN_OKS = {"none": 0.99, "fp16": 0.97, "dynamic": 0.95, "int8": 0.9}
+"""Least mean OKS with the float graph by quantization: what a good conversion stays well above."""
+SCENE_PICTURES = 24
+"""The scene has few kinds of people: more frames of it say little more."""
+
+Progress = Callable[[int, int, str], None]
+"""Told (done, total, what) as a step goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Checks files made from one graph.
+
+    Attributes:
+        asked: the command line.
+        frozen: the whole graph.
+        annotations: the truth about `asked.images`, if it is known.
+        progress: see `Progress`.
+    """
+
+    asked: Asked
+    frozen: FrozenGraph
+    annotations: Annotations | None
+    progress: Progress
+
+    def verify(self, path: Path, size: tuple[int, int] | None, output: Path) -> Findings:
+        """Find out all about the file at `path`, which is to become `output`.
+
+        Args:
+            path: the file.
+            size: (width, height) of its input in pixels; None: open, and checked at 256x256.
+            output: how messages name it.
+
+        Raises:
+            InputError: the pictures cannot be read.
+        """
+        at = size or DEFAULT_SIZE
+        pictures, where = self._pictures(at)
+        with tempfile.TemporaryDirectory(prefix="edge-pose-") as folder:
+            candidate, whole = FileRunner(path, at), self._whole(Path(folder), "fp16", at)
+            found = self._rows(candidate.rows, pictures, "check")
+            wanted = self._rows(graph_rows(self.frozen), pictures, "check, graph in float")
+            same = self._same(Path(folder), at, pictures, wanted, found)
+            speed = measure(candidate, whole, pictures)
+        return Findings(
+            output=output,
+            size_bytes=path.stat().st_size,
+            input=f"{candidate.spec.input_dtype} {'dynamic' if size is None else f'{size[1]}x{size[0]}'}",
+            ops=tuple(load(path).op_names()),
+            pictures=where,
+            same=same,
+            rounding=None if self.asked.quantization == "none" else parity(pictures, wanted, found),
+            ap=self._ap(path, at),
+            speed=speed,
+            oks_asked=self.asked.min_oks is not None,
+            min_oks=MIN_OKS[self.asked.quantization] if self.asked.min_oks is None else self.asked.min_oks,
+        )
+
+    def _same(
+        self, folder: Path, at: tuple[int, int], pictures: Sequence[Picture], wanted: list[Rows], found: list[Rows]
+    ) -> Parity | None:
+        """Compare with the whole graph in the file's own precision, where there is such a thing."""
+        quantization = self.asked.quantization
+        if quantization == "none":
+            return parity(pictures, wanted, found)
+        if quantization == "int8" or not self.asked.heads:
+            return None
+        twin = self._whole(folder, quantization, at)
+        return parity(pictures, self._rows(twin.rows, pictures, f"check, graph in {quantization}"), found)
+
+    def _whole(self, folder: Path, quantization: Quantization, at: tuple[int, int]) -> FileRunner:
+        path = folder / f"whole_{quantization}.tflite"
+        if not path.exists():
+            content = build_whole(self.frozen, None, quantization)
+            try:
+                path.write_bytes(content)
+            except OSError as error:
+                raise UnavailableError(
+                    f"{folder}: cannot be written: {error.strerror}: make room, or name another folder in TMPDIR"
+                ) from error
+        return FileRunner(path, at)
+
+    def _rows(self, run: Callable[..., Rows], pictures: Sequence[Picture], what: str) -> list[Rows]:
+        return rows_of(run, pictures, self._told(what))
+
+    def _told(self, what: str) -> Callable[[int, int], None]:
+        return lambda done, total: self.progress(done, total, what)
+
+    def _pictures(self, at: tuple[int, int]) -> tuple[list[Picture], str]:
+        """Return the pictures to check on, and where they are from."""
+        folder = self.asked.images or self.asked.calibration
+        if folder is None or not folder.is_dir():
+            pictures = list(scene_pictures(at, min(SCENE_PICTURES, self.asked.max_images)))
+            return pictures, f"{len(pictures)} frames of the synthetic scene (--images FOLDER says more)"
+        pictures = list(folder_pictures(folder, at, self.asked.max_images))
+        return pictures, f"{len(pictures)} pictures of {folder}"
+
+    def _ap(self, path: Path, at: tuple[int, int]) -> float | None:
+        """Return the average precision, 0..100."""
+        if self.annotations is None or self.asked.images is None:
+            return None
+        engine = LiteRtEngine(path, name=path.stem, threads=1, input_size=at)
+        found = predict(engine, self.annotations, self.asked.images, on_progress=self._told("AP"))
+        engine.close()
+        return 100 * (average_precision(found.detections(self.annotations), self.annotations)["AP"] or 0)

@@ -1,0 +1,1 @@
+"""The int8 recipe: calibration, ranges, equalization, rounding, and the file."""

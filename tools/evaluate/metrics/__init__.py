@@ -1,0 +1,1 @@
+"""Figures: COCO's AP, PCK, people by size, false negatives."""

@@ -1,0 +1,1 @@
+"""The processes around the agent, and the ways to take each away."""

@@ -1,0 +1,1 @@
+"""Annotated and synthetic pictures, augmented and batched with their targets."""

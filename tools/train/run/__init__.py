@@ -1,0 +1,1 @@
+"""One training run: steps, checkpoints, log, signals."""

@@ -1,0 +1,1 @@
+"""Labels and soft targets from a larger model."""
