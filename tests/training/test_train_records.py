@@ -13,7 +13,7 @@ from tools.train.run.curve import LINES, draw_curve
 from tools.train.run.folder import TrainingFolder
 from tools.train.run.history import History, Row
 from tools.train.run.progress import Bar, shown_time
-from tools.train.run.stops import Stopped, Stops
+from tools.train.run.signals import Signals, Stopped
 
 
 def rows(count: int) -> list[Row]:
@@ -123,7 +123,7 @@ def test_an_output_that_is_a_file_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_whatever_goes_on(number: int, code: int) -> None:
-    with pytest.raises(Stopped) as caught, Stops():
+    with pytest.raises(Stopped) as caught, Signals():
         os.kill(os.getpid(), number)
     assert caught.value.code == code
 
@@ -138,7 +138,7 @@ def test_a_signal_waits_where_it_is_postponed() -> None:
 
 
 def _end_myself(seen: list[bool]) -> None:
-    with Stops() as stops, stops.postponed():
-        seen.append(stops.came)
+    with Signals() as signals, signals.deferred():
+        seen.append(signals.received)
         os.kill(os.getpid(), signal.SIGTERM)
-        seen.append(stops.came)
+        seen.append(signals.received)

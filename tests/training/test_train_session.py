@@ -20,7 +20,7 @@ from tools.train.run.folder import TrainingFolder
 from tools.train.run.history import History
 from tools.train.run.loop import DivergedError, Trainer
 from tools.train.run.session import Feed, Session
-from tools.train.run.stops import Stopped, Stops
+from tools.train.run.signals import Signals, Stopped
 from training.small import batches, trainer
 
 
@@ -43,13 +43,13 @@ class Line:
         self.is_closed = True
 
 
-def session(learner: Trainer, feed: Feed, path: Path, stops: Stops | None = None, every_s: float = 1e9) -> Session:
+def session(learner: Trainer, feed: Feed, path: Path, signals: Signals | None = None, every_s: float = 1e9) -> Session:
     ticks = itertools.count(0.0, 1.0)
     return Session(
         learner,
         feed,
         TrainingFolder(path),
-        stops or Stops(),
+        signals or Signals(),
         stream=io.StringIO(),
         every_s=every_s,
         size=2,
@@ -76,10 +76,10 @@ def test_a_run_to_the_end_leaves_checkpoint_log_and_curve(tmp_path: Path) -> Non
 
 
 def test_a_signal_ends_it_after_the_step_and_all_is_kept(tmp_path: Path) -> None:
-    with Stops() as stops:
+    with Signals() as signals:
         feed = Line({3: lambda: os.kill(os.getpid(), signal.SIGTERM)})
         with pytest.raises(Stopped) as caught:
-            session(trainer(50), feed, tmp_path, stops).run()
+            session(trainer(50), feed, tmp_path, signals).run()
     assert caught.value.code == 143
     assert load_checkpoint(tmp_path / "checkpoint.pt").step == 4
     assert feed.is_closed

@@ -14,8 +14,8 @@ from edge.frame import Image
 from edge.models.derive_file import derive_file
 from edge.poses.heads import HeadsDecoder
 from tools.train.data.coco import read_image
+from tools.train.teacher.distillation import SoftTeacher
 from tools.train.teacher.heads_model import find_model, load_heads
-from tools.train.teacher.soft import SoftTeacher
 from tools.train.teacher.teacher import Teacher
 from training.small import picture
 

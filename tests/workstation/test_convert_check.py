@@ -9,8 +9,8 @@ from edge.errors import ModelError
 from edge.poses.letterbox import fit
 from tools.convert.checks.parity import Parity, parity, rows_of
 from tools.convert.checks.pictures import Picture, scene_pictures
-from tools.convert.checks.report import Findings, format_table, judge
-from tools.convert.checks.runs import Rows
+from tools.convert.checks.report import Findings, format_table, require_accuracy
+from tools.convert.checks.runners import Rows
 from tools.convert.checks.speed import Speed
 
 SIZE = (256, 160)
@@ -103,32 +103,32 @@ def findings(
         rounding=None if oks is None else Parity(71, 20, 340, 0.4, published, oks),
         ap=19.104,
         speed=Speed(ms=6.5, whole_ms=9.0, ratio=0.72),
-        oks_asked=min_oks is not None,
+        oks_required=min_oks is not None,
         min_oks=0.9 if min_oks is None else min_oks,
     )
 
 
 def test_a_file_within_the_limits_is_accepted() -> None:
-    judge(findings(0.99, 0.9))
-    judge(findings(None, None))
+    require_accuracy(findings(0.99, 0.9))
+    require_accuracy(findings(None, None))
 
 
 def test_a_file_whose_cut_changed_keypoints_is_refused_with_the_figures() -> None:
     with pytest.raises(ModelError, match=r"m\.tflite: not written: only 98\.9% of 340 keypoints .* 99% are needed"):
-        judge(findings(0.989))
+        require_accuracy(findings(0.989))
 
 
 def test_a_file_that_lost_too_much_oks_is_refused_with_what_to_do() -> None:
     with pytest.raises(ModelError, match=r"mean OKS with the float graph is 0\.899; 0\.9 is needed \(--min-oks\)"):
-        judge(findings(1.0, 0.8994))
+        require_accuracy(findings(1.0, 0.8994))
 
 
 def test_an_oks_that_is_asked_for_does_not_pass_on_pictures_without_a_sure_pose() -> None:
     words = r"no pose of 0\.2 or more in 71 pictures, so --min-oks cannot be checked: give --images with people"
     with pytest.raises(ModelError, match=words):
-        judge(findings(published=0, min_oks=0.5))
-    judge(findings(published=0))
-    judge(findings(published=0, min_oks=0))
+        require_accuracy(findings(published=0, min_oks=0.5))
+    require_accuracy(findings(published=0))
+    require_accuracy(findings(published=0, min_oks=0))
 
 
 def test_the_table_says_when_the_oks_was_not_checked() -> None:

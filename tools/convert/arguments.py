@@ -3,19 +3,16 @@
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import UsageError
 from tools.command_line import Parser
-from tools.convert.graph.frozen import Quantization
+from tools.convert.options import DEFAULT_SIZE, QUANTIZATIONS, Options
 
-__all__ = ["QUANTIZATIONS", "Asked", "parse"]
+__all__ = ["parse"]
 
-QUANTIZATIONS: tuple[Quantization, ...] = ("none", "fp16", "dynamic", "int8")
 STRIDE_PX = 32
 MAX_SIDE_PX = 2048
-DEFAULT_SIZE = (256, 256)
 DESCRIPTION = """\
 Makes TFLite files of MoveNet MultiPose: the whole graph, or its six heads for decoding on the host, which is faster
 everywhere and the only form that an Edge TPU takes. Each file is compared with the graph it was made from before it
@@ -48,70 +45,37 @@ result failed its check
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What to make.
-
-    Attributes:
-        source: folder, archive, or name in the manifest.
-        heads: cut at the heads.
-        sizes: (width, height) in pixels; None for open sides.
-        quantization: one of `QUANTIZATIONS`.
-        calibration: pictures or a video for int8; None: the synthetic scene.
-        images: pictures to check on; None: those of a calibration folder, else the synthetic scene.
-        annotations: COCO keypoints for `images`, for the average precision.
-        max_images: at most so many pictures are looked at in the check.
-        min_oks: least mean OKS with the float graph; None: what the quantization should reach.
-        edgetpu: compile for the Edge TPU.
-        output: the file, or the folder for several sizes.
-        debug: show what TensorFlow says, and tracebacks.
-    """
-
-    source: str
-    heads: bool
-    sizes: tuple[tuple[int, int] | None, ...]
-    quantization: Quantization
-    calibration: Path | None
-    images: Path | None
-    annotations: Path | None
-    max_images: int
-    min_oks: float | None
-    edgetpu: bool
-    output: Path
-    debug: bool
-
-
-def parse(arguments: Sequence[str] | None = None) -> Asked:
+def parse(arguments: Sequence[str] | None = None) -> Options:
     """Read the command line. Raises UsageError for what makes no sense."""
-    options = _parser().parse_args(arguments)
-    asked = Asked(
-        source=options.source,
-        heads=options.heads,
-        sizes=tuple(options.size or [DEFAULT_SIZE]),
-        quantization=options.quantize,
-        calibration=options.calibration,
-        images=options.images,
-        annotations=options.annotations,
-        max_images=options.max_images,
-        min_oks=options.min_oks,
-        edgetpu=options.edgetpu,
-        output=Path(options.output),
-        debug=options.debug,
+    values = _parser().parse_args(arguments)
+    options = Options(
+        source=values.source,
+        heads=values.heads,
+        sizes=tuple(values.size or [DEFAULT_SIZE]),
+        quantization=values.quantize,
+        calibration=values.calibration,
+        images=values.images,
+        annotations=values.annotations,
+        max_images=values.max_images,
+        min_oks=values.min_oks,
+        edgetpu=values.edgetpu,
+        output=Path(values.output),
+        debug=values.debug,
     )
-    _check(asked)
-    return asked
+    _check(options)
+    return options
 
 
-def _check(asked: Asked) -> None:
-    if len(set(asked.sizes)) != len(asked.sizes):
+def _check(options: Options) -> None:
+    if len(set(options.sizes)) != len(options.sizes):
         raise UsageError("--size: one size is given twice")
-    if asked.quantization == "int8" and None in asked.sizes:
+    if options.quantization == "int8" and None in options.sizes:
         raise UsageError("--size dynamic: int8 needs a fixed size: an Edge TPU takes no other, and ranges depend on it")
-    if asked.edgetpu and not (asked.heads and asked.quantization == "int8"):
+    if options.edgetpu and not (options.heads and options.quantization == "int8"):
         raise UsageError("--edgetpu: an Edge TPU takes only the heads in int8: add --heads --quantize int8")
-    if asked.calibration and asked.quantization != "int8":
+    if options.calibration and options.quantization != "int8":
         raise UsageError("--calibration: only --quantize int8 is calibrated; --images chooses what to check on")
-    if asked.annotations and not asked.images:
+    if options.annotations and not options.images:
         raise UsageError("--annotations: say with --images which folder the annotated pictures are in")
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from edge.errors import InputError, UnavailableError, UsageError
 from edge.host.atomic_write import target_of
 from tools.command_line import exit_code
-from tools.convert.arguments import Asked, parse
+from tools.convert.arguments import parse
+from tools.convert.options import Options
 
 __all__ = ["main"]
 
@@ -29,7 +30,7 @@ def _work(words: Sequence[str]) -> None:
         raise
 
 
-def _run(asked: Asked) -> None:
+def _run(options: Options) -> None:
     # TensorFlow, OpenCV and the rest take seconds to import, which `--help` and a wrong flag need not wait for.
     import cv2  # noqa: PLC0415
 
@@ -41,60 +42,60 @@ def _run(asked: Asked) -> None:
     from tools.convert.job import Job  # noqa: PLC0415
     from tools.convert.workstation import load_tensorflow  # noqa: PLC0415
 
-    annotations = _annotations(asked)
-    _look_at_pictures(asked)
+    annotations = _annotations(options)
+    _look_at_pictures(options)
     load_tensorflow()
     cv2.setNumThreads(1)  # as the product has it: the times are the product's
-    with open_source(asked.source) as model, _folder(asked) as folder:
-        outputs = [_checked(output, model.path) for output in _outputs(asked, model.name, folder)]
-        _say(f"reading {asked.source}")
-        frozen = freeze(model.folder, asked.source)
-        job = Job(asked, frozen, model.origin, Verifier(asked, frozen, annotations, _progress), _say, _progress)
-        for size, output in zip(asked.sizes, outputs, strict=True):
+    with open_source(options.source) as model, _folder(options) as folder:
+        outputs = [_checked(output, model.path) for output in _outputs(options, model.name, folder)]
+        _say(f"reading {options.source}")
+        frozen = freeze(model.folder, options.source)
+        job = Job(options, frozen, model.origin, Verifier(options, frozen, annotations, _progress), _say, _progress)
+        for size, output in zip(options.sizes, outputs, strict=True):
             print(format_table(job.make(size, output)), flush=True)
-            _edgetpu(asked, output)
-    if asked.edgetpu:
+            _edgetpu(options, output)
+    if options.edgetpu:
         find_compiler()  # what could be done without it is done by now
 
 
 @contextlib.contextmanager
-def _folder(asked: Asked) -> Iterator[Path | None]:
+def _folder(options: Options) -> Iterator[Path | None]:
     """Provide the folder for several files; it is made, and gone at the end if nothing came into it.
 
     Yields:
-        The folder, or None where `asked.output` is the one file.
+        The folder, or None where `options.output` is the one file.
 
     Raises:
         UnavailableError: there can be none.
     """
     try:
-        one = len(asked.sizes) == 1 and not asked.output.is_dir()
-        if not asked.output.parent.is_dir():
-            raise UnavailableError(f"{asked.output.parent}: no such folder for the output: make it first")
-        made = not one and not asked.output.exists()
+        one = len(options.sizes) == 1 and not options.output.is_dir()
+        if not options.output.parent.is_dir():
+            raise UnavailableError(f"{options.output.parent}: no such folder for the output: make it first")
+        made = not one and not options.output.exists()
         if made:
-            asked.output.mkdir()
-        elif not one and not asked.output.is_dir():
-            raise UnavailableError(f"--output {asked.output}: several sizes need a folder: name another one")
+            options.output.mkdir()
+        elif not one and not options.output.is_dir():
+            raise UnavailableError(f"--output {options.output}: several sizes need a folder: name another one")
     except OSError as error:
-        raise _cannot_write(asked.output, error) from error
+        raise _cannot_write(options.output, error) from error
     try:
-        yield None if one else asked.output
+        yield None if one else options.output
     finally:
         if made:
             with contextlib.suppress(OSError):  # something is in it
-                asked.output.rmdir()
+                options.output.rmdir()
 
 
-def _outputs(asked: Asked, name: str, folder: Path | None) -> Iterator[Path]:
+def _outputs(options: Options, name: str, folder: Path | None) -> Iterator[Path]:
     """Yield the file for every size."""
     if folder is None:
-        yield asked.output
+        yield options.output
         return
-    form = "heads" if asked.heads else "whole"
-    for size in asked.sizes:
+    form = "heads" if options.heads else "whole"
+    for size in options.sizes:
         shown = "dynamic" if size is None else f"{size[1]}x{size[0]}"
-        yield folder / f"{name}_{form}_{asked.quantization}_{shown}.tflite"
+        yield folder / f"{name}_{form}_{options.quantization}_{shown}.tflite"
 
 
 def _checked(output: Path, source: Path) -> Path:
@@ -119,7 +120,7 @@ def _cannot_write(path: Path, error: OSError) -> UnavailableError:
     return UnavailableError(f"{path}: cannot be written: {error.strerror}: name another --output")
 
 
-def _edgetpu(asked: Asked, output: Path) -> None:
+def _edgetpu(options: Options, output: Path) -> None:
     from tools.convert.edgetpu import (  # noqa: PLC0415
         COMPILER,
         compile_for_edgetpu,
@@ -128,40 +129,40 @@ def _edgetpu(asked: Asked, output: Path) -> None:
         forget_compiled,
     )
 
-    if asked.heads and asked.quantization == "int8":
+    if options.heads and options.quantization == "int8":
         print(f"  Edge TPU   {forecast(output)}", flush=True)
-    if asked.edgetpu:
+    if options.edgetpu:
         forget_compiled(output)
-    if asked.edgetpu and shutil.which(COMPILER):
+    if options.edgetpu and shutil.which(COMPILER):
         compiled = compile_for_edgetpu(output, find_compiler())
         print(f"{compiled}\n  Edge TPU   {forecast(compiled)}", flush=True)
 
 
-def _annotations(asked: Asked) -> Any:
+def _annotations(options: Options) -> Any:
     """Read the annotations and look for the pictures, before anything takes time."""
     from tools.evaluate.annotations import load_annotations, require_images  # noqa: PLC0415
 
-    if asked.annotations is None or asked.images is None:
+    if options.annotations is None or options.images is None:
         return None
-    annotations = load_annotations(asked.annotations)
-    require_images(annotations, asked.images)
+    annotations = load_annotations(options.annotations)
+    require_images(annotations, options.images)
     return annotations
 
 
-def _look_at_pictures(asked: Asked) -> None:
+def _look_at_pictures(options: Options) -> None:
     """Complain about folders without pictures before anything takes time. Raises InputError."""
     from edge.camera.files import require_file  # noqa: PLC0415
     from edge.camera.images import ImagesCamera  # noqa: PLC0415
     from tools.convert.int8.calibration import require_calibration  # noqa: PLC0415
 
-    if asked.images is not None:
-        if not require_file(asked.images, or_folder=True):
-            raise InputError(f"{asked.images}: a file: --images needs a folder of pictures")
-        camera = ImagesCamera(asked.images)
+    if options.images is not None:
+        if not require_file(options.images, or_folder=True):
+            raise InputError(f"{options.images}: a file: --images needs a folder of pictures")
+        camera = ImagesCamera(options.images)
         camera.open()
         camera.close()
-    if asked.calibration is not None:
-        require_calibration(asked.calibration)
+    if options.calibration is not None:
+        require_calibration(options.calibration)
 
 
 def _say(text: str) -> None:

@@ -33,16 +33,16 @@ def main() -> None:
     parser.add_argument("--size", type=parse_size, default=(256, 256), metavar="HxW", help="default 256x256")
     parser.add_argument("--only-all", action="store_true", help="only float and the recipe")
     parser.add_argument("--json", action="store_true", help="one JSON object per row")
-    asked = parser.parse_args()
-    with open_source(asked.source) as model:
-        _measure(asked, model.folder)
+    options = parser.parse_args()
+    with open_source(options.source) as model:
+        _measure(options, model.folder)
 
 
-def _measure(asked: argparse.Namespace, folder: Path) -> None:
-    from tools.convert.int8.steps import Judge, Row  # noqa: PLC0415 - TensorFlow, which --help need not wait for
+def _measure(options: argparse.Namespace, folder: Path) -> None:
+    from tools.convert.int8.steps import RecipeBenchmark, Row  # noqa: PLC0415 - TensorFlow, which --help need not wait for
 
     def show(row: Row) -> None:
-        if asked.json:
+        if options.json:
             print(json.dumps(asdict(row)), flush=True)
         else:
             print(
@@ -51,12 +51,12 @@ def _measure(asked: argparse.Namespace, folder: Path) -> None:
                 flush=True,
             )
 
-    judge = Judge(folder, asked.size, asked.images, asked.annotations, show_progress)
-    if not asked.json:
+    benchmark = RecipeBenchmark(folder, options.size, options.images, options.annotations, show_progress)
+    if not options.json:
         print(f"{'':28} {'AP':>5} {'OKS':>6} {'center':>7} {'heat':>7} {'offset':>7}")
-    show(judge.float_row())
-    for name, taken in _rows(only_all=asked.only_all):
-        show(judge.int8_row(name, asked.calibration, taken))
+    show(benchmark.float_row())
+    for name, taken in _rows(only_all=options.only_all):
+        show(benchmark.int8_row(name, options.calibration, taken))
 
 
 def _rows(*, only_all: bool) -> Iterator[tuple[str, dict[str, bool]]]:

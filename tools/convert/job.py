@@ -12,8 +12,7 @@ from edge.errors import UnavailableError
 from edge.host.atomic_write import install, target_of
 from edge.tflite.file import load
 from edge.tflite.notes import Source
-from tools.convert.arguments import Asked
-from tools.convert.checks.report import Findings, judge
+from tools.convert.checks.report import Findings, require_accuracy
 from tools.convert.checks.verify import Progress, Verifier
 from tools.convert.graph.build import build_decode, build_heads, build_whole
 from tools.convert.graph.cut import cut_heads
@@ -22,6 +21,7 @@ from tools.convert.graph.join import join_decode
 from tools.convert.int8.calibration import calibrate
 from tools.convert.int8.quantize import quantize_int8
 from tools.convert.label import label_heads, label_whole, signature_outputs
+from tools.convert.options import Options
 
 __all__ = ["Job", "describe"]
 
@@ -31,7 +31,7 @@ class Job:
     """Everything that is the same for all sizes.
 
     Attributes:
-        asked: the command line.
+        options: the command line.
         frozen: the whole graph.
         source: for the notes.
         verifier: checks the files.
@@ -39,7 +39,7 @@ class Job:
         progress: told (done, total, what) as a step goes on.
     """
 
-    asked: Asked
+    options: Options
     frozen: FrozenGraph
     source: Source
     verifier: Verifier
@@ -62,7 +62,7 @@ class Job:
         with _candidate(final) as part:
             self._convert(size, part)
             found = self.verifier.verify(part, size, output)
-            judge(found)
+            require_accuracy(found)
             try:
                 install(part, final)
             except OSError as error:
@@ -70,12 +70,12 @@ class Job:
         return found
 
     def _convert(self, size: tuple[int, int] | None, part: Path) -> None:
-        quantization = self.asked.quantization
+        quantization = self.options.quantization
         self.say(f"converting for {describe(size)}")
         if quantization == "int8" and size is not None:
             self._convert_int8(size, part)
             return
-        if not self.asked.heads:
+        if not self.options.heads:
             _write(part, build_whole(self.frozen, size, quantization))
             label_whole(part, quantization=quantization, source=self.source)
             return
@@ -87,13 +87,13 @@ class Job:
 
     def _convert_int8(self, size: tuple[int, int], part: Path) -> None:
         heads = cut_heads(self.frozen, size=size)
-        calibration = calibrate(self.asked.calibration, size=size, on_progress=self.progress)
+        calibration = calibrate(self.options.calibration, size=size, on_progress=self.progress)
         made = quantize_int8(heads, calibration, on_progress=self.progress)
         _write(part, made.content)
         model = load(part)
         tensors = {model.name(tensor): tensor for tensor in map(int, model.graph.outputs)}
         outputs = {head: tensors[made.output_names[head]] for head in heads.heads}
-        if self.asked.heads:
+        if self.options.heads:
             label_heads(part, outputs, quantization="int8", source=self.source, affine=made.affine)
             return
         _write(part, build_decode(heads, [model.shape(tensor) for tensor in outputs.values()]))

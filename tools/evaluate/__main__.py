@@ -28,9 +28,9 @@ from edge.config import Config, load
 from edge.models.files import is_path
 from tools.command_line import Parser, run, show_progress
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
-from tools.evaluate.metrics.coco import judge
+from tools.evaluate.metrics.coco import match_detections
+from tools.evaluate.metrics.false_negatives import require_writable, worst, write_worst
 from tools.evaluate.metrics.figures import figures_of
-from tools.evaluate.metrics.misses import require_writable, worst, write_worst
 from tools.evaluate.metrics.pck import pck_on_scene
 from tools.evaluate.prediction import predict
 from tools.evaluate.table import table
@@ -89,7 +89,7 @@ def _on_images(
     min_score = max(config.poses.min_score, options.min_score)
     figures = figures_of(annotations, prediction, reported_min_score=min_score)
     if options.worst:
-        outcome = judge(prediction.detections(annotations, min_score=min_score), annotations)
+        outcome = match_detections(prediction.detections(annotations, min_score=min_score), annotations)
         misses = worst(annotations, prediction, outcome, min_score=min_score, count=WORST_COUNT)
         figures["worst"] = [str(path) for path in write_worst(misses, options.images, options.worst)]
     return figures

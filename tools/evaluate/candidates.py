@@ -33,7 +33,7 @@ __all__ = [
     "THREADS",
     "WARM_UP",
     "Candidate",
-    "Racer",
+    "Contestant",
     "find_candidate",
     "pictures",
     "race",
@@ -80,7 +80,7 @@ class Candidate:
         return engine
 
 
-class Racer:
+class Contestant:
     """A model with its inputs made, ready to run on one picture after the other."""
 
     def __init__(self, candidate: Candidate, threads: int, frames: Sequence[Frame]) -> None:
@@ -123,12 +123,12 @@ def rounds_ms(
 
     The order changes from round to round: who runs after a large model finds the caches empty.
     """
-    racers = [Racer(candidate, threads, frames) for candidate in candidates]
+    contestants = [Contestant(candidate, threads, frames) for candidate in candidates]
     times: list[list[float]] = []
     random = np.random.default_rng(0)
     for number in range(rounds + WARM_UP):
-        took_ms = {int(at): racers[at].run_ms(number) for at in random.permutation(len(racers))}
-        times.append([took_ms[at] for at in range(len(racers))])
+        took_ms = {int(at): contestants[at].run_ms(number) for at in random.permutation(len(contestants))}
+        times.append([took_ms[at] for at in range(len(contestants))])
         show_progress(number + 1, rounds + WARM_UP, f"time, {threads} thread{'s'[: threads > 1]}")
     return list(zip(*times[WARM_UP:], strict=True))
 

@@ -82,7 +82,7 @@ def soak(plan: Plan, options: argparse.Namespace, folder: Path) -> Record:
             faults = _hurt(rig, plan, start_s, sampler.samples)
             rig.settle("engine")
             _wait_until(max(start_s + plan.duration_s, time.monotonic() + plan.warm_up_s))
-        rig.ear.raise_error()
+        rig.subscriber.raise_error()
         ended_early = rig.agent.code is not None
         exit_code, stop_s = (rig.agent.code, 0.0) if ended_early else rig.agent.end()
         log = rig.agent.log()
@@ -97,10 +97,10 @@ def soak(plan: Plan, options: argparse.Namespace, folder: Path) -> Record:
             stop_s=stop_s,
             ended_early=ended_early,
             tracebacks=log.count("Traceback (most recent call last)"),
-            engine=(rig.ear.health and rig.ear.health.engine) or "",
-            messages=rig.ear.messages,
-            people=rig.ear.people,
-            size=rig.ear.size,
+            engine=(rig.subscriber.health and rig.subscriber.health.engine) or "",
+            messages=rig.subscriber.messages,
+            people=rig.subscriber.people,
+            size=rig.subscriber.size,
             setting=f"camera {rig.source}, broker {rig.broker_kind}, model {options.model or DEFAULT_MODEL}",
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.errors import UsageError
 from tools.command_line import Parser, parse_size
-from tools.train.asked import Asked, AskedAnnotated, AskedUnlabelled
+from tools.train.options import AnnotatedPhotographs, Options, UnlabelledPhotographs
 
 __all__ = ["parse"]
 
@@ -35,39 +35,39 @@ the folder gets: checkpoint.pt, log.jsonl, curve.png, labels_1.json, starter_flo
 """
 
 
-def parse(arguments: Sequence[str] | None = None) -> Asked:
+def parse(arguments: Sequence[str] | None = None) -> Options:
     """Read the command line. Raises UsageError for what makes no sense."""
     values = vars(_parser().parse_args(arguments))
     values["annotated"] = tuple(map(_annotated, values["annotated"]))
     values["unlabelled"] = tuple(_unlabelled(words, boxes) for words, boxes in values["unlabelled"])
-    asked = Asked(**values)
-    _check(asked)
-    return asked
+    options = Options(**values)
+    _check(options)
+    return options
 
 
-def _check(asked: Asked) -> None:
-    if not (asked.annotated or asked.unlabelled or asked.scene):
+def _check(options: Options) -> None:
+    if not (options.annotated or options.unlabelled or options.scene):
         raise UsageError("nothing to learn from: give --scene, --annotated or --unlabelled (see --help)")
-    if asked.unlabelled and asked.teacher is None:
+    if options.unlabelled and options.teacher is None:
         raise UsageError("--unlabelled: say with --teacher which model labels the pictures")
-    if asked.soft and asked.teacher is None:
+    if options.soft and options.teacher is None:
         raise UsageError("--soft: say with --teacher which model gives the targets")
-    if asked.teacher is not None and not (asked.unlabelled or asked.soft):
+    if options.teacher is not None and not (options.unlabelled or options.soft):
         raise UsageError("--teacher: there is nothing for it to do: give --unlabelled or --soft")
-    if not asked.name or "/" in asked.name:
-        raise UsageError(f"--name '{asked.name}': a plain name, of which file names are made")
+    if not options.name or "/" in options.name:
+        raise UsageError(f"--name '{options.name}': a plain name, of which file names are made")
 
 
-def _annotated(words: Sequence[str]) -> AskedAnnotated:
+def _annotated(words: Sequence[str]) -> AnnotatedPhotographs:
     if not 2 <= len(words) <= 3:
         raise UsageError(f"--annotated: needs JSON FOLDER [WEIGHT], not {len(words)} words: {' '.join(words)}")
-    return AskedAnnotated(Path(words[0]), Path(words[1]), _weight("--annotated", words[2:]))
+    return AnnotatedPhotographs(Path(words[0]), Path(words[1]), _weight("--annotated", words[2:]))
 
 
-def _unlabelled(words: Sequence[str], boxes: Path | None) -> AskedUnlabelled:
+def _unlabelled(words: Sequence[str], boxes: Path | None) -> UnlabelledPhotographs:
     if not 1 <= len(words) <= 2:
         raise UsageError(f"--unlabelled: needs FOLDER [WEIGHT], not {len(words)} words: {' '.join(words)}")
-    return AskedUnlabelled(Path(words[0]), _weight("--unlabelled", words[1:]), boxes)
+    return UnlabelledPhotographs(Path(words[0]), _weight("--unlabelled", words[1:]), boxes)
 
 
 def _weight(option: str, words: Sequence[str]) -> float:

@@ -8,10 +8,10 @@ from edge.errors import ModelError
 from edge.models.files import ResolvedModel
 from tools.command_line import exit_code
 from tools.train.arguments import parse
-from tools.train.asked import Asked
+from tools.train.options import Options
 from tools.train.pytorch import default_workers, load_torch, pick_device, pick_precision
 from tools.train.run.folder import TrainingFolder
-from tools.train.run.stops import Stopped, Stops
+from tools.train.run.signals import Signals, Stopped
 
 __all__ = ["main"]
 
@@ -23,53 +23,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with Stops() as stops:
-            return exit_code("train", lambda: _run(parse(words), stops), debug="--debug" in words)
+        with Signals() as signals:
+            return exit_code("train", lambda: _run(parse(words), signals), debug="--debug" in words)
     except Stopped as stopped:
         _say("stopped; what was done so far is kept: the same command goes on from there")
         return stopped.code
 
 
-def _run(asked: Asked, stops: Stops) -> None:
+def _run(options: Options, signals: Signals) -> None:
     # PyTorch, OpenCV and the rest take seconds to import, which `--help` and a wrong flag need not wait for.
     torch = load_torch()
     import cv2  # noqa: PLC0415
 
     cv2.setNumThreads(1)  # the workers are the threads
-    if asked.threads:
-        torch.set_num_threads(asked.threads)
-    folder = TrainingFolder(asked.output)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    folder = TrainingFolder(options.output)
     with folder.held():
-        trainer = _trainer(asked, folder)
-        if trainer.step >= asked.steps:
-            _say(f"{trainer.step} steps of {asked.steps} are done: nothing is left to learn")
-        if trainer.step >= asked.steps and not asked.exports:
+        trainer = _trainer(options, folder)
+        if trainer.step >= options.steps:
+            _say(f"{trainer.step} steps of {options.steps} are done: nothing is left to learn")
+        if trainer.step >= options.steps and not options.exports:
             return
-        teacher = _teacher(asked)
-        shares = _shares(asked, folder, teacher, stops)
-        if trainer.step < asked.steps:
-            _learn(asked, folder, trainer, _batches(asked, shares, teacher, trainer.step), stops)
-        if asked.exports:
-            _export(asked, folder, trainer, shares)
+        teacher = _teacher(options)
+        shares = _shares(options, folder, teacher, signals)
+        if trainer.step < options.steps:
+            _learn(options, folder, trainer, _batches(options, shares, teacher, trainer.step), signals)
+        if options.exports:
+            _export(options, folder, trainer, shares)
 
 
-def _trainer(asked: Asked, folder: TrainingFolder) -> Any:
+def _trainer(options: Options, folder: TrainingFolder) -> Any:
     """Return the trainer, resumed where there is a checkpoint. Raises EdgeError."""
     from tools.train.model.network import NETWORKS  # noqa: PLC0415
     from tools.train.run.checkpoint import load_checkpoint  # noqa: PLC0415
     from tools.train.run.loop import MAX_WARMUP, Recipe, Trainer  # noqa: PLC0415
 
-    device = pick_device(asked.device)
+    device = pick_device(options.device)
     recipe = Recipe(
-        steps=asked.steps,
-        rate=asked.rate,
-        warmup=min(MAX_WARMUP, asked.steps // WARMUP_SHARE),
-        soft=asked.soft,
-        bfloat16=pick_precision(asked.precision, device),
-        inputs=asked.inputs,
+        steps=options.steps,
+        rate=options.rate,
+        warmup=min(MAX_WARMUP, options.steps // WARMUP_SHARE),
+        soft=options.soft,
+        bfloat16=pick_precision(options.precision, device),
+        inputs=options.inputs,
     )
-    load_torch().manual_seed(asked.seed)
-    trainer = Trainer(NETWORKS[asked.network], recipe, device)
+    load_torch().manual_seed(options.seed)
+    trainer = Trainer(NETWORKS[options.network], recipe, device)
     if folder.checkpoint.exists():
         try:
             checkpoint = load_checkpoint(folder.checkpoint)
@@ -79,71 +79,73 @@ def _trainer(asked: Asked, folder: TrainingFolder) -> Any:
             raise ModelError(
                 f"{folder.checkpoint}: {text}: name another --output, or remove it to begin anew"
             ) from error
-        _say(f"{folder.checkpoint}: goes on from step {trainer.step} of {asked.steps}")
-        for change in recipe.changes(checkpoint.recipe) if trainer.step < asked.steps else ():
+        _say(f"{folder.checkpoint}: goes on from step {trainer.step} of {options.steps}")
+        for change in recipe.changes(checkpoint.recipe) if trainer.step < options.steps else ():
             _say(f"from here on it learns otherwise: {change}")
     return trainer
 
 
-def _teacher(asked: Asked) -> ResolvedModel | None:
+def _teacher(options: Options) -> ResolvedModel | None:
     """Return the model to learn from; what is wrong with it shows before hours of labelling. Raises EdgeError."""
     from tools.train.teacher.heads_model import find_model, load_heads  # noqa: PLC0415
 
-    if asked.teacher is None:
+    if options.teacher is None:
         return None
-    teacher = find_model(asked.teacher)
-    load_heads(teacher, side=asked.side if asked.soft else None)
+    teacher = find_model(options.teacher)
+    load_heads(teacher, side=options.side if options.soft else None)
     return teacher
 
 
-def _shares(asked: Asked, folder: TrainingFolder, teacher: ResolvedModel | None, stops: Stops) -> Sequence[Any]:
+def _shares(options: Options, folder: TrainingFolder, teacher: ResolvedModel | None, signals: Signals) -> Sequence[Any]:
     """Open what is learned from. Raises EdgeError and Stopped."""
     from tools.train.sources import open_shares  # noqa: PLC0415
 
     def progress(done: int, total: int, what: str) -> None:
-        stops.check()
+        signals.check()
         _progress(done, total, what)
 
-    with stops.postponed():  # a picture is labelled whole, or not at all
-        return open_shares(asked, folder, teacher, progress)
+    with signals.deferred():  # a picture is labelled whole, or not at all
+        return open_shares(options, folder, teacher, progress)
 
 
-def _batches(asked: Asked, shares: Sequence[Any], teacher: ResolvedModel | None, first: int) -> Any:
+def _batches(options: Options, shares: Sequence[Any], teacher: ResolvedModel | None, first: int) -> Any:
     """Return the batches from number `first` on."""
     from tools.train.data.batches import Batches  # noqa: PLC0415
+    from tools.train.teacher.distillation import SoftTeacher  # noqa: PLC0415
     from tools.train.teacher.heads_model import load_heads  # noqa: PLC0415
-    from tools.train.teacher.soft import SoftTeacher  # noqa: PLC0415
 
     return Batches(
         shares,
-        size=asked.batch,
-        side=asked.side,
-        seed=asked.seed,
+        size=options.batch,
+        side=options.side,
+        seed=options.seed,
         first=first,
-        workers=asked.workers or default_workers(),
-        mapper=SoftTeacher(lambda: load_heads(teacher, side=asked.side)) if teacher and asked.soft else None,
+        workers=options.workers or default_workers(),
+        mapper=SoftTeacher(lambda: load_heads(teacher, side=options.side)) if teacher and options.soft else None,
     )
 
 
-def _learn(asked: Asked, folder: TrainingFolder, trainer: Any, batches: Any, stops: Stops) -> None:
+def _learn(options: Options, folder: TrainingFolder, trainer: Any, batches: Any, signals: Signals) -> None:
     """Take the trainer to the last step. Raises EdgeError and Stopped."""
     from tools.train.run.session import Session  # noqa: PLC0415
 
-    Session(trainer, batches, folder, stops, stream=sys.stderr, every_s=asked.every_s, size=asked.batch).run()
+    Session(trainer, batches, folder, signals, stream=sys.stderr, every_s=options.every_s, size=options.batch).run()
 
 
-def _export(asked: Asked, folder: TrainingFolder, trainer: Any, shares: Sequence[Any]) -> None:
+def _export(options: Options, folder: TrainingFolder, trainer: Any, shares: Sequence[Any]) -> None:
     """Make the TFLite files of what was learned. Raises EdgeError."""
     from tools.train.model.export import export_models  # noqa: PLC0415
-    from tools.train.model.finish import with_true_scores  # noqa: PLC0415
+    from tools.train.model.finalize import with_calibrated_scores  # noqa: PLC0415
 
-    network = with_true_scores(trainer.average, shares, side=asked.side, seed=asked.seed, on_progress=_progress)
+    network = with_calibrated_scores(
+        trainer.average, shares, side=options.side, seed=options.seed, on_progress=_progress
+    )
     made = export_models(
         network,
         folder.path,
-        size=asked.size,
-        calibration=asked.calibration,
-        name=asked.name,
+        size=options.size,
+        calibration=options.calibration,
+        name=options.name,
         origin=f"tools/train, {trainer.step} steps",
         on_progress=_progress,
     )

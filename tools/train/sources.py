@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from edge.models.files import ResolvedModel
-from tools.train.asked import Asked
 from tools.train.data.batches import Share
 from tools.train.data.coco import CocoSource
 from tools.train.data.synthetic import MAX_FRAMES, SceneSource
+from tools.train.options import Options
 from tools.train.run.folder import TrainingFolder
 from tools.train.teacher.heads_model import load_heads
 from tools.train.teacher.labelling import Unlabelled, label_pictures
@@ -21,12 +21,12 @@ Progress = Callable[[int, int, str], None]
 
 
 def open_shares(
-    asked: Asked, folder: TrainingFolder, teacher: ResolvedModel | None, on_progress: Progress
+    options: Options, folder: TrainingFolder, teacher: ResolvedModel | None, on_progress: Progress
 ) -> Sequence[Share]:
     """Open all sources; what has no labels is labelled first, and the labels kept in the training's folder.
 
     Args:
-        asked: the command line.
+        options: the command line.
         folder: of the training.
         teacher: model that labels; needed where there are unlabelled pictures.
         on_progress: told (done, total, what).
@@ -34,16 +34,16 @@ def open_shares(
     Raises:
         EdgeError: a source, or the teacher, cannot be used.
     """
-    shares = [Share(CocoSource(each.annotations, each.folder), each.weight) for each in asked.annotated]
-    for number, each in enumerate(asked.unlabelled, 1):
+    shares = [Share(CocoSource(each.annotations, each.folder), each.weight) for each in options.annotated]
+    for number, each in enumerate(options.unlabelled, 1):
         assert teacher is not None
         labels = folder.labels(number)
         digest = hashlib.sha256(teacher.path.read_bytes()).hexdigest()
         pictures = Unlabelled(each.folder, each.boxes)
         label_pictures(pictures, Teacher(load_heads(teacher)), labels, digest, on_progress)
         shares.append(Share(CocoSource(labels, each.folder), each.weight))
-    if asked.scene:
+    if options.scene:
         # A short training sees few of its frames twice, and need not wait for all to be drawn.
-        wanted = max(MIN_FRAMES, asked.steps * asked.batch // VIEWS)
-        shares.append(Share(SceneSource(frames=min(MAX_FRAMES, wanted)), asked.scene))
+        wanted = max(MIN_FRAMES, options.steps * options.batch // VIEWS)
+        shares.append(Share(SceneSource(frames=min(MAX_FRAMES, wanted)), options.scene))
     return shares

@@ -24,8 +24,8 @@ from edge.scene.truth import TruePerson
 from edgetpu_double import Double, compiled_model, needs_compiler
 from tiny_models import echo_model
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
-from tools.evaluate.metrics.coco import FIGURES, average_precision, detections_of, judge
-from tools.evaluate.metrics.misses import draw_miss, worst, write_worst
+from tools.evaluate.metrics.coco import FIGURES, average_precision, detections_of, match_detections
+from tools.evaluate.metrics.false_negatives import draw_miss, worst, write_worst
 from tools.evaluate.metrics.pck import pck
 from tools.evaluate.metrics.sizes import by_height
 from tools.evaluate.prediction import Prediction, predict
@@ -130,7 +130,7 @@ def test_a_sure_pose_on_nobody_costs_more_than_an_unsure_one(annotations: Annota
 
 def test_nothing_found_is_an_ap_of_0(annotations: Annotations) -> None:
     assert ap(annotations, [], []) == 0
-    assert judge([], annotations).found == frozenset()
+    assert match_detections([], annotations).found == frozenset()
 
 
 def test_without_people_there_is_no_ap_but_poses_are_false(tmp_path: Path) -> None:
@@ -138,12 +138,12 @@ def test_without_people_there_is_no_ap_but_poses_are_false(tmp_path: Path) -> No
     found = detections_of(8, [LONELY_CHILD], TALL)
     assert empty.people == 0
     assert set(average_precision(found, empty).values()) == {None}
-    assert judge(found, empty).false == (0,)
+    assert match_detections(found, empty).false == (0,)
 
 
 def test_each_person_is_found_by_one_pose_and_what_lies_on_nobody_is_false(annotations: Annotations) -> None:
     poses = [moved(SMALL_WOMAN, 0.2), moved(SMALL_WOMAN, 0.003), moved(SMALL_WOMAN, score=0.3)]
-    outcome = judge(detections_of(70, poses, WIDE), annotations)
+    outcome = match_detections(detections_of(70, poses, WIDE), annotations)
     assert outcome.found == {2}
     assert outcome.false == (0, 2)
 
@@ -152,7 +152,7 @@ def test_a_pose_in_a_crowd_is_not_false_and_the_crowd_is_not_asked_for(tmp_path:
     crowd = person(TALL_MAN, 70, WIDE, iscrowd=1)
     annotations = load_annotations(file_of(tmp_path, [crowd, person(LONELY_CHILD, 8, TALL)]))
     assert annotations.people == 1
-    assert judge(detections_of(70, [TALL_MAN, moved(TALL_MAN, 0.01)], WIDE), annotations).false == ()
+    assert match_detections(detections_of(70, [TALL_MAN, moved(TALL_MAN, 0.01)], WIDE), annotations).false == ()
 
 
 def test_what_other_tools_leave_out_is_filled_in(tmp_path: Path) -> None:
@@ -309,8 +309,8 @@ def test_at_most_so_many_people_are_the_best_ones(annotations: Annotations, imag
 def test_people_are_sorted_by_their_height_in_the_input(annotations: Annotations) -> None:
     # The wide image shrinks to 40 %, to 102x64; the tall one to 16 %.
     prediction = Prediction(((), ()), (), (), (128, 64))
-    sure = judge(detections_of(70, [TALL_MAN], WIDE), annotations)
-    all_found = judge(
+    sure = match_detections(detections_of(70, [TALL_MAN], WIDE), annotations)
+    all_found = match_detections(
         [*detections_of(70, [TALL_MAN, SMALL_WOMAN], WIDE), *detections_of(8, [LONELY_CHILD], TALL)], annotations
     )
     assert by_height(annotations, prediction, all_found, sure) == [
@@ -357,7 +357,7 @@ def test_hidden_keypoints_and_people_too_small_do_not_count() -> None:
 def test_the_worst_misses_come_first_and_are_drawn(annotations: Annotations, images: Path) -> None:
     stray = pose(0.5, 0.1, 0.2, 0.2, score=0.31)
     prediction = predicted([SMALL_WOMAN], [LONELY_CHILD, stray])
-    outcome = judge(prediction.detections(annotations), annotations)
+    outcome = match_detections(prediction.detections(annotations), annotations)
     misses = worst(annotations, prediction, outcome, min_score=0.2, count=5)
     assert [(miss.image.id, len(miss.missed), len(miss.false)) for miss in misses] == [(70, 1, 0), (8, 0, 1)]
     assert misses[0].heights_px == pytest.approx([0.7 * 64])
@@ -373,7 +373,7 @@ def test_the_worst_misses_come_first_and_are_drawn(annotations: Annotations, ima
 def test_missed_people_are_framed_in_red_and_false_poses_in_yellow(annotations: Annotations) -> None:
     stray = pose(0.5, 0.1, 0.2, 0.2, score=0.31)
     prediction = predicted([SMALL_WOMAN, stray], [LONELY_CHILD])
-    outcome = judge(prediction.detections(annotations), annotations)
+    outcome = match_detections(prediction.detections(annotations), annotations)
     (miss,) = worst(annotations, prediction, outcome, min_score=0.2, count=5)
     picture = draw_miss(np.zeros((WIDE[1], WIDE[0], 3), np.uint8), miss)
     assert picture[100, 32].tolist() == [230, 60, 60]  # the left side of the man's box
@@ -382,7 +382,7 @@ def test_missed_people_are_framed_in_red_and_false_poses_in_yellow(annotations: 
 
 def test_pictures_that_cannot_be_written_are_one_error(annotations: Annotations, images: Path) -> None:
     prediction = predicted([], [])
-    misses = worst(annotations, prediction, judge([], annotations), min_score=0.2, count=5)
+    misses = worst(annotations, prediction, match_detections([], annotations), min_score=0.2, count=5)
     with pytest.raises(UnavailableError, match="cannot be written to"):
         write_worst(misses, images, images / "wide.png")
 

@@ -19,11 +19,11 @@ from tiny_models import echo_model
 from tiny_pose_nets import tiny_singlepose
 from tools.evaluate.annotations import Annotations, load_annotations
 from tools.evaluate.candidates import pictures
-from tools.evaluate.card.aims import aims, loss_points
+from tools.evaluate.card.baselines import DEFAULT, DERIVED, requested_baselines
 from tools.evaluate.card.facts import facts
 from tools.evaluate.card.markdown import markdown
 from tools.evaluate.card.page import BEGIN, END, put_figures, require_place
-from tools.evaluate.card.rivals import DEFAULT, DERIVED, asked
+from tools.evaluate.card.targets import loss_points, targets
 from tools.evaluate.metrics.pck import pck_on_images
 from tools.evaluate.prediction import Prediction
 
@@ -209,13 +209,13 @@ def test_a_file_that_says_nothing_of_itself_is_told_without(tmp_path: Path) -> N
 
 def test_what_is_asked_for_must_be_there(tmp_path: Path) -> None:
     own = echo_model(tmp_path / "own.tflite", height=64, width=96)
-    rivals = asked([(str(own), None), (str(own), (96, 64))], (128, 96))
-    assert list(rivals.models) == ["own", "own@64x96"]
-    assert [each.engine(1).spec.input_size for each in rivals.models.values()] == [(96, 64), (96, 64)]
+    baselines = requested_baselines([(str(own), None), (str(own), (96, 64))], (128, 96))
+    assert list(baselines.models) == ["own", "own@64x96"]
+    assert [each.engine(1).spec.input_size for each in baselines.models.values()] == [(96, 64), (96, 64)]
     with pytest.raises(InputError, match="no such model file"):
-        asked([(str(tmp_path / "none.tflite"), None)], (96, 64))
+        requested_baselines([(str(tmp_path / "none.tflite"), None)], (96, 64))
     with pytest.raises(UsageError, match="its size is fixed"):
-        asked([(str(own), (64, 64))], (96, 64))
+        requested_baselines([(str(own), (64, 64))], (96, 64))
 
 
 def test_pictures_that_cannot_be_read_are_no_pictures(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def invented(**more: Any) -> dict[str, Any]:
 
 
 def test_what_was_asked_for_is_held_or_not() -> None:
-    held = {aim.what: (aim.reached, aim.held) for aim in aims(invented())}
+    held = {target.what: (target.reached, target.held) for target in targets(invented())}
     assert held == {
         "people of the scene found": ("95.0%", True),
         "AP on the photographs": ("0.050", True),
@@ -256,13 +256,13 @@ def test_what_was_asked_for_is_held_or_not() -> None:
 
 def test_what_was_not_measured_is_neither_held_nor_missed() -> None:
     alone = invented(float=None, speed=[{"what": None, "ratio": {"1": 1.0}}])
-    missing = [aim.what for aim in aims(alone) if not aim.reached]
+    missing = [target.what for target in targets(alone) if not target.reached]
     assert missing == ["points of AP lost to int8", "time to the default model's, 1 thread"]
 
 
 def test_two_pieces_are_not_one() -> None:
     divided = {"bytes": 5, "edgetpu": {"tpu_ops": 73, "ops": 73, "partitions": 2}}
-    (edgetpu,) = (aim for aim in aims(invented(facts=divided)) if "Edge TPU" in aim.what)
+    (edgetpu,) = (target for target in targets(invented(facts=divided)) if "Edge TPU" in target.what)
     assert (edgetpu.reached, edgetpu.held) == ("0.0%", False)
 
 

@@ -24,7 +24,7 @@ from edge.camera.stream import StreamCamera
 from edge.errors import CameraLostError, UnavailableError
 from edge.payload import Origin, PoseMessage, encode, utc
 from tools.soak.chart import COLOURS, draw
-from tools.soak.ear import Ear
+from tools.soak.probe import PoseSubscriber
 from tools.soak.proc import engine_of, usage
 from tools.soak.record import Fault, Plan, Record
 from tools.soak.report import require_writable, samples_csv, summary, table, to_json, write
@@ -205,16 +205,16 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
 
 
 def test_only_a_picture_taken_after_the_fault_shows_that_all_works_again() -> None:
-    ear = Ear(free_port())
-    ear.watch()
-    ear._take("edge-pose/soak/pose", pose(time.time() - 0.5))  # on its way when the fault came
-    assert ear.wait(0) is None
-    ear._take("edge-pose/soak/pose", pose(time.time() + 0.5))
-    first_s = ear.wait(0)
+    subscriber = PoseSubscriber(free_port())
+    subscriber.watch()
+    subscriber._take("edge-pose/soak/pose", pose(time.time() - 0.5))  # on its way when the fault came
+    assert subscriber.wait(0) is None
+    subscriber._take("edge-pose/soak/pose", pose(time.time() + 0.5))
+    first_s = subscriber.wait(0)
     assert first_s is not None
-    ear._take("edge-pose/soak/pose", pose(time.time() + 1.0))
-    assert ear.wait(0) == first_s
-    assert (ear.messages, ear.size) == (3, (640, 480))
+    subscriber._take("edge-pose/soak/pose", pose(time.time() + 1.0))
+    assert subscriber.wait(0) == first_s
+    assert (subscriber.messages, subscriber.size) == (3, (640, 480))
 
 
 def test_a_lost_network_camera_comes_back_at_the_same_address(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from command import use_tool
 from edge.errors import UsageError
 from tools.train.arguments import parse
-from tools.train.asked import AskedAnnotated, AskedUnlabelled
+from tools.train.options import AnnotatedPhotographs, UnlabelledPhotographs
 
 OUT = ("--output", "out")
 
@@ -16,17 +16,17 @@ OUT = ("--output", "out")
 def test_sources_come_with_their_weights() -> None:
     annotated = ["--annotated", "a.json", "a", "--annotated", "b.json", "b", "0.3"]
     unlabelled = ["--unlabelled", "c", "0.5", "--boxes", "c.json", "--unlabelled", "d", "--teacher", "lightning"]
-    asked = parse([*OUT, "--scene", "0.2", *annotated, *unlabelled])
-    assert asked.scene == 0.2
-    assert asked.annotated == (
-        AskedAnnotated(Path("a.json"), Path("a"), 1.0),
-        AskedAnnotated(Path("b.json"), Path("b"), 0.3),
+    options = parse([*OUT, "--scene", "0.2", *annotated, *unlabelled])
+    assert options.scene == 0.2
+    assert options.annotated == (
+        AnnotatedPhotographs(Path("a.json"), Path("a"), 1.0),
+        AnnotatedPhotographs(Path("b.json"), Path("b"), 0.3),
     )
-    assert asked.unlabelled == (
-        AskedUnlabelled(Path("c"), 0.5, Path("c.json")),
-        AskedUnlabelled(Path("d"), 1.0, None),
+    assert options.unlabelled == (
+        UnlabelledPhotographs(Path("c"), 0.5, Path("c.json")),
+        UnlabelledPhotographs(Path("d"), 1.0, None),
     )
-    assert asked.teacher == "lightning"
+    assert options.teacher == "lightning"
 
 
 def test_one_command_line_leaves_nothing_for_the_next() -> None:

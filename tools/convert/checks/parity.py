@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edge.poses.matching import areas_px, oks
 from edge.poses.pose import KEYPOINTS
 from tools.convert.checks.pictures import Picture
-from tools.convert.checks.runs import Rows
+from tools.convert.checks.runners import Rows
 
 __all__ = ["MIN_PUBLISHED_SCORE", "MIN_WITHIN", "TOLERANCE", "Parity", "parity", "rows_of"]
 

@@ -8,7 +8,7 @@ from edge.errors import ModelError
 from tools.convert.checks.parity import MIN_PUBLISHED_SCORE, MIN_WITHIN, TOLERANCE, Parity
 from tools.convert.checks.speed import Speed
 
-__all__ = ["Findings", "format_table", "judge"]
+__all__ = ["Findings", "format_table", "require_accuracy"]
 
 SHOWN_OPS = 6
 FEW_POSES = 10
@@ -29,7 +29,7 @@ class Findings:
         rounding: likeness with the whole graph in float: what quantization changed; None without quantization.
         ap: average precision (COCO, OKS 0.50 to 0.95), 0..100; None without annotations.
         speed: how long it takes.
-        oks_asked: the command line names `min_oks`: it must not pass because there was nothing to compare.
+        oks_required: the command line names `min_oks`: it must not pass because there was nothing to compare.
         min_oks: least mean OKS that is accepted.
     """
 
@@ -42,18 +42,18 @@ class Findings:
     rounding: Parity | None
     ap: float | None
     speed: Speed
-    oks_asked: bool
+    oks_required: bool
     min_oks: float
 
 
-def judge(found: Findings) -> None:
+def require_accuracy(found: Findings) -> None:
     """Refuse a file that lost too much. Raises ModelError."""
     if found.same and found.same.within < MIN_WITHIN:
         raise ModelError(
             f"{found.output}: not written: only {found.same.within:.1%} of {found.same.keypoints} keypoints are within "
             f"{TOLERANCE:g} of the whole graph's; {MIN_WITHIN:.0%} are needed"
         )
-    if found.rounding and not found.rounding.published and found.oks_asked and found.min_oks:
+    if found.rounding and not found.rounding.published and found.oks_required and found.min_oks:
         raise ModelError(
             f"{found.output}: not written: no pose of {MIN_PUBLISHED_SCORE:g} or more in {found.rounding.pictures} "
             "pictures, so --min-oks cannot be checked: give --images with people"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tools.convert.checks.pictures import Picture
-from tools.convert.checks.runs import FileRunner
+from tools.convert.checks.runners import FileRunner
 
 __all__ = ["Speed", "measure"]
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from edge.engine.litert import LiteRtEngine
 from edge.errors import UnavailableError
 from edge.tflite.file import load
-from tools.convert.arguments import DEFAULT_SIZE, Asked
 from tools.convert.checks.parity import Parity, parity, rows_of
 from tools.convert.checks.pictures import Picture, folder_pictures, scene_pictures
 from tools.convert.checks.report import Findings
-from tools.convert.checks.runs import FileRunner, Rows, graph_rows
+from tools.convert.checks.runners import FileRunner, Rows, graph_rows
 from tools.convert.checks.speed import measure
 from tools.convert.graph.build import build_whole
 from tools.convert.graph.frozen import FrozenGraph, Quantization
+from tools.convert.options import DEFAULT_SIZE, Options
 from tools.evaluate.annotations import Annotations
 from tools.evaluate.metrics.coco import average_precision
 from tools.evaluate.prediction import predict
@@ -36,13 +36,13 @@ class Verifier:
     """Checks files made from one graph.
 
     Attributes:
-        asked: the command line.
+        options: the command line.
         frozen: the whole graph.
-        annotations: the truth about `asked.images`, if it is known.
+        annotations: the truth about `options.images`, if it is known.
         progress: see `Progress`.
     """
 
-    asked: Asked
+    options: Options
     frozen: FrozenGraph
     annotations: Annotations | None
     progress: Progress
@@ -73,21 +73,21 @@ class Verifier:
             ops=tuple(load(path).op_names()),
             pictures=where,
             same=same,
-            rounding=None if self.asked.quantization == "none" else parity(pictures, wanted, found),
+            rounding=None if self.options.quantization == "none" else parity(pictures, wanted, found),
             ap=self._ap(path, at),
             speed=speed,
-            oks_asked=self.asked.min_oks is not None,
-            min_oks=MIN_OKS[self.asked.quantization] if self.asked.min_oks is None else self.asked.min_oks,
+            oks_required=self.options.min_oks is not None,
+            min_oks=MIN_OKS[self.options.quantization] if self.options.min_oks is None else self.options.min_oks,
         )
 
     def _same(
         self, folder: Path, at: tuple[int, int], pictures: Sequence[Picture], wanted: list[Rows], found: list[Rows]
     ) -> Parity | None:
         """Compare with the whole graph in the file's own precision, where there is such a thing."""
-        quantization = self.asked.quantization
+        quantization = self.options.quantization
         if quantization == "none":
             return parity(pictures, wanted, found)
-        if quantization == "int8" or not self.asked.heads:
+        if quantization == "int8" or not self.options.heads:
             return None
         twin = self._whole(folder, quantization, at)
         return parity(pictures, self._rows(twin.rows, pictures, f"check, graph in {quantization}"), found)
@@ -112,18 +112,18 @@ class Verifier:
 
     def _pictures(self, at: tuple[int, int]) -> tuple[list[Picture], str]:
         """Return the pictures to check on, and where they are from."""
-        folder = self.asked.images or self.asked.calibration
+        folder = self.options.images or self.options.calibration
         if folder is None or not folder.is_dir():
-            pictures = list(scene_pictures(at, min(SCENE_PICTURES, self.asked.max_images)))
+            pictures = list(scene_pictures(at, min(SCENE_PICTURES, self.options.max_images)))
             return pictures, f"{len(pictures)} frames of the synthetic scene (--images FOLDER says more)"
-        pictures = list(folder_pictures(folder, at, self.asked.max_images))
+        pictures = list(folder_pictures(folder, at, self.options.max_images))
         return pictures, f"{len(pictures)} pictures of {folder}"
 
     def _ap(self, path: Path, at: tuple[int, int]) -> float | None:
         """Return the average precision, 0..100."""
-        if self.annotations is None or self.asked.images is None:
+        if self.annotations is None or self.options.images is None:
             return None
         engine = LiteRtEngine(path, name=path.stem, threads=1, input_size=at)
-        found = predict(engine, self.annotations, self.asked.images, on_progress=self._told("AP"))
+        found = predict(engine, self.annotations, self.options.images, on_progress=self._told("AP"))
         engine.close()
         return 100 * (average_precision(found.detections(self.annotations), self.annotations)["AP"] or 0)

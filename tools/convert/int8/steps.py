@@ -14,7 +14,7 @@ from edge.tflite.file import load
 from edge.tflite.notes import Affine, Source
 from tools.convert.checks.parity import parity
 from tools.convert.checks.pictures import folder_pictures
-from tools.convert.checks.runs import FileRunner
+from tools.convert.checks.runners import FileRunner
 from tools.convert.graph.build import build_heads
 from tools.convert.graph.cut import cut_heads
 from tools.convert.graph.freeze import freeze
@@ -28,7 +28,7 @@ from tools.evaluate.annotations import load_annotations, require_images
 from tools.evaluate.metrics.coco import average_precision
 from tools.evaluate.prediction import predict
 
-__all__ = ["Judge", "Row"]
+__all__ = ["RecipeBenchmark", "Row"]
 
 T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
@@ -63,7 +63,7 @@ class Row:
     kilobytes: int
 
 
-class Judge:
+class RecipeBenchmark:
     """Makes files of one network and measures them.
 
     Args:

@@ -35,10 +35,10 @@ from tools.command_line import Parser, run
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
 from tools.evaluate.candidates import Candidate, pictures, split_size
 from tools.evaluate.card.accuracy import accuracy
+from tools.evaluate.card.baselines import Baselines, default_baselines, requested_baselines
 from tools.evaluate.card.facts import facts
 from tools.evaluate.card.markdown import markdown
 from tools.evaluate.card.page import put_figures, require_place
-from tools.evaluate.card.rivals import Rivals, asked, usual
 from tools.evaluate.card.speed import speed
 
 FRAMES = 300
@@ -73,13 +73,13 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     pictures_px = pictures(annotations, options.images)
     model, size = _fixed(options.model)
     float_model = _fixed(options.float)[0] if options.float else None
-    rivals = _rivals(options, size, folder)
+    baselines = _baselines(options, size, folder)
     return {
         "annotations": f"{options.annotations.absolute().parent.name}/{options.annotations.name}",
         "machine": machine,
         "facts": facts(model.path),
-        "speed": speed(model, rivals.models, pictures_px),
-        "left_out": sorted(rivals.left_out),
+        "speed": speed(model, baselines.models, pictures_px),
+        "left_out": sorted(baselines.left_out),
         "int8": _accuracy(model, annotations, options),
         "float": _accuracy(float_model, annotations, options) if float_model else None,
     }
@@ -94,11 +94,11 @@ def _fixed(path: Path) -> tuple[Candidate, tuple[int, int]]:
     return Candidate(found.name, path, size), size
 
 
-def _rivals(options: argparse.Namespace, size: tuple[int, int], folder: Path) -> Rivals:
-    rivals = asked(options.against, size) if options.against else usual(size, folder)
-    for why in rivals.left_out.values():
+def _baselines(options: argparse.Namespace, size: tuple[int, int], folder: Path) -> Baselines:
+    baselines = requested_baselines(options.against, size) if options.against else default_baselines(size, folder)
+    for why in baselines.left_out.values():
         print(f"model_card: not compared: {why}", file=sys.stderr)
-    return rivals
+    return baselines
 
 
 def _accuracy(model: Candidate, annotations: Annotations, options: argparse.Namespace) -> dict[str, Any]:

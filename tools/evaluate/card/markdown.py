@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tools.evaluate.card.aims import aims, loss_points
-from tools.evaluate.card.rivals import DEFAULT, DERIVED
+from tools.evaluate.card.baselines import DEFAULT, DERIVED
+from tools.evaluate.card.targets import loss_points, targets
 
 __all__ = ["markdown"]
 
@@ -15,13 +15,21 @@ Figures = Mapping[str, Any]
 
 def markdown(figures: Figures) -> str:
     """Lay out the figures of `model_card.measure`."""
-    parts = [_aims(figures), _photographs(figures), _heights(figures), _scene(figures), _speed(figures), _file(figures)]
+    parts = [
+        _targets(figures),
+        _photographs(figures),
+        _heights(figures),
+        _scene(figures),
+        _speed(figures),
+        _file(figures),
+    ]
     return "\n\n".join(parts)
 
 
-def _aims(figures: Figures) -> str:
+def _targets(figures: Figures) -> str:
     rows = [
-        (aim.what, aim.wanted, aim.reached or "not measured", _held(aim.held, aim.reached)) for aim in aims(figures)
+        (target.what, target.wanted, target.reached or "not measured", _held(target.held, target.reached))
+        for target in targets(figures)
     ]
     return _section("What it was to reach", "", ("", "wanted", "reached", "held"), rows)
 

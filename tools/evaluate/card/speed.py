@@ -13,15 +13,15 @@ ROUNDS = 200
 """Many, since a card is often measured on a machine that has other things to do."""
 
 
-def speed(model: Candidate, rivals: Mapping[str, Candidate], frames: Sequence[Frame]) -> list[dict[str, Any]]:
-    """Measure a model and its rivals in one run.
+def speed(model: Candidate, baselines: Mapping[str, Candidate], frames: Sequence[Frame]) -> list[dict[str, Any]]:
+    """Measure a model and its baselines in one run.
 
     Returns:
-        a row per model, the measured one first: `what` (as in `rivals`; None for the measured one), `model`, `size`
+        a row per model, the measured one first: `what` (as in `baselines`; None for the measured one), `model`, `size`
         (HxW) and, by the number of threads as text, `ms` (median per frame) and `ratio`: the median over the rounds of
         the measured model's time to this one's in the same round.
     """
-    models = [(None, model), *rivals.items()]
+    models = [(None, model), *baselines.items()]
     rows: list[dict[str, Any]] = [
         {"what": what, "model": each.name, "size": _size(each), "ms": {}, "ratio": {}} for what, each in models
     ]

@@ -16,7 +16,7 @@ from edge.errors import UnavailableError
 from edge.poses.pose import Pose
 from tools.evaluate.annotations import CATEGORY, Annotations
 
-__all__ = ["FIGURES", "Detection", "Outcome", "average_precision", "detections_of", "judge"]
+__all__ = ["FIGURES", "Detection", "Outcome", "average_precision", "detections_of", "match_detections"]
 
 FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
 """COCO's ten, in pycocotools' order: over OKS 0.50 to 0.95; at 0.50; at 0.75; medium (32^2 to 96^2 px); large."""
@@ -64,7 +64,7 @@ def average_precision(detections: Sequence[Detection], annotations: Annotations)
     return {name: None if value < 0 else float(value) for name, value in zip(FIGURES, evaluation.stats, strict=True)}
 
 
-def judge(detections: Sequence[Detection], annotations: Annotations) -> Outcome:
+def match_detections(detections: Sequence[Detection], annotations: Annotations) -> Outcome:
     """Say who is found and which detections are false, as COCO pairs them at OKS 0.50.
 
     Raises:

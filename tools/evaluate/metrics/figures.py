@@ -4,7 +4,7 @@ import statistics
 from typing import Any
 
 from tools.evaluate.annotations import Annotations
-from tools.evaluate.metrics.coco import average_precision, judge
+from tools.evaluate.metrics.coco import average_precision, match_detections
 from tools.evaluate.metrics.sizes import by_height
 from tools.evaluate.prediction import Prediction
 
@@ -14,8 +14,8 @@ __all__ = ["figures_of"]
 def figures_of(annotations: Annotations, prediction: Prediction, *, reported_min_score: float) -> dict[str, Any]:
     """Return what there is to say about a model's poses on annotated images. Raises UnavailableError."""
     detections = prediction.detections(annotations)
-    found = judge(detections, annotations)
-    reported = judge(prediction.detections(annotations, min_score=reported_min_score), annotations)
+    found = match_detections(detections, annotations)
+    reported = match_detections(prediction.detections(annotations, min_score=reported_min_score), annotations)
     width, height = prediction.input_size
     return {
         **average_precision(detections, annotations),

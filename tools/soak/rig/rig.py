@@ -14,7 +14,7 @@ from edge.camera.stream import StreamCamera
 from edge.engine.isolation.isolated import IsolatedEngine
 from edge.errors import UnavailableError
 from edge.mqtt.subscriber import Subscriber
-from tools.soak.ear import Ear
+from tools.soak.probe import PoseSubscriber
 from tools.soak.proc import engine_of
 from tools.soak.rig.agent import Agent
 from tools.soak.rig.broker import Broker
@@ -54,10 +54,10 @@ class Rig:
         self._camera = NetworkCamera(folder) if source is None else None
         self.source = self._camera.source if self._camera is not None else source or ""
         self.agent = Agent(folder, self.source, engine.name, self._broker.port, engine.env)
-        self.ear = Ear(self._broker.port)
+        self.subscriber = PoseSubscriber(self._broker.port)
         self.broker_kind = self._broker.kind
         self._stack = ExitStack()
-        # Each loses something, brings it back unless the agent does that itself, and has the ear watch from the
+        # Each loses something, brings it back unless the agent does that itself, and has the subscriber watch from the
         # moment that counts.
         self._faults: Mapping[str, Callable[[], None]] = {
             "broker": self._lose_broker,
@@ -80,11 +80,11 @@ class Rig:
             if self._camera is not None:
                 self._camera.start()
                 stack.callback(self._camera.kill)
-            stack.enter_context(self.ear)
-            self.ear.watch()
+            stack.enter_context(self.subscriber)
+            self.subscriber.watch()
             self.agent.start()
             stack.callback(self.agent.kill)
-            if self.ear.wait(FIRST_POSE_S) is None:
+            if self.subscriber.wait(FIRST_POSE_S) is None:
                 last = self.agent.log().strip().splitlines()[-1:] or ["it says nothing"]
                 raise UnavailableError(f"no pose within {FIRST_POSE_S:g} s: {last[0]}")
             self._stack = stack.pop_all()
@@ -97,11 +97,11 @@ class Rig:
     def lose(self, kind: str, timeout_s: float) -> float | None:
         """Lose something, and return how long the next pose took; None: it did not come within `timeout_s`."""
         self._faults[kind]()
-        recovery_s = self.ear.wait(timeout_s)
+        recovery_s = self.subscriber.wait(timeout_s)
         if kind == "broker":
             self._link_since_s = time.monotonic()
         elif kind == "engine":
-            self._good_since = self.ear.messages
+            self._good_since = self.subscriber.messages
         return recovery_s
 
     def settle(self, kind: str) -> bool:
@@ -124,7 +124,7 @@ class Rig:
         if kind == "broker":
             return time.monotonic() - self._link_since_s > STABLE_LINK_S
         if kind == "engine":
-            return self.ear.messages - self._good_since > GOOD_POSES and engine_of(self.agent.pid) > 0
+            return self.subscriber.messages - self._good_since > GOOD_POSES and engine_of(self.agent.pid) > 0
         return True
 
     def alone_s(self, kind: str) -> float:
@@ -147,7 +147,7 @@ class Rig:
         return time.monotonic() - began_s
 
     def _lose_broker(self) -> None:
-        self.ear.watch()
+        self.subscriber.watch()
         self._broker.kill()
         self._broker.start()
 
@@ -156,11 +156,11 @@ class Rig:
         self._camera.kill()
         threading.Event().wait(self._away_s)
         self._camera.start()
-        self.ear.watch()
+        self.subscriber.watch()
 
     def _lose_engine(self) -> None:
         pid = engine_of(self.agent.pid)
-        self.ear.watch()
+        self.subscriber.watch()
         if pid:
             os.kill(pid, signal.SIGKILL)
 

@@ -17,7 +17,7 @@ from tools.train.run.folder import TrainingFolder
 from tools.train.run.history import History
 from tools.train.run.loop import DivergedError, Trainer
 from tools.train.run.progress import Bar
-from tools.train.run.stops import Stops
+from tools.train.run.signals import Signals
 
 __all__ = ["Feed", "Session"]
 
@@ -49,7 +49,7 @@ class Session:
         trainer: fresh, or resumed.
         batches: those from `trainer.step` on.
         folder: where things are kept.
-        stops: says when to end early.
+        signals: says when to end early.
         stream: for the progress.
         every_s: seconds from one checkpoint to the next.
         size: pictures in a batch.
@@ -61,14 +61,14 @@ class Session:
         trainer: Trainer,
         batches: Feed,
         folder: TrainingFolder,
-        stops: Stops,
+        signals: Signals,
         *,
         stream: TextIO,
         every_s: float,
         size: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._trainer, self._batches, self._folder, self._stops = trainer, batches, folder, stops
+        self._trainer, self._batches, self._folder, self._signals = trainer, batches, folder, signals
         self._clock, self._every_s = clock, every_s
         self._history = History(folder.log, trainer.step)
         self._bar = Bar(stream, first=trainer.step, steps=trainer.recipe.steps, size=size, time_s=clock())
@@ -86,7 +86,7 @@ class Session:
             UnavailableError: at the end, what was learned cannot be written.
             InputError: no picture can be read any more; all that was learned is kept.
         """
-        with self._stops.postponed(), contextlib.closing(self._batches):
+        with self._signals.deferred(), contextlib.closing(self._batches):
             try:
                 self._learn_all()
             except DivergedError as error:
@@ -101,7 +101,7 @@ class Session:
     def _learn_all(self) -> None:
         for batch in self._batches:
             self._learn(batch)
-            if self._trainer.step >= self._trainer.recipe.steps or self._stops.came:
+            if self._trainer.step >= self._trainer.recipe.steps or self._signals.received:
                 return
             if self._clock() - self._kept_s >= self._every_s:
                 self._keep_if_possible()

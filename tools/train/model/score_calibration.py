@@ -17,7 +17,7 @@ from tools.train.data.batch import Batch
 from tools.train.model.losses import SURE
 from tools.train.model.network import PoseNetwork, Scaled, normalize
 
-__all__ = ["Evidence", "Scaling", "calibrate_scores", "fit_scaling", "gather"]
+__all__ = ["Evidence", "PlattScaling", "calibrate_scores", "fit_scaling", "gather"]
 
 RIGHT_CENTER = 0.4
 """A peak of the center map is right where the true Gaussian is as high as that ..."""
@@ -39,7 +39,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Scaling:
+class PlattScaling:
     """logit' = gain * logit + shift."""
 
     gain: float
@@ -48,7 +48,7 @@ class Scaling:
 
 def calibrate_scores(
     network: PoseNetwork, batches: Iterable[Batch], *, min_evidence: int = MIN_EVIDENCE
-) -> dict[str, Scaling]:
+) -> dict[str, PlattScaling]:
     """Change the network so that its scores are probabilities on these pictures; return what was done, by head.
 
     Args:
@@ -57,7 +57,7 @@ def calibrate_scores(
         min_evidence: a head with fewer right or fewer wrong peaks is left as it is.
     """
     evidence = gather(network, batches)
-    done: dict[str, Scaling] = {}
+    done: dict[str, PlattScaling] = {}
     for head, found in evidence.items():
         if min(int(found.right.sum()), int((~found.right).sum())) < min_evidence:
             continue
@@ -85,7 +85,7 @@ def gather(network: PoseNetwork, batches: Iterable[Batch]) -> dict[str, Evidence
     return {"center": _joined(centers), "heatmap": _joined(keypoints)}
 
 
-def fit_scaling(evidence: Evidence) -> Scaling:
+def fit_scaling(evidence: Evidence) -> PlattScaling:
     """Return the gain (kept positive) and shift of the greatest likelihood."""
     logits, right = evidence.logits.double(), evidence.right.double()
     free = torch.zeros(2, dtype=torch.float64, requires_grad=True)  # logarithm of the gain, shift
@@ -98,7 +98,7 @@ def fit_scaling(evidence: Evidence) -> Scaling:
         return found
 
     optimizer.step(loss)
-    return Scaling(float(free[0].detach().exp()), float(free[1].detach()))
+    return PlattScaling(float(free[0].detach().exp()), float(free[1].detach()))
 
 
 def _centers(heads: Mapping[str, Tensor], batch: Batch) -> Evidence:

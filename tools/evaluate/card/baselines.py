@@ -9,7 +9,7 @@ from edge.errors import EdgeError
 from edge.models.derive import derive
 from tools.evaluate.candidates import Candidate, find_candidate
 
-__all__ = ["DEFAULT", "DERIVED", "Rivals", "asked", "usual"]
+__all__ = ["DEFAULT", "DERIVED", "Baselines", "default_baselines", "requested_baselines"]
 
 DEFAULT, DERIVED = "default", "derived"
 """What the usual two are: the manifest's default model, and Google's Lightning int8 derived for many people."""
@@ -18,7 +18,7 @@ DERIVED_NAME = "movenet-lightning-heads-int8"
 
 
 @dataclass(frozen=True, slots=True)
-class Rivals:
+class Baselines:
     """Models to be compared with.
 
     Attributes:
@@ -30,24 +30,24 @@ class Rivals:
     left_out: dict[str, str]
 
 
-def asked(models: Iterable[tuple[str, tuple[int, int] | None]], size: tuple[int, int]) -> Rivals:
+def requested_baselines(models: Iterable[tuple[str, tuple[int, int] | None]], size: tuple[int, int]) -> Baselines:
     """Return models by file or name; one of open size without its own gets `size` (width, height).
 
     Raises:
         EdgeError: one cannot be had, or not at the size that is asked for.
     """
     found = [_at(find_candidate(name, own), size) for name, own in models]
-    return Rivals({_label(candidate): candidate for candidate in found}, {})
+    return Baselines({_label(candidate): candidate for candidate in found}, {})
 
 
-def usual(size: tuple[int, int], folder: Path) -> Rivals:
+def default_baselines(size: tuple[int, int], folder: Path) -> Baselines:
     """Return the default model and the derived Lightning at `size` (width, height), as far as they can be had.
 
     Args:
         size: of their input.
         folder: where the derived model is made.
     """
-    rivals = Rivals({}, {})
+    baselines = Baselines({}, {})
     makers: dict[str, Callable[[], Candidate]] = {
         DEFAULT: lambda: find_candidate(None, size),
         DERIVED: lambda: _derived(size, folder),
@@ -57,10 +57,10 @@ def usual(size: tuple[int, int], folder: Path) -> Rivals:
             candidate = make()
             candidate.engine(1).close()
         except EdgeError as error:
-            rivals.left_out[what] = "; ".join(str(error).splitlines())
+            baselines.left_out[what] = "; ".join(str(error).splitlines())
         else:
-            rivals.models[what] = candidate
-    return rivals
+            baselines.models[what] = candidate
+    return baselines
 
 
 def _at(candidate: Candidate, size: tuple[int, int]) -> Candidate:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Asked", "AskedAnnotated", "AskedUnlabelled"]
+__all__ = ["AnnotatedPhotographs", "Options", "UnlabelledPhotographs"]
 
 
 @dataclass(frozen=True, slots=True)
-class AskedAnnotated:
+class AnnotatedPhotographs:
     """Photographs with keypoints."""
 
     annotations: Path
@@ -17,7 +17,7 @@ class AskedAnnotated:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedUnlabelled:
+class UnlabelledPhotographs:
     """Photographs without; `boxes` tells where people are, None: the teacher looks itself."""
 
     folder: Path
@@ -26,7 +26,7 @@ class AskedUnlabelled:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Options:
     """What is asked for.
 
     Attributes:
@@ -54,9 +54,9 @@ class Asked:
         debug: show tracebacks.
     """
 
-    annotated: tuple[AskedAnnotated, ...]
+    annotated: tuple[AnnotatedPhotographs, ...]
     scene: float
-    unlabelled: tuple[AskedUnlabelled, ...]
+    unlabelled: tuple[UnlabelledPhotographs, ...]
     teacher: str | None
     soft: float
     network: str

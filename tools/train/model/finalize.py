@@ -9,9 +9,9 @@ from tools.train.data.batch import Batch
 from tools.train.data.batches import Batches, Share
 from tools.train.data.synthetic import SceneSource
 from tools.train.model.network import PoseNetwork
-from tools.train.model.scores import calibrate_scores
+from tools.train.model.score_calibration import calibrate_scores
 
-__all__ = ["with_true_scores"]
+__all__ = ["with_calibrated_scores"]
 
 BATCHES, SIZE = 30, 16
 """So many pictures are enough for two numbers per head."""
@@ -19,7 +19,7 @@ BATCHES, SIZE = 30, 16
 Progress = Callable[[int, int, str], None]
 
 
-def with_true_scores(
+def with_calibrated_scores(
     network: PoseNetwork, shares: Sequence[Share], *, side: int, seed: int, on_progress: Progress
 ) -> PoseNetwork:
     """Return a copy of a network whose scores are probabilities (see `train.scores`), on the CPU.

@@ -7,7 +7,7 @@ import torch
 from tools.train.data.batches import Share
 from tools.train.data.picture import Picture
 from tools.train.data.synthetic import SceneSource
-from tools.train.model.finish import with_true_scores
+from tools.train.model.finalize import with_calibrated_scores
 from tools.train.model.network import PoseNetwork
 from training.small import Pictures, few, person, picture, trainer
 
@@ -26,7 +26,7 @@ class Untouched(Pictures):
 
 def finish(network: PoseNetwork, *shares: Share) -> tuple[PoseNetwork, list[tuple[int, int]]]:
     told: list[tuple[int, int]] = []
-    made = with_true_scores(
+    made = with_calibrated_scores(
         network, shares, side=64, seed=3, on_progress=lambda done, total, _what: told.append((done, total))
     )
     return made, told

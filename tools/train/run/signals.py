@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Self
 
-__all__ = ["Stopped", "Stops"]
+__all__ = ["Signals", "Stopped"]
 
 CODE = 128
 """Exit codes of programs that a signal ended begin here, as shells have it."""
@@ -20,7 +20,7 @@ class Stopped(BaseException):
         self.code = CODE + number
 
 
-class Stops:
+class Signals:
     """Takes the signals of this process while it is entered; for the main thread."""
 
     def __init__(self) -> None:
@@ -38,12 +38,12 @@ class Stops:
             signal.signal(number, handler)
 
     @property
-    def came(self) -> bool:
-        """True once a signal has come."""
+    def received(self) -> bool:
+        """True once a signal has arrived."""
         return self._number is not None
 
     @contextlib.contextmanager
-    def postponed(self) -> Iterator[None]:
+    def deferred(self) -> Iterator[None]:
         """Let signals wait for `check`, or for the end of this context.
 
         Raises:

@@ -8,7 +8,7 @@ from tools.train.data.batches import Batches, Share
 from tools.train.data.picture import Picture
 from tools.train.data.synthetic import SceneSource
 from tools.train.model.network import NetworkShape, PoseNetwork, normalize
-from tools.train.model.scores import Evidence, Scaling, calibrate_scores, fit_scaling, gather
+from tools.train.model.score_calibration import Evidence, PlattScaling, calibrate_scores, fit_scaling, gather
 
 SHAPE = NetworkShape(channels=(8, 12, 16, 16, 24), blocks=(1, 1, 1, 1), kernels=(3, 3, 3, 3), pyramid=12, head=12)
 
@@ -57,7 +57,7 @@ def test_the_network_itself_gives_the_new_scores() -> None:
     after = network(pixels)
     assert set(done) == {"center", "heatmap"}
     for head, values in before.items():
-        scaling = done.get(head, Scaling(1, 0))
+        scaling = done.get(head, PlattScaling(1, 0))
         assert torch.allclose(after[head], scaling.gain * values + scaling.shift, atol=1e-3)
     again = {head: fit_scaling(found) for head, found in gather(network, seen).items()}
     assert abs(again["heatmap"].shift) < 0.05

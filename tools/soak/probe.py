@@ -11,14 +11,14 @@ from edge.mqtt.subscriber import Subscriber
 from edge.payload import HealthMessage, PoseMessage
 from tools.soak.rig.agent import DEVICE
 
-__all__ = ["Ear"]
+__all__ = ["PoseSubscriber"]
 
 TOPIC = f"edge-pose/{DEVICE}"
 RETRY_S = 0.05
 """It has to be there before the agent is, or its own wait would be measured."""
 
 
-class Ear:
+class PoseSubscriber:
     """Listens from `__enter__` to `__exit__`, over any number of brokers' deaths.
 
     Args:
