@@ -134,8 +134,8 @@ window-picture: setup
 schemas: setup
 	$(BIN)/python -m edge.payload
 
-locks:
-	$(PYTHON) -m tools.repository.lock
+locks: setup
+	$(BIN)/python -m tools.repository.lock
 
 clean:
 	rm -rf $(VENV) .venv-* build dist demo.png

@@ -112,4 +112,6 @@ def test_what_counts_as_unchanged_has_one_version_in_both_locks() -> None:
     default, bookworm = (set((LOCKS / f"{name}.txt").read_text().splitlines()) for name in ("default", "bookworm"))
     same = {line.partition("==")[0] for line in default & bookworm}
     assert set(UNCHANGED.values()) <= same
-    assert {line.partition("==")[0] for line in default - bookworm} == {"ml_dtypes", "numpy", "opencv-python-headless"}
+    # contourpy has a second version, for later Pythons, in the default lock only.
+    other = {line.partition("==")[0] for line in default - bookworm}
+    assert other == {"contourpy", "ml-dtypes", "numpy", "opencv-python-headless"}

@@ -1,65 +1,106 @@
-"""Writes the locks: exact versions of everything that is installed, tested together.
+"""Writes the lock files: exact versions of everything that is installed, tested together.
 
-    default.txt      Python 3.11 and 3.13: Raspberry Pi OS Trixie
+    python -m tools.repository.lock [--upgrade]
+
+    default.txt      Python 3.11 and later: Raspberry Pi OS Trixie
     bookworm.txt     Python 3.11 with NumPy 1: Raspberry Pi OS Bookworm, whose picamera2 is built on it
-    workstation.txt  with TensorFlow and PyTorch, for converting and training models; 7 GB are installed to write it
+    workstation.txt  with TensorFlow and PyTorch, for converting and training models
 
-No hashes: piwheels.org, which Raspberry Pi OS asks too, builds its own wheels of the same versions.
-After writing, asks the index for the aarch64 wheels of every package that runs on a device.
+`uv pip compile` resolves them for x86-64 and 64-bit ARM at once and installs nothing. A version that is locked stays
+unless something new needs another one; --upgrade takes the newest of all. No hashes: piwheels.org, which Raspberry Pi
+OS asks too, builds its own wheels of the same versions. Every package of a device must have a wheel for 64-bit ARM.
 """
 
-import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "locks"
-PROJECT = FOLDER.parent.parent
-LOCKS: dict[str, tuple[str, list[str], list[str]]] = {
-    "default.txt": ("dev", [], ["3.11", "3.13"]),
-    "bookworm.txt": ("dev", ["numpy<2", "opencv-python-headless<4.12"], ["3.11"]),
-    "workstation.txt": ("workstation,train", ["-c", str(FOLDER / "default.txt")], []),
-}
-"""Lock -> (extra of the project, more requirements, Pythons whose aarch64 wheels are asked for)."""
-GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34, 35, 36)
-"""Bookworm has glibc 2.36; pip wants every platform tag by its exact number."""
+from edge.errors import UnavailableError
+from tools.command_line import Parser, run
+
+FOLDER = Path(__file__).parents[1] / "locks"
+PROJECT = FOLDER.parents[1]
+OLDEST_PYTHON = "3.11"
+ARM = "aarch64-manylinux_2_36"
+"""Bookworm has glibc 2.36."""
+HEADER = "# Written by tools/repository/lock.py; see there.\n"
 
 
-def freeze(extra: str, more: list[str]) -> str:
-    """Install the project with an extra in a new environment and return `name==version` lines."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip = [f"{folder}/bin/pip", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--quiet", f"{PROJECT}[{extra}]", *more], check=True)
-        listed = subprocess.run([*pip, "freeze", "--exclude", "edge-pose"], check=True, capture_output=True, text=True)
-    # The same TensorFlow has another name on 64-bit ARM.
-    return re.sub(r"^tensorflow_cpu==(.*)$", r"tensorflow==\1\ntensorflow_cpu==\1", listed.stdout, flags=re.MULTILINE)
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One lock file.
+
+    Attributes:
+        name: of the file.
+        extras: of the project.
+        constraints: versions that it must not leave.
+        python: the only one it is for; None: OLDEST_PYTHON and later.
+        device_pythons: Python versions of devices that are installed by it.
+    """
+
+    name: str
+    extras: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    python: str | None = None
+    device_pythons: tuple[str, ...] = ()
 
 
-def check_aarch64(lock: Path, python: str) -> None:
-    """Fail unless every package of a device has a wheel for 64-bit ARM."""
-    platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in GLIBC_MINORS]
-    pyproject = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
-    needs = re.search(r"^dependencies = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
-    assert needs is not None
-    names = [name.split(";")[0].strip() for name in re.findall(r'"([^"]+)"', needs[1])]
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "-d", folder]
-        command += ["--only-binary=:all:", f"--python-version={python}", *platforms, "--platform=manylinux2014_aarch64"]
-        subprocess.run([*command, "-c", str(lock), *names, "amqtt", "pygame-ce"], check=True)
-        print(f"{lock.name}: {len(list(Path(folder).iterdir()))} wheels for aarch64, Python {python}")
+LOCKS = (
+    Lock("default.txt", ("dev",), device_pythons=("3.11", "3.13")),
+    Lock("bookworm.txt", ("dev",), ("numpy<2", "opencv-python-headless<4.12"), "3.11", ("3.11",)),
+    Lock("workstation.txt", ("workstation", "train"), (f"-c {FOLDER / 'default.txt'}",)),
+)
+DEVICE_EXTRAS = ("demo", "display")
 
 
 def main() -> None:
-    """Write and check all locks."""
-    FOLDER.mkdir(exist_ok=True)
-    for name, (extra, more, pythons) in LOCKS.items():
-        path = FOLDER / name
-        path.write_text(f"# Written by tools/repository/lock.py; see there.\n{freeze(extra, more)}", encoding="utf-8")
-        for python in pythons:
-            check_aarch64(path, python)
+    """Write and check all lock files. Raises UnavailableError."""
+    parser = Parser("repository.lock", __doc__)
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions")
+    options = parser.parse_args()
+    for lock in LOCKS:
+        write(lock, upgrade=options.upgrade)
+        for python in lock.device_pythons:
+            print(f"{lock.name}: {count_arm_wheels(lock, python)} wheels for 64-bit ARM, Python {python}")
+
+
+def write(lock: Lock, *, upgrade: bool = False) -> None:
+    """Write a lock file; versions that it has stay where they can. Raises UnavailableError."""
+    path = FOLDER / lock.name
+    with tempfile.TemporaryDirectory(prefix="lock_") as folder:
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text("\n".join(lock.constraints), encoding="utf-8")
+        words = ["--python-version", lock.python or OLDEST_PYTHON, *([] if lock.python else ["--universal"])]
+        words += ["--constraints", str(constraints), "--output-file", str(path), *["--upgrade"][:upgrade]]
+        _compile(lock.extras, words)
+    path.write_text(HEADER + _pins(path.read_text(encoding="utf-8").splitlines()), encoding="utf-8")
+
+
+def _pins(lines: Sequence[str]) -> str:
+    """Return the pins of a lock, without a marker where a package has one version only: pins install nothing."""
+    versions = Counter(line.split("==")[0] for line in lines)
+    return "".join(f"{line if versions[line.split('==')[0]] > 1 else line.split(' ;')[0]}\n" for line in lines)
+
+
+def count_arm_wheels(lock: Lock, python: str) -> int:
+    """Return how many packages a device installs. Raises UnavailableError where one has no wheel."""
+    words = ["--python-platform", ARM, "--python-version", python, "--only-binary", ":all:"]
+    words += ["--constraints", str(FOLDER / lock.name)]
+    return len(_compile(DEVICE_EXTRAS, words).splitlines())
+
+
+def _compile(extras: Sequence[str], words: Sequence[str]) -> str:
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
+    command += ["pyproject.toml", *(word for extra in extras for word in ("--extra", extra))]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False, cwd=PROJECT)
+    if done.returncode:
+        raise UnavailableError(f"uv cannot resolve the requirements: {done.stderr.strip()}")
+    return done.stdout
 
 
 if __name__ == "__main__":
-    main()
+    run("lock", main)
