@@ -15,7 +15,7 @@ from edge.models.files import resolve
 from edge.models.manifest import load_manifest
 from edge.models.places import places
 
-__all__ = ["Parser", "default_model", "exit_code", "parse_size", "run", "show_progress"]
+__all__ = ["Parser", "default_model", "exit_code", "parse_size", "run"]
 
 BUG_CODE = 70
 STOPPED_CODE = 130
@@ -99,10 +99,3 @@ def parse_size(text: str) -> tuple[int, int]:
         return input_size.parse_fixed_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def show_progress(done: int, total: int, label: str = "") -> None:
-    """Draw a bar on a terminal; into a pipe nothing."""
-    if sys.stderr.isatty():
-        bar = "#" * (30 * done // total)
-        print(f"\r{label} [{bar:30}] {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

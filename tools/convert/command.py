@@ -12,6 +12,7 @@ from edge.host.atomic_write import target_of
 from tools.command_line import exit_code
 from tools.convert.arguments import parse
 from tools.convert.options import Options
+from tools.progress import ProgressBar
 
 __all__ = ["main"]
 
@@ -45,12 +46,14 @@ def _run(options: Options) -> None:
     annotations = _annotations(options)
     _look_at_pictures(options)
     load_tensorflow()
+    progress = ProgressBar()
     cv2.setNumThreads(1)  # as the product has it: the times are the product's
     with open_source(options.source) as model, _folder(options) as folder:
         outputs = [_checked(output, model.path) for output in _outputs(options, model.name, folder)]
         _say(f"reading {options.source}")
         frozen = freeze(model.folder, options.source)
-        job = Job(options, frozen, model.origin, Verifier(options, frozen, annotations, _progress), _say, _progress)
+        verifier = Verifier(options, frozen, annotations, progress)
+        job = Job(options, frozen, model.origin, verifier, _say, progress)
         for size, output in zip(options.sizes, outputs, strict=True):
             print(format_table(job.make(size, output)), flush=True)
             _edgetpu(options, output)
@@ -167,9 +170,3 @@ def _look_at_pictures(options: Options) -> None:
 
 def _say(text: str) -> None:
     print(f"convert: {text}", file=sys.stderr, flush=True)
-
-
-def _progress(done: int, total: int, what: str) -> None:
-    from tools.command_line import show_progress  # noqa: PLC0415
-
-    show_progress(done, total, what)

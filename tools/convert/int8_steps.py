@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from tools.command_line import Parser, parse_size, run, show_progress
+from tools.command_line import Parser, parse_size, run
 from tools.convert.graph.source import open_source
+from tools.progress import ProgressBar
 
 RECIPE = ("rescale", "relevant", "equalize", "fuse", "split", "correct")
 TRIED = "fit"
@@ -51,7 +52,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
                 flush=True,
             )
 
-    benchmark = RecipeBenchmark(folder, options.size, options.images, options.annotations, show_progress)
+    benchmark = RecipeBenchmark(folder, options.size, options.images, options.annotations, ProgressBar())
     if not options.json:
         print(f"{'':28} {'AP':>5} {'OKS':>6} {'center':>7} {'heat':>7} {'offset':>7}")
     show(benchmark.float_row())

@@ -19,14 +19,13 @@ or a model file that cannot be run.
 
 import argparse
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edge.agent.loading import LoadedEngine, load_engine
 from edge.config import Config, load
 from edge.models.files import is_path
-from tools.command_line import Parser, run, show_progress
+from tools.command_line import Parser, run
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
 from tools.evaluate.metrics.coco import match_detections
 from tools.evaluate.metrics.false_negatives import require_writable, worst, write_worst
@@ -34,6 +33,7 @@ from tools.evaluate.metrics.figures import figures_of
 from tools.evaluate.metrics.pck import pck_on_scene
 from tools.evaluate.prediction import predict
 from tools.evaluate.table import table
+from tools.progress import ProgressBar
 
 IMAGES_SIZE = (256, 256)
 SCENE_FRAMES = 120
@@ -62,13 +62,12 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     if options.scene:
         if annotations and engine.is_dynamic:
             engine = load_engine(config)  # a size once fixed stays, and the scene has its own aspect
-        show = partial(show_progress, label="scene")
         figures["scene"] = pck_on_scene(
             engine,
             frames=options.scene,
             min_score=config.poses.min_score,
             max_people=config.poses.max_people,
-            on_progress=show,
+            on_progress=ProgressBar("scene"),
         )
     figures["ran"] = {"model": engine.spec.name, "accelerator": engine.spec.accelerator}
     return figures
@@ -84,7 +83,7 @@ def _on_images(
         options.images,
         min_score=options.min_score,
         max_people=config.poses.max_people,
-        on_progress=partial(show_progress, label="images"),
+        on_progress=ProgressBar("images"),
     )
     min_score = max(config.poses.min_score, options.min_score)
     figures = figures_of(annotations, prediction, reported_min_score=min_score)

@@ -22,9 +22,10 @@ from edge.models.files import is_path, resolve, resolve_file
 from edge.models.mirror import known_models
 from edge.models.places import places
 from edge.poses.model_input import ModelInput
-from tools.command_line import parse_size, show_progress
+from tools.command_line import parse_size
 from tools.evaluate.annotations import Annotations
 from tools.evaluate.prediction import read_image
+from tools.progress import ProgressBar
 
 __all__ = [
     "DEFAULT_SIZE",
@@ -125,11 +126,11 @@ def rounds_ms(
     """
     contestants = [Contestant(candidate, threads, frames) for candidate in candidates]
     times: list[list[float]] = []
-    random = np.random.default_rng(0)
+    random, progress = np.random.default_rng(0), ProgressBar(f"time, {threads} thread{'s'[: threads > 1]}")
     for number in range(rounds + WARM_UP):
         took_ms = {int(at): contestants[at].run_ms(number) for at in random.permutation(len(contestants))}
         times.append([took_ms[at] for at in range(len(contestants))])
-        show_progress(number + 1, rounds + WARM_UP, f"time, {threads} thread{'s'[: threads > 1]}")
+        progress(number + 1, rounds + WARM_UP)
     return list(zip(*times[WARM_UP:], strict=True))
 
 

@@ -19,11 +19,12 @@ from typing import Any
 import cv2
 
 from edge.tflite.file import load
-from tools.command_line import Parser, run, show_progress
+from tools.command_line import Parser, run
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
 from tools.evaluate.candidates import THREADS, Candidate, find_candidate, pictures, race, split_size
 from tools.evaluate.metrics.coco import average_precision
 from tools.evaluate.prediction import predict
+from tools.progress import ProgressBar
 
 
 def main() -> None:
@@ -63,10 +64,7 @@ def _points(value: float | None) -> str:
 def _facts(candidate: Candidate, annotations: Annotations, folder: Path) -> dict[str, Any]:
     engine = candidate.engine(threads=2)
     width, height = engine.spec.input_size
-
-    def progress(done: int, total: int) -> None:
-        show_progress(done, total, f"{candidate.name} {height}x{width}")
-
+    progress = ProgressBar(f"{candidate.name} {height}x{width}")
     prediction = predict(engine, annotations, folder, on_progress=progress)
     figures = average_precision(prediction.detections(annotations), annotations)
     engine.close()

@@ -30,7 +30,8 @@ from edge.poses.matching import assign, oks
 from edge.poses.pose import Pose
 from edge.scene.scene import Scene
 from edge.scene.truth import TruePerson
-from tools.command_line import Parser, default_model, parse_size, run, show_progress
+from tools.command_line import Parser, default_model, parse_size, run
+from tools.progress import ProgressBar
 
 MIN_HEIGHT = 0.2
 MIN_OKS = 0.5
@@ -99,7 +100,7 @@ def score(
     engine = LiteRtEngine(model, name=model.stem, threads=2, input_size=size)
     estimator = Estimator(engine, min_score=min_score)
     sightings: list[Sighting] = []
-    published = 0
+    published, progress = 0, ProgressBar(f"{size[1]}x{size[0]}")
     for done in range(frames):
         image, people = scene.draw(done * STEP)
         poses = estimator.poses(image)
@@ -108,7 +109,7 @@ def score(
         published += len(poses)
         if save:
             _save(save / f"{size[1]}x{size[0]}_{done * STEP:06}.png", image, people, poses)
-        show_progress(done + 1, frames, f"{size[1]}x{size[0]}")
+        progress(done + 1, frames)
     engine.close()
     return {
         "size": f"{size[1]}x{size[0]}",

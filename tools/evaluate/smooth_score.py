@@ -34,7 +34,8 @@ from edge.poses.smooth import Smoother
 from edge.poses.track import Tracker
 from edge.scene.scene import Scene
 from edge.scene.truth import TruePerson
-from tools.command_line import Parser, default_model, parse_size, run, show_progress
+from tools.command_line import Parser, default_model, parse_size, run
+from tools.progress import ProgressBar
 
 MIN_HEIGHT = 0.2
 MIN_OKS = 0.5
@@ -93,12 +94,13 @@ def record(options: argparse.Namespace) -> list[Moment]:
     maker = estimator.input_maker(scene.size)
     flow = Flow(estimator=estimator, tracker=Tracker())
     moments: list[Moment] = []
+    progress = ProgressBar("scene")
     for index in range(options.frames):
         image, people = scene.draw(index)
         time_s = index / options.fps
         result = flow.step(maker.make(Frame(image, index, time_s, time_s, time_s)))
         moments.append(Moment(time_s, result.poses, people))
-        show_progress(index + 1, options.frames)
+        progress(index + 1, options.frames)
     engine.close()
     return moments
 

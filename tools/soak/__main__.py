@@ -31,10 +31,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
-
 from edge.errors import EdgeError, UsageError
 from tools.command_line import Parser, run
+from tools.plot import to_png
 from tools.soak.chart import draw
 from tools.soak.record import Fault, Plan, Record
 from tools.soak.report import require_writable, samples_csv, summary, table, to_json, write
@@ -145,7 +144,7 @@ def _leave(record: Record, options: argparse.Namespace) -> None:
     if options.json:
         write(options.json, to_json(record).encode())
     if options.picture:
-        write(options.picture, cv2.imencode(".png", draw(record))[1].tobytes())
+        write(options.picture, to_png(draw(record)))
 
 
 def _options() -> argparse.Namespace:

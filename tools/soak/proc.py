@@ -1,14 +1,12 @@
-"""What Linux tells about a process and its children."""
+"""What the agent's processes hold (psutil): memory, threads, descriptors, children."""
 
-import contextlib
-import os
 from dataclasses import dataclass
-from pathlib import Path
+
+import psutil
 
 __all__ = ["Usage", "engine_of", "usage"]
 
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-WORKER = b"edge.engine.worker"
+WORKER = "edge.engine.worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,35 +20,28 @@ class Usage:
 
 
 def usage(pid: int) -> Usage | None:
-    """Return what a process holds; None when there is none, or not any more."""
-    folder = Path(f"/proc/{pid}")
+    """Return what a process holds; None where it has ended, even if its exit code was not collected yet."""
     try:
-        pages = int((folder / "statm").read_text().split()[1])
-        if not pages:
-            return None  # it has ended, and waits to be asked for its code
-        threads, fds = _count(folder / "task"), _count(folder / "fd")
-        return Usage(pages * PAGE_BYTES, threads, fds, len(_children(pid)))
-    except OSError:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return None
+            rss_bytes, threads, fds = process.memory_info().rss, process.num_threads(), process.num_fds()
+        return Usage(rss_bytes, threads, fds, len(process.children()))
+    except psutil.Error:
         return None
 
 
 def engine_of(pid: int) -> int:
     """Return the process id of an agent's engine, 0 while there is none."""
-    for child in _children(pid):
-        with contextlib.suppress(OSError):
-            if WORKER in Path(f"/proc/{child}/cmdline").read_bytes():
-                return child
-    return 0
+    try:
+        return next((child.pid for child in psutil.Process(pid).children() if _is_worker(child)), 0)
+    except psutil.Error:
+        return 0
 
 
-def _count(folder: Path) -> int:
-    return sum(1 for _ in folder.iterdir())
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(OSError):  # a thread that has just ended
-                found += [int(word) for word in (task / "children").read_text().split()]
-    return found
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return any(WORKER in word for word in process.cmdline())
+    except psutil.Error:  # it has just ended
+        return False

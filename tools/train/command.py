@@ -7,6 +7,7 @@ from typing import Any
 from edge.errors import ModelError
 from edge.models.files import ResolvedModel
 from tools.command_line import exit_code
+from tools.progress import ProgressBar
 from tools.train.arguments import parse
 from tools.train.options import Options
 from tools.train.pytorch import default_workers, load_torch, pick_device, pick_precision
@@ -100,9 +101,11 @@ def _shares(options: Options, folder: TrainingFolder, teacher: ResolvedModel | N
     """Open what is learned from. Raises EdgeError and Stopped."""
     from tools.train.sources import open_shares  # noqa: PLC0415
 
+    bar = ProgressBar()
+
     def progress(done: int, total: int, what: str) -> None:
         signals.check()
-        _progress(done, total, what)
+        bar(done, total, what)
 
     with signals.deferred():  # a picture is labelled whole, or not at all
         return open_shares(options, folder, teacher, progress)
@@ -137,8 +140,9 @@ def _export(options: Options, folder: TrainingFolder, trainer: Any, shares: Sequ
     from tools.train.model.export import export_models  # noqa: PLC0415
     from tools.train.model.finalize import with_calibrated_scores  # noqa: PLC0415
 
+    progress = ProgressBar()
     network = with_calibrated_scores(
-        trainer.average, shares, side=options.side, seed=options.seed, on_progress=_progress
+        trainer.average, shares, side=options.side, seed=options.seed, on_progress=progress
     )
     made = export_models(
         network,
@@ -147,16 +151,10 @@ def _export(options: Options, folder: TrainingFolder, trainer: Any, shares: Sequ
         calibration=options.calibration,
         name=options.name,
         origin=f"tools/train, {trainer.step} steps",
-        on_progress=_progress,
+        on_progress=progress,
     )
     print(f"{made.float_file}\n{made.int8_file}", flush=True)
 
 
 def _say(text: str) -> None:
     print(f"train: {text}", file=sys.stderr, flush=True)
-
-
-def _progress(done: int, total: int, what: str) -> None:
-    from tools.command_line import show_progress  # noqa: PLC0415
-
-    show_progress(done, total, what)

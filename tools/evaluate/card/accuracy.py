@@ -1,16 +1,15 @@
 """How well a model finds people, on annotated images and on the synthetic scene, by the tools that measure each."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tools.command_line import show_progress
 from tools.evaluate import scene_score
 from tools.evaluate.annotations import Annotations
 from tools.evaluate.candidates import Candidate
 from tools.evaluate.metrics.figures import figures_of
 from tools.evaluate.metrics.pck import pck_on_images, pck_on_scene
 from tools.evaluate.prediction import predict
+from tools.progress import ProgressBar
 
 __all__ = ["accuracy"]
 
@@ -35,11 +34,11 @@ def accuracy(
     """
     engine = model.engine(THREADS)
     width, height = size = engine.spec.input_size
-    prediction = predict(engine, annotations, folder, on_progress=partial(show_progress, label=f"{model.name}, images"))
+    prediction = predict(engine, annotations, folder, on_progress=ProgressBar(f"{model.name}, images"))
     images = figures_of(annotations, prediction, reported_min_score=min_score)
     del images["ms_per_frame"]
     images["largest"] = pck_on_images(annotations, prediction, min_score=min_score)
-    show = partial(show_progress, label=f"{model.name}, scene")
+    show = ProgressBar(f"{model.name}, scene")
     pck = pck_on_scene(engine, frames=frames, min_score=min_score, on_progress=show)
     engine.close()
     scene = scene_score.score(model.path, size, frames=frames, min_score=min_score)

@@ -1,6 +1,8 @@
-"""How far a training is: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a training: a bar on a terminal (tqdm), a line now and then elsewhere."""
 
 from typing import TextIO
+
+from tqdm import tqdm
 
 __all__ = ["Bar", "shown_time"]
 
@@ -21,36 +23,41 @@ class Bar:
 
     def __init__(self, stream: TextIO, *, first: int, steps: int, size: int, time_s: float) -> None:
         self._stream, self._first, self._steps, self._size = stream, first, steps, size
-        self._begun_s = self._shown_s = time_s
+        self._begun_s = time_s
         self._step = first
         self._loss: float | None = None
         self._is_terminal = stream.isatty()
-        self._is_drawn = False
+        self._bar: tqdm[None] = tqdm(
+            total=steps,
+            initial=first,
+            file=stream,
+            disable=not self._is_terminal,
+            bar_format=f"[{{bar:{WIDTH}}}] {{desc}}",
+            ascii=" #",
+            mininterval=REDRAW_S,
+        )
 
     def step(self, step: int, loss: float, time_s: float) -> None:
-        """Tell of a step; a terminal's bar is drawn again when it is time."""
+        """Take a step's loss; a terminal's bar is drawn again when it is time."""
         # One loss says little; the mean of about the last twenty says where it goes.
         self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
         self._step = step
-        if self._is_terminal and (time_s - self._shown_s >= REDRAW_S or step == self._steps):
-            done = WIDTH * step // max(self._steps, 1)
-            print(f"\r[{'#' * done:{WIDTH}}] {self._text(time_s)}\x1b[K", end="", file=self._stream, flush=True)
-            self._shown_s, self._is_drawn = time_s, True
+        if self._is_terminal:
+            self._bar.set_description_str(self._text(time_s), refresh=False)
+            self._bar.update(step - self._bar.n)
 
     def pictures_per_s(self, time_s: float) -> float:
         """Return the mean since the start."""
         return (self._step - self._first) * self._size / max(time_s - self._begun_s, 1e-9)
 
     def line(self, time_s: float) -> None:
-        """Tell of the state in a line of its own, where there is no terminal to draw on."""
+        """Print the state as a line of its own, where there is no terminal to draw on."""
         if not self._is_terminal:
             print(f"train: {self._text(time_s)}", file=self._stream, flush=True)
 
     def end(self) -> None:
         """Leave the bar's line."""
-        if self._is_drawn:
-            print(file=self._stream, flush=True)
-            self._is_drawn = False
+        self._bar.close()
 
     def _text(self, time_s: float) -> str:
         per_s = self.pictures_per_s(time_s)
@@ -61,7 +68,7 @@ class Bar:
 
 
 def shown_time(seconds: float) -> str:
-    """Return a time as people say it."""
+    """Return a time for people: `98 s`, `83 min`, `5 h 33 min`."""
     minutes = round(seconds / 60)
     if seconds < 99:
         return f"{round(seconds)} s"

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol, TextIO
 
-import cv2
-
 from edge.errors import EdgeError, UnavailableError
 from edge.host.atomic_write import write_whole
+from tools.plot import to_png
 from tools.train.data.batch import Batch
 from tools.train.run.checkpoint import save_checkpoint
 from tools.train.run.curve import draw_curve
@@ -135,8 +134,7 @@ class Session:
         save_checkpoint(self._folder.checkpoint, self._trainer.checkpoint())
         self._kept_step = self._trainer.step
         self._history.write()
-        _, coded = cv2.imencode(".png", draw_curve(self._history.rows))
-        write_whole(self._folder.curve, coded.tobytes())
+        write_whole(self._folder.curve, to_png(draw_curve(self._history.rows)))
 
     def _told(self, error: DivergedError) -> DivergedError:
         """Return the error with what to do, the names of its pictures in a file."""
