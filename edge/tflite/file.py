@@ -189,7 +189,7 @@ def load(path: Path) -> TfliteModel:
     try:
         model = TfliteModel(schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)), str(path))
         _check_references(model)
-    except (struct.error, IndexError, TypeError, AttributeError, ArithmeticError, MemoryError) as error:
+    except (struct.error, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError) as error:
         raise _damaged(path) from error
     except ValueError as error:
         if isinstance(error, ModelError):

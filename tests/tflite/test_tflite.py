@@ -186,6 +186,14 @@ def test_what_is_no_model_is_bad_input(tmp_path: Path, content: bytes, complaint
         load(tmp_path)
 
 
+def test_an_operator_that_no_schema_knows_is_damage(net: Path, tmp_path: Path) -> None:
+    model = load(net)
+    model.tree.operatorCodes[0].builtinCode = 65302
+    model.save(tmp_path / "damaged.tflite")
+    with pytest.raises(ModelError, match="damaged or truncated"):
+        load(tmp_path / "damaged.tflite")
+
+
 def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     whole = load(echo_model(tmp_path / "m.tflite")).encode()
     cut = tmp_path / "cut.tflite"
