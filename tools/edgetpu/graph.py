@@ -1,9 +1,7 @@
 """A TFLite file as a plain graph: tensors, and the operators in the order in which they run."""
 
-import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ModelError
-from edge.tflite.magic import open_tflite
+from edge.tflite.file import TfliteModel, load
 from edge.tflite.schema import schema
 
 __all__ = ["EDGETPU_OP", "Graph", "Op", "Tensor", "read_graph"]
@@ -19,8 +17,12 @@ __all__ = ["EDGETPU_OP", "Graph", "Op", "Tensor", "read_graph"]
 EDGETPU_OP = "edgetpu-custom-op"
 """The custom operator into which the compiler packs what runs on the Edge TPU."""
 
-DAMAGE = (struct.error, IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
-"""What the generated reader raises when an offset points out of the file, or to something else."""
+DTYPES: Mapping[int, str] = {
+    number: name.lower() for name, number in vars(schema.TensorType).items() if isinstance(number, int)
+}
+"""The schema's names, some of which NumPy does not have."""
+DAMAGE = (IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
+"""What tables that do not fit together lead to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,28 +98,17 @@ def read_graph(path: Path) -> Graph:
 
     Raises:
         InputError: it cannot be read, or is no TFLite file.
-        ModelError: it is damaged or truncated.
+        ModelError: it is damaged, truncated, empty, or has several graphs.
     """
-    with open_tflite(path) as file:
-        content = file.read()
+    model = load(path)
     try:
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-        return _graph(model)
+        tensors = tuple(_tensor(tensor, model.tree.buffers) for tensor in model.graph.tensors)
+        ops = tuple(_op(op, model) for op in model.graph.operators)
     except DAMAGE as error:
         raise ModelError(f"{path}: the model file is damaged or truncated") from error
-
-
-def _graph(model: Any) -> Graph:
-    subgraph = model.subgraphs[0]
-    tensors = tuple(_tensor(tensor, model.buffers) for tensor in subgraph.tensors)
-    graph = Graph(tensors, tuple(_op(op, model.operatorCodes) for op in subgraph.operators))
-    if not graph.ops:
-        raise ValueError
-    # An index out of range is damage too.
-    used = {index for op in graph.ops for index in op.inputs} | {index for op in graph.ops for index in op.outputs}
-    if min(used) < -1 or max(used) >= len(tensors) or any(-1 in op.outputs for op in graph.ops):
-        raise IndexError
-    return graph
+    if not ops or any(-1 in op.outputs for op in ops):
+        raise ModelError(f"{path}: the model file is damaged or truncated")
+    return Graph(tensors, ops)
 
 
 def _tensor(tensor: Any, buffers: Any) -> Tensor:
@@ -127,20 +118,17 @@ def _tensor(tensor: Any, buffers: Any) -> Tensor:
     return Tensor(
         name=(tensor.name or b"").decode(errors="replace"),
         shape=tuple(int(side) for side in shape) if _given(shape) else (),
-        dtype=_names(schema.TensorType)[tensor.type].lower(),
+        dtype=DTYPES[tensor.type],
         is_quantized=coding is not None and _given(coding.scale),
         zero_point=int(coding.zeroPoint[0]) if coding is not None and _given(coding.zeroPoint) else 0,
         data=np.asarray(data, np.uint8).tobytes() if _given(data) else None,
     )
 
 
-def _op(op: Any, codes: Any) -> Op:
-    code = codes[op.opcodeIndex]
-    # Old files have the operator in the deprecated field of one byte only, new ones in both.
-    kind = _names(schema.BuiltinOperator)[max(code.builtinCode, code.deprecatedBuiltinCode)]
+def _op(op: Any, model: TfliteModel) -> Op:
     return Op(
-        kind=code.customCode.decode(errors="replace") if kind == "CUSTOM" else kind,
-        version=int(code.version),
+        kind=model.op_name(op),
+        version=int(model.tree.operatorCodes[op.opcodeIndex].version),
         inputs=tuple(int(index) for index in op.inputs) if _given(op.inputs) else (),
         outputs=tuple(int(index) for index in op.outputs) if _given(op.outputs) else (),
         options=op.builtinOptions,
@@ -150,8 +138,3 @@ def _op(op: Any, codes: Any) -> Op:
 
 def _given(vector: Any) -> bool:
     return vector is not None and len(vector) > 0
-
-
-@cache
-def _names(enum: type) -> dict[int, str]:
-    return {number: name for name, number in vars(enum).items() if isinstance(number, int)}

@@ -258,7 +258,8 @@ def test_a_truncated_file_is_one_line_and_78(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:150])
     done = check(path)
     assert (done.code, done.out) == (78, "")
-    assert done.err.splitlines() == [f"edgetpu_check: {path}: the model file is damaged or truncated"]
+    assert done.err.startswith(f"edgetpu_check: {path}: the model file is damaged or truncated")
+    assert len(done.err.splitlines()) == 1
 
 
 def test_no_cut_and_no_flipped_byte_ends_in_a_traceback(tmp_path: Path) -> None:
