@@ -9,7 +9,7 @@ from typing import Any
 from edge.errors import InputError
 from edge.poses.pose import KEYPOINT_NAMES
 
-__all__ = ["CATEGORY", "AnnotatedImage", "Annotations", "load_annotations", "require_images"]
+__all__ = ["AREA_OF_BOX", "CATEGORY", "AnnotatedImage", "Annotations", "load_annotations", "require_images"]
 
 CATEGORY = 1
 """The one category that is left: people."""

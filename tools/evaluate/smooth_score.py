@@ -35,10 +35,9 @@ from edge.poses.track import Tracker
 from edge.scene.scene import Scene
 from edge.scene.truth import TruePerson
 from tools.command_line import Parser, default_model, parse_size, run
+from tools.evaluate.metrics.scene import MIN_HEIGHT, MIN_OKS
 from tools.progress import ProgressBar
 
-MIN_HEIGHT = 0.2
-MIN_OKS = 0.5
 MIN_SCORE = 0.3
 WINDOW_S = 0.5
 STILL = 0.05

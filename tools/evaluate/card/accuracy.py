@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from tools.evaluate import scene_score
 from tools.evaluate.annotations import Annotations
 from tools.evaluate.candidates import Candidate
 from tools.evaluate.metrics.figures import figures_of
 from tools.evaluate.metrics.pck import pck_on_images, pck_on_scene
+from tools.evaluate.metrics.scene import score_scene
 from tools.evaluate.prediction import predict
 from tools.progress import ProgressBar
 
@@ -30,7 +30,7 @@ def accuracy(
 
     Returns:
         `size` (HxW); `images`: see `evaluate.figures_of`, and `largest` (see `pck_on_images`); `pck`: see
-        `pck_on_scene`; `scene`: see `scene_score.score`. Without times, which mean nothing while others compute.
+        `pck_on_scene`; `scene`: see `score_scene`. Without times, which mean nothing while others compute.
     """
     engine = model.engine(THREADS)
     width, height = size = engine.spec.input_size
@@ -41,5 +41,5 @@ def accuracy(
     show = ProgressBar(f"{model.name}, scene")
     pck = pck_on_scene(engine, frames=frames, min_score=min_score, on_progress=show)
     engine.close()
-    scene = scene_score.score(model.path, size, frames=frames, min_score=min_score)
+    scene = score_scene(model.path, size, frames=frames, min_score=min_score)
     return {"size": f"{height}x{width}", "images": images, "pck": pck, "scene": scene}

@@ -23,17 +23,15 @@ from edge.poses.pose import Pose
 from edge.scene.scene import Scene
 from edge.scene.truth import TruePerson
 from tools.evaluate.annotations import AnnotatedImage, Annotations
+from tools.evaluate.metrics.scene import FRAME_STEP, MIN_HEIGHT
 from tools.evaluate.prediction import Prediction
 
 __all__ = ["pck", "pck_on_images", "pck_on_scene"]
 
 PARTS = (0.1, 0.2)
 """Of the torso."""
-MIN_HEIGHT = 0.2
 MIN_OKS = 0.1
 """From here on a pose is taken for a person's, well placed or not."""
-STEP = 7
-"""Only every so manyth frame is looked at: neighbours are all but the same picture."""
 LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP = 5, 6, 11, 12
 LABELLED, VISIBLE = 1, 2
 """COCO's v: from 1 on a place is told, at 2 it is seen."""
@@ -73,7 +71,7 @@ def pck_on_scene(
     estimator = Estimator(engine, min_score=min_score, max_people=max_people)
     seen: list[tuple[Sequence[TruePerson], Sequence[Pose]]] = []
     for done in range(frames):
-        image, people = scene.draw(done * STEP)
+        image, people = scene.draw(done * FRAME_STEP)
         seen.append((people, estimator.poses(image)))
         if on_progress:
             on_progress(done + 1, frames)
