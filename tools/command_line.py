@@ -74,8 +74,10 @@ def exit_code(name: str, work: Callable[[], None], *, debug: bool) -> int:
         if isinstance(error, EdgeError):
             _say(name, str(error))
             return error.exit_code
-        text = " ".join(str(error).split())[:MAX_CHARACTERS]
-        _say(name, f"a bug in {name}: {type(error).__name__}: {text} (see --debug)")
+        _say(
+            name,
+            f"a bug in {name}: {type(error).__name__}: {' '.join(str(error).split())[:MAX_CHARACTERS]} (see --debug)",
+        )
         return BUG_CODE
     return 0
 
@@ -93,9 +95,9 @@ def default_model() -> Path | None:
         return None
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str, *, choices: str = '"HxW"') -> tuple[int, int]:
     """Parse `HxW`, as the product does, into (width, height). Raises argparse.ArgumentTypeError."""
     try:
-        return input_size.parse_fixed_size(text)
+        return input_size.parse_fixed_size(text, choices=choices)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

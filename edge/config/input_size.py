@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["parse_fixed_size", "parse_size"]
+__all__ = ["SIZE_STEP_PX", "parse_fixed_size", "parse_size"]
 
 SIZE_STEP_PX = 32
 SIZE_MAX_PX = 2048

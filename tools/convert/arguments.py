@@ -1,18 +1,15 @@
 """The command line of `tools/convert.py`."""
 
 import argparse
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from edge.errors import UsageError
-from tools.command_line import Parser
+from tools.command_line import Parser, parse_size
 from tools.convert.options import DEFAULT_SIZE, QUANTIZATIONS, Options
 
 __all__ = ["parse"]
 
-STRIDE_PX = 32
-MAX_SIDE_PX = 2048
 DESCRIPTION = """\
 Makes TFLite files of MoveNet MultiPose: the whole graph, or its six heads for decoding on the host, which is faster
 everywhere and the only form that an Edge TPU takes. Each file is compared with the graph it was made from before it
@@ -121,16 +118,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _size(text: str) -> tuple[int, int] | None:
-    """Parse `HxW` into (width, height)."""
-    if text == "dynamic":
-        return None
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"'{text}' is not HxW, as in 256x256, nor 'dynamic'")
-    height, width = int(match[1]), int(match[2])
-    if any(side % STRIDE_PX or not 0 < side <= MAX_SIDE_PX for side in (height, width)):
-        raise argparse.ArgumentTypeError(f"'{text}': both sides must be multiples of {STRIDE_PX}, up to {MAX_SIDE_PX}")
-    return width, height
+    """Parse `HxW` into (width, height), `dynamic` into None. Raises argparse.ArgumentTypeError."""
+    return None if text == "dynamic" else parse_size(text, choices='"dynamic" or "HxW"')
 
 
 def _positive(text: str) -> int:

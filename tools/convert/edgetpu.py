@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from edge.errors import ModelError, UnavailableError
+from edge.errors import ModelError, UnavailableError, one_line
 from edge.host.atomic_write import install, write_whole
 from edge.tflite.notes import encode_notes, notes_path, read_notes
 
@@ -124,7 +124,7 @@ def _run(compiler: str, model: Path, folder: Path) -> tuple[int, str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UnavailableError(f"{compiler} cannot be run: {' '.join(str(error).split())}") from error
+        raise UnavailableError(f"{compiler} cannot be run: {one_line(error)}") from error
     own = folder / f"{model.stem}{SUFFIX}.log"
     words = done.stdout + (b"\n" + own.read_bytes() if own.is_file() else b"")
     return done.returncode, words.decode("utf-8", "replace")

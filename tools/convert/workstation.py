@@ -5,7 +5,7 @@ import os
 import warnings
 from typing import Any
 
-from edge.errors import UnavailableError
+from edge.errors import UnavailableError, one_line
 
 __all__ = ["load_tensorflow"]
 
@@ -25,7 +25,7 @@ def load_tensorflow() -> Any:
             tensorflow: Any = importlib.import_module("tensorflow")
     except ImportError as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "tensorflow"
-        why = "is not installed" if missing else f"does not work here ({' '.join(str(error).split())[:200]})"
+        why = "is not installed" if missing else f"does not work here ({one_line(error)})"
         raise UnavailableError(
             f"TensorFlow {why}: pip install 'edge-pose[convert]', or `make workstation` and then "
             ".venv-workstation/bin/python -m tools.convert"

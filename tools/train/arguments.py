@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edge.config.input_size import SIZE_STEP_PX
 from edge.errors import UsageError
 from tools.command_line import Parser, parse_size
 from tools.train.options import AnnotatedPhotographs, Options, UnlabelledPhotographs
 
 __all__ = ["parse"]
 
-STRIDE_PX = 32
 MAX_SIDE_PX = 1024
 MAX_EVERY_S = 60.0
 DESCRIPTION = """\
@@ -212,6 +212,6 @@ def _number(text: str) -> float:
 
 
 def _side(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= MAX_SIDE_PX or int(text) % STRIDE_PX:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a multiple of {STRIDE_PX} up to {MAX_SIDE_PX}")
+    if not text.isdecimal() or not 0 < int(text) <= MAX_SIDE_PX or int(text) % SIZE_STEP_PX:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a multiple of {SIZE_STEP_PX} up to {MAX_SIDE_PX}")
     return int(text)

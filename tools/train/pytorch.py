@@ -5,7 +5,7 @@ import os
 import warnings
 from typing import Any
 
-from edge.errors import UnavailableError
+from edge.errors import UnavailableError, one_line
 
 __all__ = ["default_workers", "load_torch", "pick_device", "pick_precision"]
 
@@ -25,7 +25,7 @@ def load_torch() -> Any:
             return torch
     except (ImportError, OSError) as error:  # OSError: a library of its own that cannot be loaded
         missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
-        why = "is not installed" if missing else f"does not work here ({' '.join(str(error).split())[:200]})"
+        why = "is not installed" if missing else f"does not work here ({one_line(error)})"
         raise UnavailableError(
             f"PyTorch {why}: pip install 'edge-pose[train]', or `make training` and then "
             ".venv-workstation/bin/python -m tools.train"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge.errors import ModelError
+from edge.errors import ModelError, one_line
 from tools.convert.graph.cut import POSES
 from tools.convert.graph.frozen import INPUT, FrozenGraph, FrozenHeads, Quantization
 from tools.convert.workstation import load_tensorflow
@@ -76,4 +76,4 @@ def _convert(tf: Any, network: Any, inputs: Mapping[str, Any], quantization: Qua
     try:
         return bytes(converter.convert())
     except Exception as error:  # the converter raises whatever its stages raise, several pages long
-        raise ModelError(f"TensorFlow cannot convert this graph: {' '.join(str(error).split())[:300]}") from error
+        raise ModelError(f"TensorFlow cannot convert this graph: {one_line(error)}") from error

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edge.errors import EdgeError, ModelError
+from edge.errors import EdgeError, ModelError, one_line
 from tools.train.data.batch import Batch
 from tools.train.model.losses import Weights, losses, soft_losses
 from tools.train.model.network import NetworkShape, PoseNetwork, normalize
@@ -142,7 +142,7 @@ class Trainer:
         try:
             self._restore(checkpoint)
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"the checkpoint is damaged ({' '.join(str(error).split())[:200]})") from error
+            raise ModelError(f"the checkpoint is damaged ({one_line(error)})") from error
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.network.load_state_dict(checkpoint.weights)
