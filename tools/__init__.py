@@ -1,1 +1,1 @@
-"""Programs for a workstation, and for this repository: `python -m tools.convert` and so on."""
+"""Programs for a workstation and for this repository: `python -m tools.convert`."""

@@ -1,4 +1,4 @@
-"""What a tool's command line has in common with the product's: errors in one line, the same exit codes."""
+"""Command-line conventions of the tools: one-line errors, the product's exit codes."""
 
 import argparse
 import os
@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(name: str, work: Callable[[], None]) -> NoReturn:
-    """Do the work of a tool as a process of its own, and end with the code of what came of it."""
+    """Run a tool as a process and exit with its code."""
     debug = "--debug" in sys.argv
     open_missing_streams()
     keep_stderr(debug=debug)
@@ -55,7 +55,7 @@ def run(name: str, work: Callable[[], None]) -> NoReturn:
 
 
 def exit_code(name: str, work: Callable[[], None], *, debug: bool) -> int:
-    """Do the work of a tool, and return the code of what came of it; an error is told in one line.
+    """Run a tool and return its exit code; errors take one line.
 
     Args:
         name: of the tool, before every line.
@@ -87,7 +87,7 @@ def _say(name: str, text: str) -> None:
 
 
 def default_model() -> Path | None:
-    """Return the file of the manifest's default model, None where it cannot be had."""
+    """Return the default model's file, None where it is not available."""
     try:
         where = places(os.environ)
         return resolve(None, load_manifest(where.mirror), where).path
@@ -96,7 +96,10 @@ def default_model() -> Path | None:
 
 
 def parse_size(text: str, *, choices: str = '"HxW"') -> tuple[int, int]:
-    """Parse `HxW`, as the product does, into (width, height). Raises argparse.ArgumentTypeError."""
+    """Parse `HxW` into (width, height), as the product does.
+
+    Raises argparse.ArgumentTypeError.
+    """
     try:
         return input_size.parse_fixed_size(text, choices=choices)
     except ValueError as error:

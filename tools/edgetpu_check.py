@@ -1,4 +1,4 @@
-"""Runs `python -m tools.edgetpu`, under the path that it always had."""
+"""Runs `python -m tools.edgetpu` under its earlier path."""
 
 import runpy
 import sys

@@ -1,4 +1,4 @@
-"""Charts by matplotlib, without a window: a figure of a size in pixels, and its PNG."""
+"""Charts by matplotlib, without a window."""
 
 import io
 
@@ -11,7 +11,7 @@ DPI = 100
 
 
 def new_figure(size: tuple[int, int]) -> Figure:
-    """Return an empty figure of `size` (width, height) in pixels; its axes fill it."""
+    """Return an empty figure of `size` (width, height) in pixels."""
     figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure

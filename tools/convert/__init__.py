@@ -1,4 +1,4 @@
-"""From MoveNet MultiPose as it is published (a SavedModel) to TFLite files that a Pi and an Edge TPU can run.
+"""Converts MoveNet MultiPose (a SavedModel) to TFLite files.
 
 The stages, in order: `source` (get hold of the SavedModel), `freeze` (variables become constants), `find` (the six
 heads), `cut` (what lies above them), `build` (a float file) or `quantize` (an int8 one, from what `calibration` shows

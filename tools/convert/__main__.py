@@ -1,4 +1,4 @@
-"""Makes TFLite files of MoveNet MultiPose, checked against the graph that they come from; see `--help`.
+"""Converts MoveNet MultiPose to TFLite and checks the result; see `--help`.
 
 python -m tools.convert SOURCE --heads --quantize fp16 --output heads.tflite
 """

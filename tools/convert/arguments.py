@@ -43,7 +43,7 @@ result failed its check
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
-    """Read the command line. Raises UsageError for what makes no sense."""
+    """Read the command line. Raises UsageError for flags that contradict."""
     values = _parser().parse_args(arguments)
     options = Options(
         source=values.source,

@@ -1,4 +1,4 @@
-"""What `tools/convert.py` does, from the command line to the exit code."""
+"""The `convert` command, from the command line to the exit code."""
 
 import contextlib
 import shutil
@@ -63,7 +63,7 @@ def _run(options: Options) -> None:
 
 @contextlib.contextmanager
 def _folder(options: Options) -> Iterator[Path | None]:
-    """Provide the folder for several files; it is made, and gone at the end if nothing came into it.
+    """Provide a folder for several files; removed at the end if empty.
 
     Yields:
         The folder, or None where `options.output` is the one file.
@@ -102,7 +102,7 @@ def _outputs(options: Options, name: str, folder: Path | None) -> Iterator[Path]
 
 
 def _checked(output: Path, source: Path) -> Path:
-    """Refuse an output that is the source, or no file, before anything takes time.
+    """Refuse an output that is the source, or cannot be a file.
 
     Raises:
         UsageError: it is the archive, or a file of the SavedModel's folder.
@@ -142,7 +142,7 @@ def _edgetpu(options: Options, output: Path) -> None:
 
 
 def _annotations(options: Options) -> Any:
-    """Read the annotations and look for the pictures, before anything takes time."""
+    """Load the annotations and require their pictures before any conversion."""
     from tools.evaluate.annotations import load_annotations, require_images  # noqa: PLC0415
 
     if options.annotations is None or options.images is None:
@@ -153,7 +153,7 @@ def _annotations(options: Options) -> Any:
 
 
 def _look_at_pictures(options: Options) -> None:
-    """Complain about folders without pictures before anything takes time. Raises InputError."""
+    """Check the folders of pictures before any conversion. Raises InputError."""
     from edge.camera.files import require_file  # noqa: PLC0415
     from edge.camera.images import ImagesCamera  # noqa: PLC0415
     from tools.convert.int8.calibration import require_calibration  # noqa: PLC0415

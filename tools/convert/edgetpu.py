@@ -1,4 +1,4 @@
-"""Compiles a file for the Edge TPU with Google's compiler, where it is installed, and keeps what the compiler says."""
+"""Compiles a file by Google's Edge TPU compiler, and keeps its log."""
 
 import shutil
 import subprocess
@@ -31,7 +31,7 @@ INSTALL = (
 
 
 def compile_for_edgetpu(model: Path, compiler: str) -> Path:
-    """Run the compiler on `model`, and return the compiled file beside it.
+    """Compile `model`, and return the compiled file beside it.
 
     What it printed is kept in `<model>.edgetpu.log`, whether it succeeds or not. It drops metadata: the notes
     go beside the compiled file. What an older `model` was compiled to is deleted first.
@@ -63,7 +63,7 @@ def compile_for_edgetpu(model: Path, compiler: str) -> Path:
 
 
 def forget_compiled(model: Path) -> None:
-    """Delete what an older `model` was compiled to, its notes included: it is not this one's.
+    """Delete what an older `model` was compiled to, notes included.
 
     Raises:
         UnavailableError: it cannot be deleted.
@@ -79,7 +79,7 @@ def forget_compiled(model: Path) -> None:
 
 
 def find_compiler(path: str | None = None) -> str:
-    """Return the compiler's path; it is looked for in the folders of `path`, else of PATH.
+    """Return the path of the compiler, looked up in `path` or PATH.
 
     Raises:
         UnavailableError: it is not installed; the message says how it can be.
@@ -91,7 +91,7 @@ def find_compiler(path: str | None = None) -> str:
 
 
 def compiled_path(model: Path) -> Path:
-    """Return the name of the compiled file, as the compiler chooses it."""
+    """Return the name of the compiled file, chosen by the compiler."""
     return model.with_name(f"{model.stem}{SUFFIX}.tflite")
 
 
@@ -101,7 +101,10 @@ def log_path(model: Path) -> Path:
 
 
 def forecast(model: Path) -> str:
-    """Return one line about what runs on the Edge TPU: of a compiled file what is so, else what is to be expected."""
+    """Return one line about the operators on the Edge TPU.
+
+    Of a compiled file as it is; otherwise a forecast.
+    """
     from tools.edgetpu.graph import read_graph  # noqa: PLC0415  (only asked for int8)
     from tools.edgetpu.partition import plan  # noqa: PLC0415  (likewise)
 
@@ -114,7 +117,10 @@ def forecast(model: Path) -> str:
 
 
 def _run(compiler: str, model: Path, folder: Path) -> tuple[int, str]:
-    """Return exit code and words of the compiler, its own log included (coral.ai/docs/edgetpu/compiler)."""
+    """Return the compiler's exit code and output, its log file included.
+
+    See coral.ai/docs/edgetpu/compiler.
+    """
     try:
         done = subprocess.run(
             [compiler, "-s", "-o", str(folder), str(model)],

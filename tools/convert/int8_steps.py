@@ -1,4 +1,4 @@
-r"""Shows what each step of the int8 recipe gains: the table in models/README.md.
+r"""Measures the gain of each step of the int8 recipe (models/README.md).
 
     .venv-workstation/bin/python -m tools.convert.int8_steps SAVEDMODEL --calibration FOLDER|VIDEO \
         --images FOLDER --annotations FILE [--size 256x256] [--only-all] [--json]
@@ -61,7 +61,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
 
 
 def _rows(*, only_all: bool) -> Iterator[tuple[str, dict[str, bool]]]:
-    """Yield the name of each row, and which steps it takes."""
+    """Yield each row's name and steps."""
     taken = dict.fromkeys((*RECIPE, TRIED), False)
     if only_all:
         yield "int8, the recipe", taken | dict.fromkeys(RECIPE, True)

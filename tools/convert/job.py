@@ -1,4 +1,4 @@
-"""From a frozen graph to one checked file under its name."""
+"""Makes one checked TFLite file of a frozen graph."""
 
 import contextlib
 import os
@@ -110,7 +110,7 @@ def describe(size: tuple[int, int] | None) -> str:
 
 @contextlib.contextmanager
 def _candidate(output: Path) -> Iterator[Path]:
-    """Provide a name in the output's folder that is gone at the end, whatever happens."""
+    """Provide a temporary name in the output's folder, removed at the end."""
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
         yield part

@@ -1,4 +1,4 @@
-"""Gives a converted file its final form: names of input and outputs, the signature, and the notes."""
+"""Names inputs and outputs of a converted file, and writes its notes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +25,7 @@ def label_heads(
     source: Source,
     affine: Mapping[str, Affine] | None = None,
 ) -> None:
-    """Name the maps of the file at `path` like the heads, in canonical order, and write the notes into it.
+    """Name the maps of `path` like the heads, and write its notes.
 
     Args:
         path: a TFLite file, rewritten as a whole.
@@ -54,7 +54,7 @@ def label_heads(
 
 
 def label_whole(path: Path, *, quantization: Quantization, source: Source) -> None:
-    """Name input and output of a whole model at `path`, and write the notes into it."""
+    """Name input and output of a whole model, and write its notes."""
     model = load(path)
     _finish(model, {POSES_NAME: int(model.graph.outputs[0])})
     model.set_notes(Notes(kind="multipose", quantization=quantization, source=source, tool=TOOL))
@@ -62,7 +62,7 @@ def label_whole(path: Path, *, quantization: Quantization, source: Source) -> No
 
 
 def signature_outputs(model: TfliteModel) -> dict[str, int]:
-    """Return the tensor index of every output that the file's signature names.
+    """Return the tensor of every output in the file's signature.
 
     Raises:
         UnavailableError: it has none.
@@ -82,7 +82,10 @@ def _finish(model: TfliteModel, outputs: Mapping[str, int]) -> None:
 
 
 def _name_plainly(model: TfliteModel) -> None:
-    """Name every tensor after the operator that makes it: TensorFlow's names count its functions, run by run."""
+    """Name every tensor after its operator, the same every time.
+
+    TensorFlow's own names count its functions per process.
+    """
     for number in range(len(model.graph.tensors)):
         model.rename(number, f"constant_{number}")
     for place, op in enumerate(model.graph.operators):

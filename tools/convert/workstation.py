@@ -1,4 +1,4 @@
-"""TensorFlow, which only the workstation has: imported where it is needed, and kept from talking."""
+"""Imports TensorFlow, an extra of the workstation, without its log output."""
 
 import importlib
 import os

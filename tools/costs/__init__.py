@@ -1,1 +1,1 @@
-"""What the window and the process boundary of the engine cost."""
+"""Costs of the window and of the engine's process."""

@@ -1,4 +1,4 @@
-"""Measures what it costs to run a model in a process of its own, instead of in the agent's.
+"""Measures the cost of running a model in another process.
 
     python -m tools.costs.isolation_cost [--model FILE …] [--size 256x256] [--rounds 300] [--threads 1]
 
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def measure(path: Path, size: tuple[int, int], rounds: int, threads: int) -> tuple[list[float], list[float]]:
-    """Return milliseconds per inference in this process and in another, pair by pair.
+    """Return milliseconds per inference inside and isolated, in pairs.
 
     Args:
         path: the model file.

@@ -1,4 +1,6 @@
-"""What the window costs per frame: processor time of its thread, by step (under a desktop, or `xvfb-run`).
+"""Measures the processor time of the window per frame, by step.
+
+Under a desktop, or `xvfb-run`.
 
 python -m tools.costs.window_cost [--frames N] [--size WxH]
 """
@@ -23,7 +25,7 @@ ORIGIN = Origin(device="hall", run="cost", camera="front", model="none")
 
 
 def main() -> None:
-    """Show frames of the scene with its true people, and print the median of each step in ms."""
+    """Show frames of the scene, and print each step's median in ms."""
     options = _options()
     width, height = (int(side) for side in options.size.split("x"))
     camera = SceneCamera(size=(width, height), paced=False)

@@ -1,1 +1,4 @@
-"""What Google's Edge TPU compiler makes of a TFLite file, told without the compiler (see tools/edgetpu_check.py)."""
+"""Forecast of Google's Edge TPU compiler, without the compiler.
+
+See `python -m tools.edgetpu`.
+"""

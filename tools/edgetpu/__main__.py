@@ -1,4 +1,4 @@
-"""Tells op by op what Google's Edge TPU compiler will put on the Edge TPU, and why it stops where it stops.
+"""Lists the operators that Google's compiler puts on the Edge TPU, and why it stops.
 
     python -m tools.edgetpu MODEL.tflite [--json] [--min-tpu PERCENT]
 

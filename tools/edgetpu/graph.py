@@ -1,4 +1,4 @@
-"""A TFLite file as a plain graph: tensors, and the operators in the order in which they run."""
+"""A TFLite file as plain tensors, and operators in execution order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,10 @@ class Tensor:
         return len(self.data or b"")
 
     def values(self) -> NDArray[np.int32]:
-        """Return an int32 constant (axes, paddings, sizes) as a flat array; empty for anything else."""
+        """Return an int32 constant as a flat array, empty for other tensors.
+
+        Such as axes, paddings and sizes.
+        """
         known = self.data is not None and self.dtype == "int32"
         return np.frombuffer(self.data if known and self.data else b"", np.int32)
 
@@ -85,11 +88,11 @@ class Graph:
     ops: tuple[Op, ...]
 
     def tensors_of(self, indices: Sequence[int]) -> list[Tensor]:
-        """Return the tensors at these indices, without those that are left out."""
+        """Return the tensors at these indices, without omitted ones."""
         return [self.tensors[index] for index in indices if index >= 0]
 
     def name(self, op: Op) -> str:
-        """Return the name by which people find an operator: that of its first output."""
+        """Return an operator's name: that of its first output."""
         return self.tensors[op.outputs[0]].name if op.outputs else ""
 
 

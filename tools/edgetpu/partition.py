@@ -1,4 +1,4 @@
-"""Which operators the Edge TPU compiler takes: it makes one partition, from the start, and stops for good.
+"""Partitions a graph as the Edge TPU compiler does: once, from the start.
 
 By its documentation (coral.ai/docs/edgetpu/models-intro, "Compiling") it divides a graph once only: an operator that
 is not supported and all that come after it run on the CPU. "After" is meant by dependency and not by position: in
@@ -26,7 +26,7 @@ TPU, BEFORE, STOP, AFTER = "Edge TPU", "CPU, before", "CPU, stops", "CPU, after"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the compiler will make, or has made, of a graph.
+    """Places of a graph's operators, forecast or compiled.
 
     Attributes:
         graph: the graph.
@@ -44,7 +44,7 @@ class Plan:
 
     @property
     def tpu_ops(self) -> int:
-        """Number of operators on the Edge TPU; a compiled partition is one."""
+        """Number of operators on the Edge TPU; a compiled partition counts once."""
         return self.places.count(TPU)
 
     @property

@@ -1,4 +1,4 @@
-"""A plan told to programs (JSON) and to people (a strip, a table, what to do)."""
+"""A plan as JSON, and as text for people."""
 
 import textwrap
 from collections import Counter
@@ -22,7 +22,10 @@ SUPPORTED = "supported, but the only partition has ended before"
 
 
 def summary(plan: Plan) -> dict[str, Any]:
-    """Return the figures of a plan as JSON values; `blockers` are those operators that could not run on it at all."""
+    """Return a plan's figures as JSON values.
+
+    `blockers` are the operators that cannot run on the Edge TPU.
+    """
     graph, ops = plan.graph, plan.graph.ops
     on_tpu = [op for op, place in zip(ops, plan.places, strict=True) if place == TPU]
     return {
@@ -56,7 +59,7 @@ def summary(plan: Plan) -> dict[str, Any]:
 
 
 def text(name: str, plan: Plan) -> str:
-    """Return the plan for people: headline, strip, table, weights, and what to do."""
+    """Return the plan as text: headline, strip, table, weights, advice."""
     parts = [_headline(name, plan), _strip(plan), _table(plan), _weights(plan), *_doubts(plan), *_advice(plan)]
     return "\n".join(parts)
 
@@ -119,7 +122,7 @@ def _doubts(plan: Plan) -> list[str]:
 
 
 def _advice(plan: Plan) -> list[str]:
-    """Name what to do, for the operators that keep the others from the Edge TPU or stand before them."""
+    """Return advice for the operators that block others or stand before them."""
     if plan.is_compiled:
         return []
     first: dict[str, str] = {}

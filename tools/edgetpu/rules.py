@@ -1,4 +1,4 @@
-"""What the Edge TPU can do: Google's published table of operations, and the demands on every tensor.
+"""Google's table of Edge TPU operations, and its demands on tensors.
 
 The table and its limits: coral.ai/docs/edgetpu/models-intro, "Supported operations" and "Model requirements", in the
 state of compiler 16.0 and runtime 14, the last ones. Three things are not in it and come from elsewhere:
@@ -36,14 +36,14 @@ ADVICE = {"CAST": CONVERT_ON_THE_TPU, "DEQUANTIZE": LEAVE_8_BIT, "TRANSPOSE": RE
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """Why an operator cannot run on the Edge TPU, and what to do about it."""
+    """Why an operator cannot run on the Edge TPU, and the advice."""
 
     why: str
     advice: str
 
 
 def why_not(op: Op, graph: Graph) -> Blocker | None:
-    """Return what keeps an operator off the Edge TPU, None if nothing does."""
+    """Return what keeps an operator off the Edge TPU, or None."""
     if op.kind == "DEQUANTIZE" and all(tensor.data for tensor in graph.tensors_of(op.inputs)):
         return Blocker("unpacks weights of 16 bits", QUANTIZE)
     if op.kind not in LIMITS:
@@ -56,7 +56,10 @@ def why_not(op: Op, graph: Graph) -> Blocker | None:
 
 
 def refused_version(op: Op) -> Blocker | None:
-    """Return why the compiler would not even read a file with this operator, None if it would."""
+    """Return why the compiler refuses the whole file, or None.
+
+    It knows operators up to certain versions.
+    """
     first = FIRST_REFUSED_VERSION.get(op.kind)
     if first is None or op.version < first:
         return None
@@ -67,7 +70,7 @@ def refused_version(op: Op) -> Blocker | None:
 
 
 def doubt(op: Op, graph: Graph) -> str | None:
-    """Return why an operator that is allowed may still be left out, None if there is no such reason."""
+    """Return why an allowed operator may still be left out, or None."""
     if op.kind not in {"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"} or _volume(graph, op) <= MAPPED_RESIZE:
         return None
     return f"{_sides(graph.tensors[op.outputs[0]])} is larger than any resizing known to be mapped"
@@ -95,7 +98,10 @@ def _size(op: Op, graph: Graph) -> Blocker | None:
 
 
 def _rank(op: Op, graph: Graph) -> Blocker | None:
-    """Only the three innermost dimensions may be larger than 1; weights are laid out by the compiler."""
+    """Require size 1 beyond the three innermost dimensions.
+
+    Weights are exempt: the compiler lays them out.
+    """
     computed = [tensor for tensor in graph.tensors_of((*op.inputs, *op.outputs)) if tensor.data is None]
     deep = [tensor for tensor in computed if any(side > 1 for side in tensor.shape[:-3])]
     return Blocker(f"more than 3 dimensions: {_sides(deep[0])}", REBUILD) if deep else None
@@ -137,7 +143,7 @@ def _fully_connected(op: Op, graph: Graph) -> str | None:
 
 
 def _reduction(op: Op, graph: Graph) -> str | None:
-    """Reductions know their axes when compiled, and none of them is the batch."""
+    """Require constant axes without the batch."""
     shape = graph.tensors[op.inputs[0]].shape
     axes = {int(axis) % len(shape) for axis in graph.tensors[op.inputs[1]].values()}
     if len(shape) == 4 and 0 in axes:

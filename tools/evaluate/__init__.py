@@ -1,1 +1,1 @@
-"""How well a model finds people: COCO's figures, people by size, PCK on the scene, pictures of what went wrong."""
+"""How well a model finds people: COCO's AP, PCK, false negatives."""

@@ -1,4 +1,4 @@
-"""Measures how well a model, or a running configuration, finds people: COCO's figures, and PCK on the scene.
+"""Measures how well a model or a configuration finds people: AP and PCK.
 
     python -m tools.evaluate --model FILE|NAME --images FOLDER --annotations FILE [--size HxW] [--json]
     python -m tools.evaluate --config FILE --scene [FRAMES]

@@ -1,4 +1,7 @@
-"""People with keypoints in COCO's format (cocodataset.org, "format-data"), checked whole before anything runs."""
+"""Person keypoints in COCO's format, validated on loading.
+
+See cocodataset.org, "format-data".
+"""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -36,7 +39,7 @@ class AnnotatedImage:
 
     @property
     def wanted(self) -> list[dict[str, Any]]:
-        """The people whom COCO asks for: no crowds, and with at least one keypoint."""
+        """The people that COCO counts: no crowds, at least one keypoint."""
         return [person for person in self.people if person["num_keypoints"] and not person["iscrowd"]]
 
 
@@ -53,7 +56,7 @@ class Annotations:
         return sum(len(image.wanted) for image in self.images)
 
     def dataset(self) -> dict[str, Any]:
-        """Return them in COCO's format, with one category and with ids from 1 on."""
+        """Return COCO's format, with one category and ids from 1 on."""
         return {
             "info": {},
             "images": [{"id": image.id, "width": image.size[0], "height": image.size[1]} for image in self.images],

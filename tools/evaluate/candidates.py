@@ -1,4 +1,4 @@
-"""Models that are compared: found by file or name, and run in turn."""
+"""Models to compare, by file or name, and their interleaved times."""
 
 import itertools
 import os
@@ -59,7 +59,10 @@ WARM_UP = 3
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model to be compared: its name, its file, and (width, height) where its size is open."""
+    """A model to compare.
+
+    `size` is (width, height), needed where the model's own is open.
+    """
 
     name: str
     path: Path
@@ -82,7 +85,7 @@ class Candidate:
 
 
 class Contestant:
-    """A model with its inputs made, ready to run on one picture after the other."""
+    """A loaded model with its inputs made, for an interleaved benchmark."""
 
     def __init__(self, candidate: Candidate, threads: int, frames: Sequence[Frame]) -> None:
         self._estimator = Estimator(candidate.engine(threads))
@@ -98,7 +101,7 @@ class Contestant:
 
 
 def pictures(annotations: Annotations, folder: Path) -> list[Frame]:
-    """Return the first pictures that can be read, to run models on. Raises InputError when none can."""
+    """Return the first pictures that can be read. Raises InputError if none."""
     read = (read_image(folder / image.file_name) for image in annotations.images)
     frames = list(itertools.islice((frame for frame in read if frame is not None), PICTURES))
     if not frames:
@@ -109,7 +112,7 @@ def pictures(annotations: Annotations, folder: Path) -> list[Frame]:
 
 
 def race(candidates: Sequence[Candidate], threads: int, frames: Sequence[Frame]) -> list[tuple[float, float]]:
-    """Run all in turn, round by round; return each one's median time in ms and its ratio to the first's."""
+    """Run all candidates interleaved; return (median ms, ratio to the first)."""
     times = rounds_ms(candidates, threads, frames)
     return [
         (statistics.median(mine), statistics.median(a / b for a, b in zip(mine, times[0], strict=True)))
@@ -120,7 +123,7 @@ def race(candidates: Sequence[Candidate], threads: int, frames: Sequence[Frame])
 def rounds_ms(
     candidates: Sequence[Candidate], threads: int, frames: Sequence[Frame], *, rounds: int = ROUNDS
 ) -> list[tuple[float, ...]]:
-    """Run all in turn, round by round; return each one's times in ms, one per round.
+    """Run all candidates interleaved; return each one's times in ms.
 
     The order changes from round to round: who runs after a large model finds the caches empty.
     """
@@ -135,7 +138,9 @@ def rounds_ms(
 
 
 def split_size(text: str) -> tuple[str, tuple[int, int] | None]:
-    """Return a model and its (width, height), None where none is told; an @ in a path is part of the path.
+    """Split MODEL[@HxW] into a model and its (width, height) or None.
+
+    An @ in a path is part of the path.
 
     Raises:
         argparse.ArgumentTypeError: the size is none.
@@ -147,7 +152,9 @@ def split_size(text: str) -> tuple[str, tuple[int, int] | None]:
 
 
 def find_candidate(name: str | None, size: tuple[int, int] | None) -> Candidate:
-    """Return a model by its file or name, None for the manifest's default; it is fetched or made if need be.
+    """Return a model by file or name, fetched or made if needed.
+
+    None is the manifest's default.
 
     Raises:
         EdgeError: it cannot be had.

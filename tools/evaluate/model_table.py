@@ -1,4 +1,4 @@
-"""Compares models: size, operators, COCO AP, time with decoding, as a table for models/README.md.
+"""Compares models in a table for models/README.md: size, AP, time.
 
     python -m tools.evaluate.model_table --images FOLDER --annotations FILE MODEL[@HxW] …
 

@@ -1,4 +1,4 @@
-"""Runs a model over annotated images, the way the product does it: letterbox, inference, decoding, no duplicates."""
+"""Runs a model over annotated images, as the product does."""
 
 import time
 from collections.abc import Callable
@@ -45,7 +45,7 @@ class Prediction:
         ]
 
     def height_px(self, image: AnnotatedImage, height: float) -> float:
-        """Return how high something is in the model's input that has `height` pixels in an image."""
+        """Return the height in the model's input of `height` image pixels."""
         return height * fit(image.size, self.input_size).inner_size[1] / image.size[1]
 
 
@@ -93,7 +93,7 @@ def predict(
 
 
 def read_image(path: Path) -> Frame | None:
-    """Read a picture as the product does; None, and a warning in the log, for one that cannot be read."""
+    """Read a picture as the product does; None and a warning if unreadable."""
     camera = ImagesCamera(path, paced=False)
     try:
         camera.open()
@@ -103,7 +103,10 @@ def read_image(path: Path) -> Frame | None:
 
 
 def _require_shape(frame: Frame, image: AnnotatedImage, folder: Path) -> None:
-    """A smaller copy of an image is welcome; one that was turned or cut would be judged by the wrong places."""
+    """Refuse an image of another shape than its annotations.
+
+    A smaller copy is fine; a turned or cut one would be scored at wrong places.
+    """
     (width, height), (true_width, true_height) = frame.size, image.size
     if abs(width * true_height - height * true_width) > SHAPE_TOLERANCE * width * true_height:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Measures how many of the scene's people a model finds: the same path as the product's, against the drawn truth.
+"""Measures the share of the scene's people that a model finds.
 
     python -m tools.evaluate.scene_score [--model FILE] [--size 256x448 --size 160x256] [--frames 300] [--save FOLDER]
 
@@ -15,7 +15,7 @@ from tools.evaluate.metrics.scene import score_scene
 
 
 def main() -> None:
-    """Score the model at every size and print a table, or JSON."""
+    """Score the model at every size; print a table or JSON."""
     options = _options()
     figures = [
         score_scene(

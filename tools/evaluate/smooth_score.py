@@ -1,4 +1,4 @@
-"""Measures what smoothing costs and gives: lag of what moves, jitter of what stands, on the scene with its truth.
+"""Measures the lag and the jitter of smoothing, on the synthetic scene.
 
     python -m tools.evaluate.smooth_score [--frames 1500] [--fps 25] [--size 160x256] [--beta 20 …]
 
@@ -53,7 +53,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One frame: the poses of the model with their track ids, and the truth."""
+    """One frame: tracked poses and the truth."""
 
     time_s: float
     poses: tuple[Pose, ...]
@@ -62,7 +62,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One person over all frames, in heights of the person; NaN where nothing counts.
+    """One person over all frames, in body heights; NaN where nothing counts.
 
     Attributes:
         true: (T, 17, 2).
@@ -105,7 +105,10 @@ def record(options: argparse.Namespace) -> list[Moment]:
 
 
 def follow(moments: Sequence[Moment], smoother: Smoother | None) -> list[Series]:
-    """Tell the poses, smoothed or not, and sort them by the true person on whom the unsmoothed ones lie."""
+    """Return one series per true person, of smoothed or raw poses.
+
+    People are matched with the unsmoothed poses.
+    """
     count = len(moments)
     series: dict[int, Series] = {}
     for at, moment in enumerate(moments):
@@ -124,7 +127,7 @@ def follow(moments: Sequence[Moment], smoother: Smoother | None) -> list[Series]
 
 
 def _pairs(moment: Moment) -> Iterable[tuple[int, int]]:
-    """Pair the people who count with the tracked poses that lie on them."""
+    """Match the people who count with tracked poses."""
     if not moment.people or not moment.poses:
         return []
     truth = np.stack([person.keypoints for person in moment.people])
@@ -137,7 +140,7 @@ def _pairs(moment: Moment) -> Iterable[tuple[int, int]]:
 
 
 def figures_of(series: Sequence[Series], fps: float) -> dict[str, dict[str, float]]:
-    """Return jitter, lag and error for groups of keypoints, and lag and error of all by their speed."""
+    """Return jitter, lag and error by group, lag and error by speed."""
     figures = {}
     for name, keypoints in GROUPS.items():
         chosen = [_only(each, keypoints) for each in series]
@@ -189,7 +192,10 @@ def _velocity(points: Floats, fps: float) -> Floats:
 
 
 def _over_window(values: Floats, half: int, what: Any) -> Floats:
-    """Return `what` over the window of each frame and `half` on both sides; NaN where the window is not full."""
+    """Apply `what` over centered windows of 2 * `half` + 1 frames.
+
+    NaN where a window is not full.
+    """
     out = np.full_like(values, np.nan)
     if len(values) > 2 * half:
         windows = np.lib.stride_tricks.sliding_window_view(values, 2 * half + 1, axis=0)

@@ -19,7 +19,7 @@ def table(figures: Mapping[str, Any]) -> str:
 
 
 def _where(figures: Mapping[str, Any]) -> str:
-    """Say what ran: a model for the Edge TPU may have left the work to its twin."""
+    """Describe the device: for an Edge TPU model possibly its CPU twin."""
     ran = figures["ran"]
     where = "on the Edge TPU" if ran["accelerator"] == "edgetpu" else _count(figures["threads"], "thread")
     return where if ran["model"] == figures["model"] else f"run as {ran['model']} on the CPU, {where}"

@@ -1,4 +1,4 @@
-"""Writes the lock files: exact versions of everything that is installed, tested together.
+"""Writes the lock files: exact versions that are tested together.
 
     python -m tools.repository.lock [--upgrade]
 
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def write(lock: Lock, *, upgrade: bool = False) -> None:
-    """Write a lock file; versions that it has stay where they can. Raises UnavailableError."""
+    """Write a lock file, keeping its versions where possible. Raises UnavailableError."""
     path = FOLDER / lock.name
     with tempfile.TemporaryDirectory(prefix="lock_") as folder:
         constraints = Path(folder) / "constraints.txt"
@@ -81,13 +81,19 @@ def write(lock: Lock, *, upgrade: bool = False) -> None:
 
 
 def _pins(lines: Sequence[str]) -> str:
-    """Return the pins of a lock, without a marker where a package has one version only: pins install nothing."""
+    """Return a lock's pins, with markers only between several versions.
+
+    Pins install nothing, so a single version needs none.
+    """
     versions = Counter(line.split("==")[0] for line in lines)
     return "".join(f"{line if versions[line.split('==')[0]] > 1 else line.split(' ;')[0]}\n" for line in lines)
 
 
 def count_arm_wheels(lock: Lock, python: str) -> int:
-    """Return how many packages a device installs. Raises UnavailableError where one has no wheel."""
+    """Return how many packages a device installs. Raises UnavailableError.
+
+    Each must have a wheel.
+    """
     words = ["--python-platform", ARM, "--python-version", python, "--only-binary", ":all:"]
     words += ["--constraints", str(FOLDER / lock.name)]
     return len(_compile(DEVICE_EXTRAS, words).splitlines())

@@ -1,4 +1,4 @@
-"""Makes the README's picture: a frame of the scene, with the poses that the model found in it and their ids.
+"""Makes the README's picture: a frame of the scene with its poses.
 
 python -m tools.repository.picture tools/pictures/scene.jpg [--frame N] [--model FILE]
 """
@@ -21,7 +21,7 @@ INPUT_SIZE = (448, 256)
 
 
 def main() -> None:
-    """Run the flow over the scene up to one frame and draw what it found there."""
+    """Run the flow up to one frame and draw its poses."""
     options = _options()
     engine = LiteRtEngine(options.model, name=options.model.stem, threads=2, input_size=INPUT_SIZE)
     camera = SceneCamera(size=(1280, 720), paced=False)

@@ -1,4 +1,4 @@
-"""Makes the picture of the window in docs/outputs.md: the real one, on an X server without a screen.
+"""Makes the window's picture of docs/outputs.md, under Xvfb.
 
 python -m tools.repository.window_picture tools/pictures/window.jpg [--seconds S]  (needs Debian's xvfb and imagemagick)
 """
@@ -26,7 +26,7 @@ RUN = ["run", "--camera", "scene", "--display", "--set", "device.name=hall", "--
 
 
 def main() -> None:
-    """Start a run with a window, photograph it and save the part with the window in it."""
+    """Start a run with a window, and save a screenshot of it."""
     options = _options()
     with _x_server() as display, _run(display):
         time.sleep(options.seconds)
@@ -69,7 +69,7 @@ def _without_margins(screen: NDArray[Any]) -> NDArray[Any]:
 
 
 def _save(picture: NDArray[Any], path: Path) -> int:
-    """Save as JPEG of at most MAX_BYTES and return its quality."""
+    """Save as JPEG of at most MAX_BYTES; return its quality."""
     for quality in range(90, 10, -5):
         data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         if data.nbytes <= MAX_BYTES:

@@ -1,1 +1,1 @@
-"""The stages of tools/soak: what the agent needs around it, what is done to it, what is measured and judged."""
+"""The soak test: rig, faults, samples, verdict."""

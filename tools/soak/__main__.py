@@ -1,4 +1,4 @@
-"""Soaks the agent: loses its broker, its camera and its engine's process again and again, and looks at what it costs.
+"""Soak test of the agent: its broker, camera and engine are lost repeatedly.
 
     python -m tools.soak [--minutes 30] [--faults 10] [--picture FILE.png] [--csv FILE] [--json FILE]
     python -m tools.soak --camera /dev/video0 [--coral] …
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def soak(plan: Plan, options: argparse.Namespace, folder: Path) -> Record:
-    """Run the agent in a folder, do to it what is planned, and return what came of it. Raises EdgeError."""
+    """Run the agent through the plan, and return the record. Raises EdgeError."""
     kit = _engine_kit(options, folder)
     with Rig(folder, kit, source=options.camera, away_s=options.away) as rig:
         print(f"soak: {plan.duration_s / 60:g} minutes, agent is process {rig.agent.pid}", flush=True)
@@ -105,7 +105,7 @@ def soak(plan: Plan, options: argparse.Namespace, folder: Path) -> Record:
 
 
 def _hurt(rig: Rig, plan: Plan, start_s: float, samples: list[Sample]) -> list[Fault]:
-    """Inject all faults at their times, the kinds in turn; no more once the agent does not recover."""
+    """Inject all faults in turn; stop when the agent does not recover."""
     faults: list[Fault] = []
     kinds = [kind for _ in range(plan.faults) for kind in rig.kinds]
     step_s = (plan.duration_s - 2 * plan.warm_up_s) / max(len(kinds), 1)

@@ -1,4 +1,4 @@
-"""Chart of a soak: memory over time with every fault, and each recovery."""
+"""Chart of a soak: memory, faults and recoveries over time."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +14,10 @@ COLOURS = {"broker": "#c82828", "camera": "#288c28", "engine": "#a03cc8"}
 
 
 def draw(record: Record) -> Figure:
-    """Return the chart, 1280 x 800 pixels: memory in MB above, recoveries in seconds below, both over minutes."""
+    """Return the chart, 1280 x 800 pixels, over minutes.
+
+    Memory in MB above, recoveries in seconds below.
+    """
     figure = new_figure(SIZE)
     memory, recoveries = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     _draw_memory(memory, record)

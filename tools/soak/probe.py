@@ -1,4 +1,4 @@
-"""The subscriber at the other end: when the first pose came whose picture was taken after a fault."""
+"""Subscriber that times the first pose after a fault."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ RETRY_S = 0.05
 
 
 class PoseSubscriber:
-    """Listens from `__enter__` to `__exit__`, over any number of brokers' deaths.
+    """Subscribes from `__enter__` to `__exit__`, reconnecting to each new broker.
 
     Args:
         port: of the broker.
@@ -53,19 +53,19 @@ class PoseSubscriber:
         self._subscriber.stop()
 
     def watch(self) -> None:
-        """From now on count: only a pose whose picture is taken after this moment shows that all works again."""
+        """Start the clock: poses count whose picture is taken from now on."""
         with self._news:
             self._since_s, self._since_wall_s = time.monotonic(), time.time()
             self._arrived_s = None
 
     def wait(self, timeout_s: float) -> float | None:
-        """Return the seconds from `watch` to the first such pose; None when there is none within `timeout_s`."""
+        """Return the seconds from `watch` to the first pose, None on timeout."""
         with self._news:
             self._news.wait_for(lambda: self._arrived_s is not None, timeout_s)
             return None if self._arrived_s is None else self._arrived_s - self._since_s
 
     def raise_error(self) -> None:
-        """Raise what ended the subscriber, if anything did: a bug of ours."""
+        """Raise the exception that ended the subscriber, if any: a bug."""
         if self._subscriber.error is not None:
             raise self._subscriber.error
 

@@ -20,7 +20,10 @@ class Usage:
 
 
 def usage(pid: int) -> Usage | None:
-    """Return what a process holds; None where it has ended, even if its exit code was not collected yet."""
+    """Return what a process holds; None once it has ended.
+
+    Also while its exit code was not collected yet.
+    """
     try:
         process = psutil.Process(pid)
         with process.oneshot():
@@ -33,7 +36,7 @@ def usage(pid: int) -> Usage | None:
 
 
 def engine_of(pid: int) -> int:
-    """Return the process id of an agent's engine, 0 while there is none."""
+    """Return the process id of the agent's engine, 0 without one."""
     try:
         return next((child.pid for child in psutil.Process(pid).children() if _is_worker(child)), 0)
     except psutil.Error:

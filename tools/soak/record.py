@@ -1,4 +1,4 @@
-"""What a soak leaves: every fault, every sample, and how it ended."""
+"""Record of a soak: faults, samples, and how it ended."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ __all__ = ["Fault", "Plan", "Record", "settled"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be done, and the bars that it is held against.
+    """What to do, and the bars to pass.
 
     Attributes:
         duration_s: of the whole soak.
@@ -29,7 +29,7 @@ class Plan:
 
     @property
     def warm_up_s(self) -> float:
-        """How long all is left in peace before the first fault, and again after the last."""
+        """Quiet time before the first fault, and after the last."""
         return min(self.duration_s / 12, 60.0)
 
 
@@ -87,24 +87,27 @@ class Record:
     setting: str
 
     def alone_s(self, kind: str) -> float:
-        """Return how long the work of a recovery took without a fault, at the slowest; NaN where nothing was lost."""
+        """Return the slowest recovery work without a fault; NaN without faults."""
         return max((fault.alone_s for fault in self.faults if fault.kind == kind), default=float("nan"))
 
     @property
     def before(self) -> list[Sample]:
-        """Samples of the second half of the time before the first fault."""
+        """Samples of the second half before the first fault."""
         first_s = self.faults[0].time_s if self.faults else self.plan.duration_s
         return [sample for sample in self.samples if first_s / 2 <= sample.time_s < first_s]
 
     @property
     def after(self) -> list[Sample]:
-        """Samples of the second half of the time after the last fault."""
+        """Samples of the second half after the last fault."""
         last_s = self.faults[-1].time_s if self.faults else 0.0
         end_s = self.samples[-1].time_s if self.samples else 0.0
         return [sample for sample in self.samples if sample.time_s > (last_s + end_s) / 2]
 
 
 def settled(values: Iterable[int]) -> int | None:
-    """Return the most frequent value, so that one look at the wrong moment does not count; None for no values."""
+    """Return the most frequent value, None for no values.
+
+    One sample at the wrong moment does not count.
+    """
     counts = Counter(values).most_common(1)
     return counts[0][0] if counts else None

@@ -1,4 +1,4 @@
-"""The figures of a soak as a table, one line, CSV and JSON."""
+"""A soak's figures as table, one line, CSV and JSON."""
 
 import csv
 import dataclasses
@@ -62,7 +62,7 @@ def to_json(record: Record) -> str:
 
 
 def require_writable(*paths: Path | None) -> None:
-    """See before a long run that files can be left there. Raises UnavailableError."""
+    """Check that these files can be written. Raises UnavailableError."""
     for path in paths:
         if path is None:
             continue

@@ -1,4 +1,4 @@
-"""Looks at the agent and its engine again and again, on a thread of its own."""
+"""Samples the agent and its engine on a thread."""
 
 import threading
 import time

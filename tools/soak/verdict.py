@@ -23,7 +23,9 @@ MIN_FAULTS = 6
 
 
 def theil_sen(times_s: Sequence[float], values: Sequence[float]) -> float:
-    """Return the slope of a line through points: the median of those through all pairs (Theil 1950, Sen 1968).
+    """Return the Theil-Sen slope: the median over all pairs of points.
+
+    Theil 1950, Sen 1968.
 
     Almost a third of the points may lie anywhere without moving it far.
 
@@ -42,14 +44,19 @@ def theil_sen(times_s: Sequence[float], values: Sequence[float]) -> float:
 
 
 def rss_slope(record: Record) -> float:
-    """Return how fast the agent's memory grew in the second half of the soak, in bytes per second."""
+    """Return the growth of the agent's memory in bytes per second.
+
+    Over the second half of the soak.
+    """
     half_s = record.samples[-1].time_s / 2 if record.samples else 0.0
     late = [sample for sample in record.samples if sample.time_s >= half_s]
     return theil_sen([sample.time_s for sample in late], [sample.rss_bytes for sample in late])
 
 
 def leak_bytes_per_s(record: Record) -> float:
-    """Return the slope that counts as a leak: half of a picture (RGB) kept for every fault of one kind.
+    """Return the slope of a leak: half a picture per fault.
+
+    Of an RGB picture, and of faults of one kind.
 
     Memory that grows in steps, a step per fault, has its slope only where there are several in the second half, so it
     is judged from `MIN_FAULTS` on.
@@ -68,7 +75,7 @@ def max_recovery_s(fault: Fault, record: Record) -> float:
 
 
 def findings(record: Record) -> list[str]:
-    """Return what is wrong, in words; empty when the soak was passed."""
+    """Return what is wrong, in words; empty if passed."""
     return [*_of_the_end(record), *_of_faults(record), *_of_counts(record), *_of_memory(record)]
 
 
@@ -117,6 +124,6 @@ def _of_memory(record: Record) -> Iterator[str]:
 
 
 def median_recovery_s(faults: Sequence[Fault]) -> float:
-    """Return the median of the recoveries that there were; NaN for none."""
+    """Return the median recovery; NaN without any."""
     times_s = [fault.recovery_s for fault in faults if fault.recovery_s is not None]
     return statistics.median(times_s) if times_s else float("nan")

@@ -1,1 +1,1 @@
-"""Trains the starter model: a small MoveNet-like network for many people, from pictures of several kinds."""
+"""Trains the starter model: a small MoveNet-like network for many people."""

@@ -1,4 +1,4 @@
-"""Trains the starter model, and makes TFLite files of it; see `--help`.
+"""Trains the starter model and exports TFLite files; see `--help`.
 
 python -m tools.train --scene 1 --output training
 """

@@ -36,7 +36,7 @@ the folder gets: checkpoint.pt, log.jsonl, curve.png, labels_1.json, starter_flo
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
-    """Read the command line. Raises UsageError for what makes no sense."""
+    """Read the command line. Raises UsageError for flags that contradict."""
     values = vars(_parser().parse_args(arguments))
     values["annotated"] = tuple(map(_annotated, values["annotated"]))
     values["unlabelled"] = tuple(_unlabelled(words, boxes) for words, boxes in values["unlabelled"])
@@ -204,7 +204,7 @@ def _every(text: str) -> float:
 
 
 def _number(text: str) -> float:
-    """Return NaN, which is in no range, for what is no number."""
+    """Return a number, NaN for anything else: it is in no range."""
     try:
         return float(text)
     except ValueError:

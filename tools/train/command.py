@@ -1,4 +1,4 @@
-"""What `tools/train` does, from the command line to the exit code."""
+"""The `train` command, from the command line to the exit code."""
 
 import sys
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def _run(options: Options, signals: Signals) -> None:
 
 
 def _trainer(options: Options, folder: TrainingFolder) -> Any:
-    """Return the trainer, resumed where there is a checkpoint. Raises EdgeError."""
+    """Return the trainer, resumed from a checkpoint if any. Raises EdgeError."""
     from tools.train.model.network import NETWORKS  # noqa: PLC0415
     from tools.train.run.checkpoint import load_checkpoint  # noqa: PLC0415
     from tools.train.run.loop import MAX_WARMUP, Recipe, Trainer  # noqa: PLC0415
@@ -87,7 +87,7 @@ def _trainer(options: Options, folder: TrainingFolder) -> Any:
 
 
 def _teacher(options: Options) -> ResolvedModel | None:
-    """Return the model to learn from; what is wrong with it shows before hours of labelling. Raises EdgeError."""
+    """Return the teacher, checked before hours of labelling. Raises EdgeError."""
     from tools.train.teacher.heads_model import find_model, load_heads  # noqa: PLC0415
 
     if options.teacher is None:
@@ -129,7 +129,7 @@ def _batches(options: Options, shares: Sequence[Any], teacher: ResolvedModel | N
 
 
 def _learn(options: Options, folder: TrainingFolder, trainer: Any, batches: Any, signals: Signals) -> None:
-    """Take the trainer to the last step. Raises EdgeError and Stopped."""
+    """Train to the last step. Raises EdgeError and Stopped."""
     from tools.train.run.session import Session  # noqa: PLC0415
 
     Session(trainer, batches, folder, signals, stream=sys.stderr, every_s=options.every_s, size=options.batch).run()

@@ -18,7 +18,10 @@ class AnnotatedPhotographs:
 
 @dataclass(frozen=True, slots=True)
 class UnlabelledPhotographs:
-    """Photographs without; `boxes` tells where people are, None: the teacher looks itself."""
+    """Photographs without keypoints.
+
+    `boxes` has the people's boxes; None: the teacher finds the people.
+    """
 
     folder: Path
     weight: float

@@ -1,4 +1,4 @@
-"""PyTorch, which only the workstation has, and what it can do on this machine."""
+"""Imports PyTorch, an extra of the workstation; picks device and precision."""
 
 import importlib
 import os
@@ -11,7 +11,7 @@ __all__ = ["default_workers", "load_torch", "pick_device", "pick_precision"]
 
 
 def load_torch() -> Any:
-    """Import PyTorch, without its warnings; before LiteRT, or not at all.
+    """Import PyTorch without its warnings; must come before LiteRT.
 
     Raises:
         UnavailableError: it is not installed, or does not work here.
@@ -33,7 +33,9 @@ def load_torch() -> Any:
 
 
 def pick_device(wanted: str) -> Any:
-    """Return the torch.device for `auto`, `cpu` or `cuda`: a GPU where there is one.
+    """Return the torch.device for `auto`, `cpu` or `cuda`.
+
+    `auto` is a GPU where there is one.
 
     Raises:
         UnavailableError: `cuda` was asked for by name and is not there.
@@ -46,7 +48,10 @@ def pick_device(wanted: str) -> Any:
 
 
 def pick_precision(wanted: str, device: Any) -> bool:
-    """Return whether to compute in bfloat16, for `auto`, `float32` or `bfloat16`: where the device is faster in it."""
+    """Return whether to compute in bfloat16.
+
+    For `auto` (where the device is faster in it), `float32` or `bfloat16`.
+    """
     if wanted != "auto":
         return wanted == "bfloat16"
     torch = load_torch()
@@ -59,5 +64,8 @@ def pick_precision(wanted: str, device: Any) -> bool:
 
 
 def default_workers() -> int:
-    """Return how many threads make batches: half of the cores, since learning needs the others."""
+    """Return the number of threads that make batches: half the cores.
+
+    Learning needs the others.
+    """
     return max(1, len(os.sched_getaffinity(0)) // 2)

@@ -1,4 +1,4 @@
-"""What a training learns from, opened as the command line names it."""
+"""Opens the sources of a training, as the command line names them."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -23,7 +23,9 @@ Progress = Callable[[int, int, str], None]
 def open_shares(
     options: Options, folder: TrainingFolder, teacher: ResolvedModel | None, on_progress: Progress
 ) -> Sequence[Share]:
-    """Open all sources; what has no labels is labelled first, and the labels kept in the training's folder.
+    """Open all sources; pictures without labels are labelled first.
+
+    The labels are kept in the training's folder.
 
     Args:
         options: the command line.

@@ -1,1 +1,1 @@
-"""Checks of a converted file: parity with the graph, AP and time."""
+"""Checks of a converted file: parity, AP and time."""

@@ -1,4 +1,4 @@
-"""Compares a converted file with the graph that it was made from, on pictures."""
+"""Parity of a converted file with its source graph, on pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def rows_of(
 
 
 def parity(pictures: Sequence[Picture], wanted: Sequence[Rows], found: Sequence[Rows]) -> Parity:
-    """Sum up how alike the poses `found` by a file are to those that are `wanted`, picture by picture."""
+    """Compare the poses `found` by a file with those `wanted`, per picture."""
     pairs = list(zip(wanted, found, strict=True))
     within = np.concatenate([np.empty(0, bool), *(_within(*pair) for pair in pairs)])
     sizes = (picture.letterbox.input_size for picture in pictures)
@@ -73,7 +73,10 @@ def parity(pictures: Sequence[Picture], wanted: Sequence[Rows], found: Sequence[
 
 
 def _within(wanted: Rows, found: Rows) -> NDArray[np.bool_]:
-    """Say of every keypoint of the wanted poses whether the most similar pose has it at the same place: (17 P,)."""
+    """Return for every keypoint of the wanted poses whether it is matched, (17 P,).
+
+    It is where the most similar pose has it within TOLERANCE.
+    """
     poses = _keypoints(wanted[wanted[:, 55] >= MIN_POSE_SCORE])  # (P, 17, 3)
     near = (np.abs(poses[:, None] - _keypoints(found)[None]) <= TOLERANCE).all(axis=3)  # (P, Q, 17)
     if not near.shape[1]:
@@ -83,7 +86,7 @@ def _within(wanted: Rows, found: Rows) -> NDArray[np.bool_]:
 
 
 def _likeness(wanted: Rows, found: Rows, size: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the best OKS of every pose that would be published: (P,)."""
+    """Return the best OKS of every pose above MIN_PUBLISHED_SCORE, (P,)."""
     wanted = wanted[wanted[:, 55] >= MIN_PUBLISHED_SCORE]
     found = found[found[:, 55] >= MIN_POSE_SCORE]
     if not len(wanted) or not len(found):

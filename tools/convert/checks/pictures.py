@@ -1,4 +1,4 @@
-"""The pictures that a converted model is checked on: a folder of them, or frames of the synthetic scene."""
+"""Pictures for the checks: from a folder, or of the synthetic scene."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +35,9 @@ class Picture:
 
 
 def folder_pictures(folder: Path, size: tuple[int, int], max_pictures: int) -> Iterator[Picture]:
-    """Yield the first pictures of a folder, by name, letterboxed into `size` (width, height); broken ones are left out.
+    """Yield the first pictures of a folder by name, letterboxed.
+
+    `size` is (width, height); pictures that cannot be read are left out.
 
     Raises:
         InputError: no such folder, or no picture in it that can be read.

@@ -1,4 +1,4 @@
-"""The table about a converted file, and the verdict on it."""
+"""Table of a file's figures, and the bars it must pass."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""Two ways to the same rows of poses: the graph in TensorFlow, and a file of ours through the product's engine."""
+"""Runs the graph in TensorFlow, and a file through the product's engine.
+
+Both give the same rows of poses.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +26,10 @@ Rows = NDArray[np.float32]
 
 
 def graph_rows(frozen: FrozenGraph) -> Callable[[NDArray[np.uint8]], Rows]:
-    """Return what runs the whole frozen graph on pixels (1, H, W, 3), in float."""
+    """Return a function that runs the frozen graph on pixels (1, H, W, 3).
+
+    In float.
+    """
     tf = load_tensorflow()
     graph = tf.Graph()
     with graph.as_default():
@@ -37,7 +43,9 @@ def graph_rows(frozen: FrozenGraph) -> Callable[[NDArray[np.uint8]], Rows]:
 
 
 class FileRunner:
-    """A TFLite file as the product runs it, one thread, with as many people as the published graph reports.
+    """A TFLite file in the product's engine, with one thread.
+
+    It reports as many people as the published graph.
 
     Args:
         path: the file.
@@ -56,7 +64,7 @@ class FileRunner:
         return np.array((self._decoder.rows(outputs) if self._decoder else outputs[0])[0])
 
     def poses(self, tensor: NDArray[np.generic], letterbox: Letterbox) -> tuple[Pose, ...]:
-        """Find the poses in `encoded` pixels as the product does by default."""
+        """Estimate the poses of `encoded` pixels with the product's defaults."""
         frame = Frame(NO_IMAGE, 0, 0.0, 0.0, 0.0, image_size=letterbox.image_size)
         return self._estimator.estimate(ModelInput(frame, tensor, letterbox)).poses
 

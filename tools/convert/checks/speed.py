@@ -1,4 +1,4 @@
-"""How long a file takes per picture, decoding included, next to the whole graph in fp16."""
+"""Time per picture, decoding included, beside the whole graph in fp16."""
 
 import statistics
 import time
@@ -16,7 +16,7 @@ WARM_UP = 3
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Medians over rounds in which both ran once, one thread each.
+    """Medians over interleaved rounds, one thread each.
 
     Attributes:
         ms: of the file, from pixels to poses.

@@ -1,4 +1,4 @@
-"""Checks one converted file: against the graph on pictures, against the truth where there is one, and by the clock."""
+"""Checks one converted file: parity with the graph, AP, and time."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ class Verifier:
     progress: Progress
 
     def verify(self, path: Path, size: tuple[int, int] | None, output: Path) -> Findings:
-        """Find out all about the file at `path`, which is to become `output`.
+        """Measure the file at `path`, which is to become `output`.
 
         Args:
             path: the file.
@@ -83,7 +83,7 @@ class Verifier:
     def _same(
         self, folder: Path, at: tuple[int, int], pictures: Sequence[Picture], wanted: list[Rows], found: list[Rows]
     ) -> Parity | None:
-        """Compare with the whole graph in the file's own precision, where there is such a thing."""
+        """Compare with the whole graph in the file's own precision, where possible."""
         quantization = self.options.quantization
         if quantization == "none":
             return parity(pictures, wanted, found)
@@ -111,7 +111,7 @@ class Verifier:
         return lambda done, total: self.progress(done, total, what)
 
     def _pictures(self, at: tuple[int, int]) -> tuple[list[Picture], str]:
-        """Return the pictures to check on, and where they are from."""
+        """Return the pictures to check on, and a description of them."""
         folder = self.options.images or self.options.calibration
         if folder is None or not folder.is_dir():
             pictures = list(scene_pictures(at, min(SCENE_PICTURES, self.options.max_images)))

@@ -1,1 +1,1 @@
-"""The published model as a graph: read, frozen, cut at its heads, written as TFLite."""
+"""The published model as a graph: read, frozen, cut, written as TFLite."""

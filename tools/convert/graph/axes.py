@@ -1,4 +1,7 @@
-"""Takes out of a graph what TFLite has no operator for when sizes are open: slices that add axes, `x[:, None]`."""
+"""Rewrites slices that add axes (`x[:, None]`).
+
+TFLite has no operator for them when sizes are open.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +13,7 @@ __all__ = ["spell_out_new_axes"]
 
 
 def spell_out_new_axes(graph: Any) -> None:
-    """Replace every StridedSlice that does nothing but add axes of length 1 by ExpandDims, in place.
+    """Replace StridedSlices that only add axes by ExpandDims, in place.
 
     See tensorflow.org/api_docs/python/tf/strided_slice for the masks. The last node keeps the slice's name.
     """
@@ -22,14 +25,17 @@ def spell_out_new_axes(graph: Any) -> None:
 
 
 def _length(links: Links, node: Any) -> int:
-    """Return how many entries the slice has (`x[a, b, c]`: 3); 0 where that is not constant."""
+    """Return the number of entries of a slice, 0 if not constant.
+
+    Of `x[a, b, c]`: 3.
+    """
     begin = links.nodes[links.inputs(node.name)[1]]
     sides = begin.attr["value"].tensor.tensor_shape.dim
     return int(sides[0].size) if begin.op == "Const" and sides else 0
 
 
 def _new_axes(node: Any, length: int) -> list[int] | None:
-    """Return the axes to add, one after the other, or None where the slice also takes a part."""
+    """Return the axes to add in order, None if the slice also cuts."""
     new, whole, dots = [], [], []
     for bit in (1 << entry for entry in range(length)):
         is_new, is_dots = (bool(node.attr[mask].i & bit) for mask in ("new_axis_mask", "ellipsis_mask"))
@@ -59,7 +65,7 @@ def _expand(graph: Any, node: Any, axes: list[int]) -> None:
 
 
 def _expansions(name: str, value: str, axes: list[int]) -> Iterator[tuple[str, str, int]]:
-    """Yield (name, input, axis) of each expansion; the last has the name of the whole."""
+    """Yield (name, input, axis) per expansion; the last keeps the slice's name."""
     for count, axis in enumerate(axes, 1):
         step = name if count == len(axes) else f"{name}/axis{count}"
         yield step, value, axis

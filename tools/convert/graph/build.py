@@ -1,4 +1,4 @@
-"""Makes TFLite files of frozen graphs, in float: without quantization, as fp16, or with int8 weights ("dynamic")."""
+"""Makes TFLite files of frozen graphs: float32, fp16, or int8 weights ("dynamic")."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,9 @@ __all__ = ["build_decode", "build_heads", "build_whole"]
 
 
 def build_heads(heads: FrozenHeads, quantization: Quantization) -> bytes:
-    """Return a TFLite file from pixels, uint8 [1, H, W, 3], to the maps of the heads.
+    """Return a TFLite file from pixels to the maps of the heads.
+
+    Pixels are uint8 [1, H, W, 3].
 
     Args:
         heads: the network.
@@ -29,7 +31,10 @@ def build_heads(heads: FrozenHeads, quantization: Quantization) -> bytes:
 
 
 def build_whole(frozen: FrozenGraph, size: tuple[int, int] | None, quantization: Quantization) -> bytes:
-    """Return a TFLite file from pixels, uint8 [1, H, W, 3], to poses, float32 [1, 6, 56]; see `build_heads`."""
+    """Return a TFLite file from pixels to poses; see `build_heads`.
+
+    Pixels are uint8 [1, H, W, 3], poses float32 [1, 6, 56].
+    """
     tf = load_tensorflow()
 
     def network(pixels: Any) -> list[Any]:
@@ -40,7 +45,7 @@ def build_whole(frozen: FrozenGraph, size: tuple[int, int] | None, quantization:
 
 
 def build_decode(heads: FrozenHeads, shapes: Sequence[tuple[int, ...]]) -> bytes:
-    """Return a TFLite file of the graph's own decode, in float: from the maps of the heads to poses.
+    """Return a TFLite file of the graph's decode: maps to poses, float.
 
     Args:
         heads: the network whose `decode` is meant.

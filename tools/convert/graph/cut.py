@@ -1,4 +1,4 @@
-"""Cuts a frozen graph at its heads, and takes the arithmetic on pixels off its top."""
+"""Cuts a frozen graph at its heads, and removes the normalization of pixels."""
 
 from typing import Any
 
@@ -18,7 +18,9 @@ TOLERANCE = 1e-5
 
 
 def cut_heads(frozen: FrozenGraph, *, size: tuple[int, int] | None) -> FrozenHeads:
-    """Return what lies above the heads, from the normalized image on, and what lies below them.
+    """Return the network above the heads, and the decode below them.
+
+    The network begins at the normalized image.
 
     Args:
         frozen: the whole model.
@@ -70,7 +72,7 @@ def _pruned(tf: Any, graph: Any, outputs: list[str]) -> Any:
 
 
 def _normalization(frozen: FrozenGraph, image: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return (scale, shift) per colour channel of what the graph does to pixels before its first convolution.
+    """Return (scale, shift) per channel of the graph's own normalization.
 
     Raises:
         ModelError: it does something else than scale and shift them.

@@ -1,4 +1,6 @@
-"""Finds the six heads of a frozen MoveNet MultiPose by the shape of its graph; names are only a cross-check.
+"""Finds the six heads of a frozen MoveNet MultiPose by graph structure.
+
+Names are only a cross-check.
 
 A head ends in a convolution below which there is no other one. What a head is can be told by its channels and by what
 the decode does with it:
@@ -41,7 +43,7 @@ NAMES = {
 
 
 def find_heads(frozen: FrozenGraph) -> dict[str, str]:
-    """Return the node of every head, before any sigmoid, in canonical order.
+    """Return the node of every head, before sigmoid, in canonical order.
 
     Raises:
         ModelError: the graph has other heads than MoveNet MultiPose; the message names what was found.
@@ -81,7 +83,10 @@ def _has_convolution(links: Links, names: set[str]) -> bool:
 
 
 def _channels(links: Links, name: str) -> int:
-    """Return how many channels a convolution gives: the last side of its filter; 0 where that is not constant."""
+    """Return a convolution's number of output channels, 0 if not constant.
+
+    It is the last side of the filter.
+    """
     weights: Any = links.nodes[links.inputs(name)[1]]
     while weights.op == "Identity":
         weights = links.nodes[links.inputs(weights.name)[0]]
@@ -90,7 +95,7 @@ def _channels(links: Links, name: str) -> int:
 
 
 def _classify(links: Links, name: str, channels: int) -> str:
-    """Return the head that a convolution can only be, or "" where that is not clear."""
+    """Return the head that a convolution must be, "" if ambiguous."""
     below = {links.nodes[each].op for each in links.below(name)}
     match channels:
         case 1:
@@ -106,7 +111,10 @@ def _classify(links: Links, name: str, channels: int) -> str:
 
 
 def _first_uses(links: Links, name: str) -> set[str]:
-    """Return the operations that first compute with a node's values; those that only move them are passed by."""
+    """Return the first operations that compute with a node's values.
+
+    Operations that only move values (MOVES) are passed through.
+    """
     uses: set[str] = set()
     waiting, seen = [name], {name}
     while waiting:
@@ -120,7 +128,7 @@ def _first_uses(links: Links, name: str) -> set[str]:
 
 
 def _with_bias(links: Links, name: str) -> str:
-    """Return the addition of a convolution's bias, or the convolution itself where it has none of its own."""
+    """Return a convolution's bias addition, or the convolution itself."""
     consumers = links.consumers(name)
     if len(consumers) == 1 and links.nodes[consumers[0]].op in BIASES:
         return consumers[0]

@@ -1,4 +1,4 @@
-"""The frozen graph as the converter's stages hand it on, and what every stage asks of a GraphDef."""
+"""Frozen graphs, and questions about a GraphDef."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class FrozenGraph:
 
 @dataclass(frozen=True, slots=True)
 class FrozenHeads:
-    """The network from its normalized input to the raw maps; no variables, no decode.
+    """The network from normalized input to raw maps, without the decode.
 
     Attributes:
         graph: GraphDef. Its only placeholder is `input`: float32 [1, H, W, 3], real = scale * pixel + shift. Each head
@@ -50,7 +50,7 @@ class FrozenHeads:
 
 
 class Links:
-    """Who feeds whom in a GraphDef; control edges do not count.
+    """Producers and consumers of a GraphDef's nodes, without control edges.
 
     Args:
         graph: GraphDef.
@@ -64,7 +64,7 @@ class Links:
                 self._consumers[name].append(node.name)
 
     def inputs(self, name: str) -> list[str]:
-        """Return the nodes that a node takes values from, in order."""
+        """Return the nodes whose values a node reads, in order."""
         return [node_of(entry) for entry in self.nodes[name].input if not entry.startswith("^")]
 
     def consumers(self, name: str) -> list[str]:
@@ -81,7 +81,7 @@ class Links:
 
 
 def node_of(entry: str) -> str:
-    """Return the node of an entry of `NodeDef.input`: `name`, `name:1` or `^name`."""
+    """Return the node name of a `NodeDef.input` entry: `name`, `name:1`, `^name`."""
     return entry.removeprefix("^").split(":")[0]
 
 

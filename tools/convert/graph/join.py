@@ -1,4 +1,7 @@
-"""Puts a float decode behind quantized heads, in one TFLite graph: a whole model whose convolutions are int8."""
+"""Appends a float decode to quantized heads, in one TFLite graph.
+
+The whole model then has int8 convolutions.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -16,7 +19,7 @@ __all__ = ["join_decode"]
 def join_decode(
     heads: TfliteModel, outputs: Mapping[str, int], affine: Mapping[str, Affine], decode: TfliteModel
 ) -> int:
-    """Append the operators of `decode` to `heads`, in place, and return the tensor of the poses.
+    """Append the operators of `decode` to `heads`; return the poses' tensor.
 
     Args:
         heads: from pixels to quantized maps.
@@ -33,7 +36,7 @@ def join_decode(
 
 
 class _Kind(NamedTuple):
-    """A builtin operator, and the name of its options in the schema."""
+    """A builtin operator, and its options' name in the schema."""
 
     name: str
     version: int
@@ -46,7 +49,10 @@ _ADD = _Kind("ADD", 1, "AddOptions")
 
 
 class _Moved:
-    """Numbers of one file's tensors, buffers and operator codes in another, to which they are appended."""
+    """Renumbers tensors, buffers and operator codes for another file.
+
+    They are appended to those of `target`.
+    """
 
     def __init__(self, target: TfliteModel, source: TfliteModel, given: Mapping[int, int]) -> None:
         self._given = given
@@ -70,7 +76,7 @@ class _Moved:
 
 
 def _dequantize(model: TfliteModel, tensor: int, affine: Affine | None) -> int:
-    """Append what makes the real values of a quantized map, and return their tensor."""
+    """Append the dequantization of a map, and return its float tensor."""
     result = _add_tensor(model, tensor, "real")
     _add_operator(model, _DEQUANTIZE, [tensor], result)
     if affine is not None:

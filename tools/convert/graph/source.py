@@ -1,4 +1,4 @@
-"""Finds the SavedModel: a folder, the archive as it is published, or the name of a model in the manifest."""
+"""Finds the SavedModel: a folder, an archive, or a manifest name."""
 
 import contextlib
 import hashlib
@@ -45,7 +45,7 @@ class SavedModel:
 
 @contextlib.contextmanager
 def open_source(source: str) -> Iterator[SavedModel]:
-    """Provide the SavedModel behind `source`; what is unpacked for it is deleted at the end.
+    """Provide the SavedModel behind `source`; unpacked files are deleted at the end.
 
     Args:
         source: a folder, a .tar.gz archive, or the name of a model in the manifest, which is fetched if need be.
@@ -98,7 +98,10 @@ def _model_folder(folder: Path) -> Path:
 
 
 def _check_file(path: Path) -> None:
-    """Refuse what is no archive, and say what it is. Raises InputError or ModelError."""
+    """Refuse a file that is no archive, naming what it is.
+
+    Raises InputError or ModelError.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such SavedModel folder, archive or model name")
     try:
@@ -129,7 +132,10 @@ def _digest(path: Path) -> str:
 
 
 def _digest_of_folder(folder: Path) -> str:
-    """Return one digest of a SavedModel folder: sha256 over the lines of `sha256sum` for its files by name."""
+    """Return one digest of a folder: sha256 over its `sha256sum` lines.
+
+    The lines are sorted by file name.
+    """
     lines = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:

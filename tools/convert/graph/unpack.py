@@ -1,4 +1,4 @@
-"""Takes a SavedModel out of a .tar.gz: its own files only, under names that we choose."""
+"""Unpacks a SavedModel from a .tar.gz: known members only."""
 
 import errno
 import gzip
@@ -20,7 +20,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def unpack_saved_model(archive: Path, folder: Path, *, max_bytes: int = MAX_UNPACKED_BYTES) -> None:
-    """Write the files of the one SavedModel in a .tar.gz into `folder`.
+    """Write the one SavedModel of a .tar.gz into `folder`.
 
     Nothing else of the archive is written, whatever it holds and however its members are called.
 
@@ -54,7 +54,10 @@ def unpack_saved_model(archive: Path, folder: Path, *, max_bytes: int = MAX_UNPA
 
 
 def _write(tar: Any, member: tarfile.TarInfo, folder: Path) -> bool:
-    """Write a member if it is a file of a SavedModel; its name chooses only among the names that are known."""
+    """Write a member if it is a file of a SavedModel.
+
+    Its name only selects one of the known names.
+    """
     name = WANTED.fullmatch(member.name)
     if name is None or not member.isreg():
         return False

@@ -1,4 +1,4 @@
-"""The pictures that int8 takes its ranges from: a folder's, a video's, or the synthetic scene's.
+"""Calibration pictures for int8: of a folder, a video, or the scene.
 
 They are letterboxed like a camera's. What a person looks like to the model depends on size and place, so every other
 picture is also shown mirrored, smaller, or moved to a side.
@@ -65,7 +65,9 @@ def calibrate(
     max_images: int = MAX_IMAGES,
     on_progress: Progress = lambda _done, _total, _label: None,
 ) -> Calibration:
-    """Read pictures, evenly spread over the source; the same source and seed give the same ones.
+    """Read pictures evenly spread over the source, the same every time.
+
+    `seed` selects other variants.
 
     A picture that cannot be read is left out with a warning, and so is a warning given for fewer than 20 pictures and
     for the synthetic scene.
@@ -96,7 +98,7 @@ def calibrate(
 
 
 def require_calibration(source: Path) -> None:
-    """Look whether there is a first picture, which takes no time. Raises InputError."""
+    """Check that the first picture can be read. Raises InputError."""
     if not require_file(source, or_folder=True):
         camera = VideoCamera(source, paced=False)
         camera.open()
@@ -167,7 +169,10 @@ def _spread(items: list[T], count: int) -> list[T]:
 
 
 def _spread_frames(video: Path, count: int, on_progress: Progress) -> list[Image]:
-    """Return frames evenly spread over a video whose length nobody knows: every step-th, the step doubling."""
+    """Return frames evenly spread over a video of unknown length.
+
+    Every step-th is kept, and the step doubles when too many are.
+    """
     camera = VideoCamera(video, paced=False)
     kept: list[Image] = []
     step = 1
@@ -188,19 +193,19 @@ def _spread_frames(video: Path, count: int, on_progress: Progress) -> list[Image
 
 
 def _for_variants(images: list[Image], max_images: int) -> list[Image]:
-    """Return the pictures to show once more: every other one, as far as there is room."""
+    """Return the pictures to vary: every other one, within `max_images`."""
     return images[::2][: max_images - len(images)]
 
 
 def _letterboxed(image: Image, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the picture in an input of `size`, (H, W, 3)."""
+    """Return the picture letterboxed into `size`, (H, W, 3)."""
     out = np.empty((1, size[1], size[0], 3), np.uint8)
     letterbox_into(image, fit((image.shape[1], image.shape[0]), size), out)
     return np.asarray(out[0])
 
 
 def _varied(image: Image, size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the picture smaller, anywhere in the input, and mirrored every other time, (H, W, 3)."""
+    """Return the picture shrunk, moved, and half the time mirrored, (H, W, 3)."""
     factor = rng.uniform(SMALLEST, 1)
     box = fit((image.shape[1], image.shape[0]), (max(1, int(size[0] * factor)), max(1, int(size[1] * factor))))
     small = cv2.resize(image, box.inner_size, interpolation=cv2.INTER_AREA)

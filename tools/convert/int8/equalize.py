@@ -1,4 +1,6 @@
-"""Rewrites a float network so that int8 suits it: the same function, but every channel fills its tensor's range.
+"""Cross-layer equalization: rewrites a float network to fill its int8 ranges.
+
+The network computes the same function.
 
 A tensor has one step for all its channels. Where one reaches 400 and another 2, the second keeps seven of its 256
 values. What follows a channel can undo any factor that it was given, so factors are free:
@@ -28,7 +30,7 @@ Ranges = Mapping[int, Range]
 
 
 def rescale_heads(network: Network, needed: Mapping[str, Range]) -> tuple[Network, dict[str, Affine]]:
-    """Give every channel of every head the range -128..127 in steps of 1.
+    """Scale every channel of every head to -128..127 in steps of 1.
 
     Args:
         network: float.
@@ -49,7 +51,10 @@ def rescale_heads(network: Network, needed: Mapping[str, Range]) -> tuple[Networ
 
 
 def equalize_channels(network: Network, ranges: Ranges) -> tuple[Network, dict[int, Range]]:
-    """Divide every channel by its reach where a factor can pass; return the network and its new ranges."""
+    """Equalize the channels of every tensor; return network and new ranges.
+
+    Channels are divided by their reach where a factor can pass.
+    """
     for tensors in _families(network):
         reach = np.max([ranges[tensor].reach for tensor in tensors], axis=0)
         factors = np.maximum(reach, LEAST_FACTOR * max(float(reach.max()), 1e-6))
@@ -60,7 +65,7 @@ def equalize_channels(network: Network, ranges: Ranges) -> tuple[Network, dict[i
 
 
 def center_channels(network: Network, ranges: Ranges) -> tuple[Network, dict[int, Range]]:
-    """Shift channels so that they reach as far below 0 as above, where only pointwise convolutions read them.
+    """Center channels around 0 where only pointwise convolutions read them.
 
     Other convolutions pad their input with 0, which would be shifted too.
     """
@@ -78,7 +83,10 @@ def center_channels(network: Network, ranges: Ranges) -> tuple[Network, dict[int
 
 
 def trunk(network: Network) -> Layer | None:
-    """Return the pointwise ReLU layer that every head begins at with a depthwise one; None where there is no such."""
+    """Return the pointwise ReLU layer below which all heads begin, or None.
+
+    Each head begins with a depthwise layer there.
+    """
     for layer in network.layers:
         readers = network.consumers(layer.output)
         linear = all(reader.kind == "depthwise" and reader.activation == "none" for reader in readers)
@@ -88,7 +96,7 @@ def trunk(network: Network) -> Layer | None:
 
 
 def fuse_trunk(network: Network) -> Network:
-    """Make one convolution of the trunk and the depthwise one above it, so that nothing is rounded in between."""
+    """Fuse the trunk with the depthwise layer above it, saving one rounding."""
     end = trunk(network)
     above = next((layer for layer in network.layers if end is not None and layer.output == end.inputs[0]), None)
     if end is None or above is None or not end.is_pointwise:
@@ -103,7 +111,9 @@ def fuse_trunk(network: Network) -> Network:
 
 
 def split_trunk(network: Network, ranges: Ranges) -> Network:
-    """Give each channel of the trunk two: one for its lower third in fine steps, one for the rest in coarse ones.
+    """Split each channel of the trunk into a fine and a coarse one.
+
+    The fine one takes the lower third of the range.
 
     relu(x) = relu6(a x) / a + relu6(b (x - m)) / b with a = 6 / m and b = 6 / (high - m), for x up to `high`.
     """
@@ -134,7 +144,10 @@ def split_trunk(network: Network, ranges: Ranges) -> Network:
 
 
 def _families(network: Network) -> list[list[int]]:
-    """Return the sets of tensors that must be scaled alike: joined by additions and resizes, and free to be scaled."""
+    """Return the sets of tensors that must be scaled alike.
+
+    Additions and resizes join them; sets that must not be scaled are left out.
+    """
     family = {layer.output: {layer.output} for layer in network.layers}
     for layer in network.layers:
         if not layer.has_weights:
@@ -145,7 +158,10 @@ def _families(network: Network) -> list[list[int]]:
 
 
 def _is_free(network: Network, tensors: set[int]) -> bool:
-    """Return whether these tensors may be scaled: ReLU6 stops at 6 whatever comes, and heads are read as they are."""
+    """Return whether these tensors may be scaled.
+
+    ReLU6 clips at 6 at any scale, and heads are read as they are.
+    """
     bounded = any(network.producer(tensor).activation == "relu6" for tensor in tensors)
     return not bounded and not tensors & set(network.heads.values())
 
@@ -163,5 +179,5 @@ def _divided(network: Network, tensors: list[int], factors: NDArray[np.float64])
 
 
 def _absorbing(layer: Layer, distance: NDArray[np.floating]) -> Layer:
-    """Return a pointwise layer for an input from which `distance`, (C,), was taken."""
+    """Return a pointwise layer for an input reduced by `distance`, (C,)."""
     return layer.with_weights(layer.weights, layer.bias + layer.weights[:, 0, 0] @ distance)

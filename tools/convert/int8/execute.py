@@ -1,4 +1,4 @@
-"""Runs a network layer by layer on many pictures, so that every tensor can be looked at."""
+"""Runs a network layer by layer, exposing every tensor."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["activate", "compute", "convolve", "patches", "run_network"]
 
 
 def convolve(layer: Layer, values: Floats, weights: NDArray[Any] | None = None) -> Floats:
-    """Return the sums of a convolution before its bias and activation, (N, h, w, O).
+    """Return a convolution's sums before bias and activation, (N, h, w, O).
 
     Args:
         layer: the convolution, of either kind.
@@ -57,7 +57,7 @@ def compute(layer: Layer, inputs: list[Floats], shape: tuple[int, ...]) -> Float
 
 
 def patches(layer: Layer, values: Floats) -> Floats:
-    """Return the cells that each output cell of a convolution sees, (N * h * w, taps, C)."""
+    """Return the input patches of a convolution, (N * h * w, taps, C)."""
     height, width = layer.weights.shape[1:3]
     if layer.is_pointwise:
         return values.reshape(-1, 1, values.shape[3])

@@ -1,4 +1,7 @@
-"""Writes a network as a float TFLite file of fixed size: uint8 pixels in, float maps out."""
+"""Writes a network as a float TFLite file: uint8 pixels to float maps.
+
+Its size is fixed.
+"""
 
 from collections.abc import Mapping
 
@@ -13,7 +16,7 @@ __all__ = ["write_float"]
 
 
 def write_float(network: Network, *, scale: float, shift: float) -> bytes:
-    """Return the file's content; the outputs are named like their heads.
+    """Return the file's content; outputs have the names of their heads.
 
     Args:
         network: what to write.
@@ -33,7 +36,7 @@ def write_float(network: Network, *, scale: float, shift: float) -> bytes:
 
 
 def _prepare(file: TfliteFile, image: int, shape: tuple[int, ...], scale: float, shift: float) -> int:
-    """Add what makes the network's input of pixels, and return its tensor."""
+    """Add the normalization of pixels, and return its tensor."""
     cast = schema.CastOptionsT()
     cast.inDataType, cast.outDataType = schema.TensorType.UINT8, schema.TensorType.FLOAT32
     values = file.tensor("values", shape, "FLOAT32")

@@ -1,4 +1,6 @@
-"""Writes a rounded network as an int8 TFLite file: per-channel weights, uint8 pixels in, int8 maps out.
+"""Writes a rounded network as an int8 TFLite file.
+
+Per-channel weights, uint8 pixels in, int8 maps out.
 
 Every operator is one that an Edge TPU takes; the zero points, axes and biases are those of
 tensorflow.org/lite/performance/quantization_spec.
@@ -21,7 +23,7 @@ UINT8_SHIFT = 128
 
 
 def write_int8(network: Network, codes: Mapping[int, Codes], rounded: Mapping[int, Rounded]) -> bytes:
-    """Return the file's content; the outputs are named like their heads.
+    """Return the file's content; outputs have the names of their heads.
 
     Args:
         network: what was rounded.

@@ -1,4 +1,4 @@
-"""A convolutional network as plain values, read from a float TFLite file: what the int8 recipe works on."""
+"""A convolutional network as plain values, read from a float TFLite file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -66,12 +66,12 @@ class Layer:
         return self.kind == "conv" and self.weights.shape[1:3] == (1, 1) and self.stride == (1, 1)
 
     def scaled_outputs(self, factors: NDArray[Any]) -> "Layer":
-        """Return the layer with every output channel multiplied by its factor, (C,)."""
+        """Return the layer with its output channels scaled by `factors`, (C,)."""
         shape = (-1, 1, 1, 1) if self.kind == "conv" else (1, 1, 1, -1)
         return self.with_weights(self.weights * factors.reshape(shape), self.bias * factors)
 
     def scaled_inputs(self, factors: NDArray[Any]) -> "Layer":
-        """Return the layer for an input whose channels were divided by `factors`, (C,)."""
+        """Return the layer for an input divided by `factors`, (C,)."""
         return self.with_weights(self.weights * factors, self.bias)
 
     def with_weights(self, weights: NDArray[Any], bias: NDArray[Any]) -> "Layer":
@@ -104,15 +104,18 @@ class Network:
         return next(layer for layer in self.layers if layer.output == tensor)
 
     def replaced(self, changes: Mapping[int, Layer]) -> "Network":
-        """Return the network with other layers for those that make the tensors in `changes`."""
+        """Return the network with the producers of some tensors replaced.
+
+        `changes` has the new layer by tensor.
+        """
         return replace(self, layers=tuple(changes.get(layer.output, layer) for layer in self.layers))
 
     def last_use(self) -> dict[int, int]:
-        """Return the place of the last layer that reads a tensor, by tensor."""
+        """Return the index of the last reader by tensor."""
         return {tensor: place for place, layer in enumerate(self.layers) for tensor in layer.inputs}
 
     def feeds(self) -> dict[int, frozenset[str]]:
-        """Return the heads that a tensor has a part in, by tensor."""
+        """Return the heads that each tensor contributes to, by tensor."""
         found = {tensor: frozenset([head]) for head, tensor in self.heads.items()}
         for layer in reversed(self.layers):
             for tensor in layer.inputs:

@@ -1,4 +1,4 @@
-"""What values the tensors of a network take where they matter: at the cells that make people.
+"""Ranges of a network's tensors at the cells that matter.
 
 Most cells of a head's map are read for no picture: the regression only at centers, the offset only where a keypoint
 is. Ranges taken from these cells are up to six times narrower than those of the whole maps, and so are the steps of
@@ -50,7 +50,7 @@ FEW_CELLS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What the channels of a tensor reach from and to, (C,) each."""
+    """Least and greatest value per channel, (C,) each."""
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -60,11 +60,11 @@ class Range:
         return self if other is None else Range(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
     def scaled(self, factors: NDArray[Any] | float) -> "Range":
-        """Return the range of values that were multiplied by `factors` > 0, (C,) or a number."""
+        """Return the range of values scaled by `factors` > 0, (C,) or a number."""
         return Range(self.low * factors, self.high * factors)
 
     def shifted(self, distance: NDArray[Any]) -> "Range":
-        """Return the range of values to which `distance`, (C,), was added."""
+        """Return the range of values shifted by `distance`, (C,)."""
         return Range(self.low + distance, self.high + distance)
 
     @property
@@ -74,14 +74,14 @@ class Range:
 
 
 def batches(images: Floats) -> Iterator[Floats]:
-    """Yield pictures (N, H, W, 3) a few at a time."""
+    """Yield pictures (N, H, W, 3) in batches."""
     count = max(1, min(BATCH, BATCH_PIXELS // (images.shape[1] * images.shape[2])))
     for first in range(0, len(images), count):
         yield images[first : first + count]
 
 
 def relevant_cells(maps: Mapping[str, Floats]) -> dict[str, Cells]:
-    """Return which cells of each head may be read, (N, h, w) by head.
+    """Return the cells of each head that a decode may read, (N, h, w).
 
     Args:
         maps: of the float network, logits for center and heatmap.
@@ -93,7 +93,10 @@ def relevant_cells(maps: Mapping[str, Floats]) -> dict[str, Cells]:
 
 
 def cells_of(tensor_feeds: frozenset[str], relevant: Mapping[str, Cells]) -> Cells:
-    """Return the cells of a tensor that matter to any head it feeds, with their neighbours where 3x3 taps follow."""
+    """Return a tensor's cells that matter to the heads it feeds.
+
+    With their neighbours where 3x3 taps follow.
+    """
     if len(tensor_feeds) == 1:
         return relevant[next(iter(tensor_feeds))]
     both = np.any([relevant[head] for head in tensor_feeds], axis=0)
@@ -103,7 +106,9 @@ def cells_of(tensor_feeds: frozenset[str], relevant: Mapping[str, Cells]) -> Cel
 def tensor_ranges(
     network: Network, images: Floats, *, only_relevant: bool = True, on_batch: Callable[[], None] = lambda: None
 ) -> dict[int, Range]:
-    """Return the range of every channel by tensor; at the maps' resolution only the cells that matter count.
+    """Return the range of every channel by tensor.
+
+    At the maps' resolution only the cells that matter count.
 
     Args:
         network: float.
@@ -144,7 +149,7 @@ def tensor_ranges(
 
 
 def head_ranges(network: Network, images: Floats, *, on_batch: Callable[[], None] = lambda: None) -> dict[str, Range]:
-    """Return the range that each channel of each head needs, but for the rarest values.
+    """Return the range that each head's channels need, without the rarest values.
 
     Args:
         network: float.
@@ -162,7 +167,7 @@ def head_ranges(network: Network, images: Floats, *, on_batch: Callable[[], None
 
 
 def _pick(maps: Mapping[str, Floats]) -> dict[str, list[Floats]]:
-    """Return the values that matter, by head a list over the channels."""
+    """Return the values that matter, by head and channel."""
     center, heat = sigmoid(maps["center"])[..., 0] > MIN_CENTER, sigmoid(maps["heatmap"]) > MIN_HEAT
     picked = {}
     for head, each in maps.items():

@@ -1,4 +1,4 @@
-"""Heads in int8 that find as many people as the float ones: the recipe, step by step.
+"""The int8 recipe: heads that find as many people as float ones.
 
 1. `rescale`: every channel of every head fills the int8 range; the host multiplies back (`affine` in the notes).
 2. `relevant`: ranges are those of the cells that make people, see `observe`.
@@ -39,7 +39,7 @@ LABEL = "quantizing"
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Which parts of the recipe are taken; without any it is plain quantization by smallest and greatest value.
+    """Steps of the recipe; with none of them it is min-max quantization.
 
     `fit` is not one of them: it brings the maps nearer to the float ones, and finds nobody more (models/README.md).
     """
@@ -79,7 +79,7 @@ def quantize_int8(
     on_progress: Progress = lambda _done, _total, _label: None,
     steps: Steps = ALL_STEPS,
 ) -> Int8Heads:
-    """Quantize the network above the heads, weights and activations, for the size that `heads` was cut for.
+    """Quantize weights and activations of the network that `heads` was cut to.
 
     Args:
         heads: the network, of fixed size.
@@ -139,12 +139,12 @@ def quantize_network(
 
 
 def fit_images(images: Floats) -> Floats:
-    """Return so many of the pictures (N, H, W, 3), evenly spread, that `FIT_PIXELS` holds."""
+    """Return evenly spread pictures (N, H, W, 3), at most FIT_PIXELS in all."""
     return images[:: -(-len(images) // max(1, FIT_PIXELS // (images.shape[1] * images.shape[2])))]
 
 
 class _Bar:
-    """Counts what there is to do: batches of pictures that go through the network, and layers that are rounded."""
+    """Progress over batches of pictures and rounded layers."""
 
     def __init__(self, on_progress: Progress, total: int) -> None:
         self._total, self._done, self._tell = total, 0, on_progress
@@ -164,7 +164,10 @@ def _batches(images: Floats) -> int:
 
 
 def _read(heads: FrozenHeads) -> Network:
-    """Return the network as values, by way of a float TFLite file: its converter folds what can be folded."""
+    """Return the network, read from a float TFLite file.
+
+    TensorFlow's converter folds constants on the way.
+    """
     content = build_heads(heads, "none")
     model = TfliteModel(schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)), "the network")
     places = signature_outputs(model)
@@ -172,7 +175,7 @@ def _read(heads: FrozenHeads) -> Network:
 
 
 def _on_pixels(network: Network, scale: Sequence[float], shift: Sequence[float]) -> tuple[Network, Codes]:
-    """Return the network for an input of whole codes, so that no rounding comes before the first layer.
+    """Return the network for an input in whole codes, not rounded before use.
 
     The network wants scale * pixel + shift; int8 gives scale * (pixel - whole number). What is missing of the shift
     (half a grey level, for MoveNet) goes into the bias; only at the border, where padding is 0, it is missing.
@@ -191,7 +194,7 @@ def _on_pixels(network: Network, scale: Sequence[float], shift: Sequence[float])
 def _prepared(
     network: Network, images: Floats, some: Floats, steps: Steps, bar: _Bar
 ) -> tuple[Network, dict[int, Range]]:
-    """Return the network rewritten for int8, and the ranges of its tensors."""
+    """Return the network rewritten for int8, and its tensors' ranges."""
 
     def observe(network: Network, images: Floats) -> dict[int, Range]:
         return tensor_ranges(network, images, only_relevant=steps.relevant, on_batch=bar.advance)
@@ -224,7 +227,7 @@ def _codes(network: Network, ranges: Mapping[int, Range], pixels: Codes, steps: 
 
 
 def _span(low: float, high: float) -> Codes:
-    """Return the codes for a range; it is widened to hold 0, which padding needs."""
+    """Return the codes of a range, widened to hold 0 for padding."""
     low, high = min(low, 0.0), max(high, 0.0)
     scale = max(high - low, 1e-6) / 255
     return Codes(scale, int(np.clip(np.rint(-128 - low / scale), -128, 127)))

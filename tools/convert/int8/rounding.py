@@ -1,4 +1,4 @@
-"""Rounds a network's weights to int8, each layer to make up for the errors of those above it.
+"""Rounds weights to int8 layer by layer (GPTQ), compensating earlier errors.
 
 Layer by layer the pictures go through the float network and, beside it, through the rounded one. Each convolution is
 fitted by least squares to give from the rounded input what the float one gives from the true input, not far from its
@@ -32,13 +32,13 @@ MAX_INT32 = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """What the int8 values of a tensor stand for: real = scale * (code - zero)."""
+    """Quantization of a tensor: real = scale * (code - zero)."""
 
     scale: float
     zero: int
 
     def imitate(self, values: Floats) -> Floats:
-        """Return the real values (any shape) that are left of `values` after rounding and clipping."""
+        """Return real `values` after quantization, of the same shape."""
         codes = np.clip(np.rint(values / self.scale) + self.zero, -128, 127)
         return np.asarray((codes - self.zero) * self.scale, np.float32)
 
@@ -64,7 +64,9 @@ class Rounded:
 
 
 class _Moments(NamedTuple):
-    """Of the inputs x and the wanted outputs y of G groups of k inputs and o outputs.
+    """Moments of inputs x and wanted outputs y, in G groups.
+
+    Each group has k inputs and o outputs.
 
     A convolution is one group, a depthwise one a group per channel.
     """
@@ -77,7 +79,7 @@ class _Moments(NamedTuple):
 
 
 def round_plainly(network: Network, codes: Mapping[int, Codes]) -> dict[int, Rounded]:
-    """Round every weight to the nearest step; return the layers by the tensor they make."""
+    """Round every weight to the nearest step; return layers by output tensor."""
     rounded = {}
     for layer in network.layers:
         if layer.has_weights:
@@ -98,7 +100,7 @@ def round_network(
     fit: bool = True,
     on_layer: Callable[[], None] = lambda: None,
 ) -> dict[int, Rounded]:
-    """Round the weights of every layer; return the layers by the tensor they make.
+    """Round the weights of every layer; return layers by output tensor.
 
     Args:
         network: float, as it is to be written.
@@ -138,7 +140,10 @@ def round_network(
 def _round_layer(
     layer: Layer, values: Floats, wanted: Floats, codes: Codes, picked: NDArray[np.intp], *, fit: bool
 ) -> Rounded:
-    """Return the layer rounded for the input `values` (N, H, W, C), judged at the picked cells of the output."""
+    """Return the layer rounded for inputs `values`, (N, H, W, C).
+
+    Errors are measured at the picked output cells.
+    """
     original = _grouped(layer)
     if not len(picked):  # nothing of this map matters in any picture
         steps = _steps(original)
@@ -153,7 +158,7 @@ def _round_layer(
 
 
 def _pick(wanted: Floats, layer: Layer, matters: Cells | None, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return the output cells to judge by, as places in (N * h * w)."""
+    """Return the output cells to fit, as indices into (N * h * w)."""
     places = np.arange(wanted.size // wanted.shape[-1]) if matters is None else np.flatnonzero(matters)
     most = MAX_ROWS if layer.kind == "conv" else MAX_DEPTHWISE_ROWS
     if len(places) <= most:
@@ -192,7 +197,10 @@ def _moments(layer: Layer, values: Floats, wanted: Floats, picked: NDArray[np.in
 
 
 def _fitted(weights: Reals, moments: _Moments) -> Reals:
-    """Return the weights (G, o, k) that give y from x, held to the original ones (ridge regression)."""
+    """Return weights (G, o, k) fitted to y by ridge regression.
+
+    They are held to the original ones.
+    """
     hold = STAY * moments.doubt * _mean_variance(moments.xx)
     left = moments.xx + hold * np.eye(moments.xx.shape[1])
     right = moments.xy + hold * weights.transpose(0, 2, 1)
@@ -200,7 +208,10 @@ def _fitted(weights: Reals, moments: _Moments) -> Reals:
 
 
 def _rounded_in_turn(weights: Reals, steps: Reals, moments: _Moments) -> Reals:
-    """Return whole numbers (G, o, k): each input's weights are rounded, and the rest make up for what that cost."""
+    """Return whole weights (G, o, k), rounded input by input.
+
+    The inputs still to come compensate what each rounding cost.
+    """
     xx = moments.xx
     damped = xx + DAMPING * moments.doubt * _mean_variance(xx) * np.eye(xx.shape[1])
     inverse = np.linalg.inv(damped)
@@ -219,7 +230,10 @@ def _mean_variance(xx: Reals) -> Reals:
 
 
 def _grouped(layer: Layer) -> Reals:
-    """Return the weights as (G, o, k): (1, O, taps * I), or (C, 1, taps) of a depthwise layer."""
+    """Return the weights as (G, o, k).
+
+    (1, O, taps * I), or (C, 1, taps) of a depthwise layer.
+    """
     weights = layer.weights.astype(float)
     if layer.kind == "conv":
         return weights.reshape(1, len(weights), -1)
@@ -227,12 +241,12 @@ def _grouped(layer: Layer) -> Reals:
 
 
 def _steps(groups: Reals) -> Reals:
-    """Return what a step of each output channel's weights is worth, (G, o)."""
+    """Return the step of each output channel's weights, (G, o)."""
     return np.asarray(np.maximum(np.abs(groups).max(axis=2), 1e-9) / 127)
 
 
 def _packed(layer: Layer, whole: Reals, steps: Reals, bias: NDArray[np.floating], input_scale: float) -> Rounded:
-    """Put whole weights (G, o, k) into the layer's own shape, and its bias into whole steps."""
+    """Put whole weights (G, o, k) into the layer's shape; round its bias."""
     shape = layer.weights.shape
     weights = whole[0].reshape(shape) if layer.kind == "conv" else whole[:, 0].T.reshape(shape)
     scales = steps.ravel()

@@ -1,4 +1,7 @@
-"""Compares int8 files that took more or fewer steps of the recipe with the float network; see `int8_steps`."""
+"""Compares int8 files of more or fewer recipe steps with float.
+
+See `int8_steps`.
+"""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -116,7 +119,7 @@ class RecipeBenchmark:
         return self._with_file(content, quantization, affine, measure)
 
     def _look(self, path: Path) -> tuple[list[Floats], dict[str, Floats]]:
-        """Return the poses of every picture, and the real maps of the first ones by head."""
+        """Return every picture's poses, and the first pictures' maps by head."""
         runner = FileRunner(path, self._size)
         rows = [runner.rows(picture.pixels) for picture in self._pictures]
         runner.close()
@@ -132,7 +135,7 @@ class RecipeBenchmark:
     def _with_file(
         self, content: bytes, quantization: Quantization, affine: Mapping[str, Affine], use: Callable[[Path], T]
     ) -> T:
-        """Return what `use` makes of a file that is gone afterwards."""
+        """Return the result of `use` on a temporary file."""
         with tempfile.TemporaryDirectory(prefix="edge-pose-") as folder:
             path = Path(folder) / "trial.tflite"
             path.write_bytes(content)
@@ -147,7 +150,7 @@ class RecipeBenchmark:
 
 
 def _errors(true: Mapping[str, Floats], found: Mapping[str, Floats]) -> dict[str, float]:
-    """Return the root mean square error of center and heatmap as scores, of the others in cells."""
+    """Return RMS errors: of center and heatmap as scores, else in cells."""
     cells = relevant_cells(true)
     cells["center"] = sigmoid(true["center"]) > MIN_SCORE
     cells["heatmap"] = sigmoid(true["heatmap"]) > MIN_SCORE

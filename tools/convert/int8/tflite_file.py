@@ -1,4 +1,7 @@
-"""A TFLite file in the making: tensors, constants, operators and their options, in the terms of `converter.network`."""
+"""Builds a TFLite file: tensors, constants, operators and their options.
+
+In the terms of `convert.int8.network`.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +34,10 @@ class TfliteFile:
         self._codes: dict[tuple[str, int], int] = {}
 
     def tensor(self, name: str, shape: tuple[int, ...], dtype: str, scale: float | None = None, zero: int = 0) -> int:
-        """Add a tensor that is computed, quantized if it has a `scale`, and return its number."""
+        """Add a computed tensor and return its number.
+
+        It is quantized if it has a `scale`.
+        """
         tensor = schema.TensorT()
         tensor.name, tensor.shape, tensor.hasRank = name.encode(), np.array(shape, np.int32), True
         tensor.type = getattr(schema.TensorType, dtype)
@@ -41,7 +47,10 @@ class TfliteFile:
         return len(self._graph.tensors) - 1
 
     def constant(self, name: str, value: NDArray[Any], scales: NDArray[Any] | None = None, axis: int = 0) -> int:
-        """Add a constant, with the scales of its channels along `axis`, and return its number."""
+        """Add a constant and return its number.
+
+        `scales` are those of its channels along `axis`.
+        """
         number = self.tensor(name, value.shape, value.dtype.name.upper())
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(value.tobytes(), np.uint8)

@@ -1,1 +1,1 @@
-"""What a model card tells in figures: the file, how well it finds people, how fast it is, and what it was to reach."""
+"""Figures of a model card: file, accuracy, speed, targets."""

@@ -1,4 +1,4 @@
-"""Measures everything that a model card tells in figures, and puts it into the card.
+"""Measures all figures of a model card, and writes them into it.
 
     python -m tools.evaluate.card MODEL.tflite --images FOLDER --annotations FILE [--float FILE] [--write]
                                [--against MODEL[@HxW]] … [--frames N] [--card FILE] [--json]
@@ -45,7 +45,7 @@ FRAMES = 300
 
 
 def main() -> None:
-    """Measure, print, and write where that was asked for. Raises EdgeError."""
+    """Measure, print, and write the card if requested. Raises EdgeError."""
     options = _options()
     if options.write:
         require_place(options.card)
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Return all figures of the card; what cannot be measured is told before anything takes time. Raises EdgeError.
+    """Return all figures of the card. Raises EdgeError before long work.
 
     Args:
         options: of the command line.
@@ -86,7 +86,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _fixed(path: Path) -> tuple[Candidate, tuple[int, int]]:
-    """Return a model by its file, and the (width, height) that it runs at."""
+    """Return a model by its file, and its input's (width, height)."""
     found = resolve_file(path)
     engine = Candidate(found.name, path, None).engine(1)
     size = engine.spec.input_size

@@ -1,4 +1,4 @@
-"""How well a model finds people, on annotated images and on the synthetic scene, by the tools that measure each."""
+"""Accuracy on annotated images and on the synthetic scene."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ THREADS = 2
 def accuracy(
     model: Candidate, annotations: Annotations, folder: Path, *, frames: int, min_score: float
 ) -> dict[str, Any]:
-    """Run a model over the images and the scene. Raises EdgeError.
+    """Measure a model on the images and the scene. Raises EdgeError.
 
     Args:
         model: its file and size.

@@ -1,4 +1,4 @@
-"""The models that one is compared with: those that were asked for, or the usual two of the same input size."""
+"""Baselines of a card: requested models, or the usual two."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -31,7 +31,9 @@ class Baselines:
 
 
 def requested_baselines(models: Iterable[tuple[str, tuple[int, int] | None]], size: tuple[int, int]) -> Baselines:
-    """Return models by file or name; one of open size without its own gets `size` (width, height).
+    """Return models by file or name; an open size becomes `size`.
+
+    `size` is (width, height).
 
     Raises:
         EdgeError: one cannot be had, or not at the size that is asked for.
@@ -41,7 +43,7 @@ def requested_baselines(models: Iterable[tuple[str, tuple[int, int] | None]], si
 
 
 def default_baselines(size: tuple[int, int], folder: Path) -> Baselines:
-    """Return the default model and the derived Lightning at `size` (width, height), as far as they can be had.
+    """Return the available ones of the default model and the derived Lightning.
 
     Args:
         size: of their input.

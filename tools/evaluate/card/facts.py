@@ -1,4 +1,4 @@
-"""What a model file is, as far as that stands in the file."""
+"""Facts about a model, as its file states them."""
 
 import hashlib
 from collections import Counter
@@ -15,7 +15,7 @@ __all__ = ["facts"]
 
 
 def facts(path: Path) -> dict[str, Any]:
-    """Read a file's size, digest, operators, inputs, outputs, and what it says of itself.
+    """Read a file's size, digest, operators, inputs, outputs and notes.
 
     Returns:
         `file`, `bytes`, `sha256`, `ops` (count by operator, the most frequent first), `inputs` and `outputs` (`name`,

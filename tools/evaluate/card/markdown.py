@@ -1,4 +1,4 @@
-"""The figures for people: what is asked for first, then who is found, how fast, and what the file is."""
+"""The figures of a card as Markdown sections."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

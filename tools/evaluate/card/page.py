@@ -1,4 +1,4 @@
-"""The card itself: a Markdown page that a person writes, with a place for what is measured."""
+"""The card: a hand-written Markdown page with a place for figures."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def require_place(card: Path) -> None:
 
 
 def put_figures(card: Path, text: str) -> None:
-    """Write a card anew, whole or not at all, with `text` between its markers.
+    """Replace the text between a card's markers, by an atomic write.
 
     Raises:
         InputError: see `require_place`.

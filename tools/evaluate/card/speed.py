@@ -1,4 +1,4 @@
-"""How long a model takes beside others: all in turn, round by round, and a ratio for every round."""
+"""Interleaved times of a model and its baselines, with ratios per round."""
 
 import statistics
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the starter model was to reach, beside what it reaches."""
+"""Targets of the starter model, beside its figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Target:
 
 
 def targets(figures: Mapping[str, Any]) -> list[Target]:
-    """Compare the figures of a card with what was asked for."""
+    """Compare the figures of a card with the targets."""
     images, found = figures["int8"]["images"], figures["int8"]["scene"]["found"]
     tpu = figures["facts"]["edgetpu"]
     share = tpu["tpu_ops"] / tpu["ops"]
@@ -52,7 +52,7 @@ def targets(figures: Mapping[str, Any]) -> list[Target]:
 
 
 def loss_points(figures: Mapping[str, Any], name: str) -> float | None:
-    """Return how many points (hundredths) the int8 file has less than its float sibling; None without one."""
+    """Return the points (hundredths) that int8 loses to float, or None."""
     if figures["float"] is None:
         return None
     ours, theirs = figures["int8"]["images"][name], figures["float"]["images"][name]

@@ -1,4 +1,6 @@
-"""COCO's figures for keypoints: average precision and recall by OKS (cocodataset.org, "keypoints-eval").
+"""COCO's keypoint figures: AP and AR by OKS (pycocotools).
+
+See cocodataset.org, "keypoints-eval".
 
 Other programs use `average_precision(detections, annotations)`; detections come from `evaluation.prediction`.
 """
@@ -39,7 +41,10 @@ class Outcome:
 
 
 def detections_of(image_id: int, poses: Iterable[Pose], size: tuple[int, int]) -> list[Detection]:
-    """Return poses in COCO's results format, for an image of `size` (width, height) in pixels."""
+    """Return poses in COCO's results format.
+
+    `size` is the image's (width, height) in pixels.
+    """
     found = []
     for pose in poses:
         xy_px = pose.keypoints[:, :2].astype(np.float64) * size
@@ -52,7 +57,9 @@ def detections_of(image_id: int, poses: Iterable[Pose], size: tuple[int, int]) -
 
 
 def average_precision(detections: Sequence[Detection], annotations: Annotations) -> dict[str, float | None]:
-    """Return COCO's ten figures, 0..1, by the names in FIGURES; None where the truth has nobody of that size.
+    """Return COCO's ten FIGURES, 0..1.
+
+    None where the annotations have no person of that size.
 
     Raises:
         UnavailableError: pycocotools is not installed.
@@ -65,7 +72,7 @@ def average_precision(detections: Sequence[Detection], annotations: Annotations)
 
 
 def match_detections(detections: Sequence[Detection], annotations: Annotations) -> Outcome:
-    """Say who is found and which detections are false, as COCO pairs them at OKS 0.50.
+    """Match detections with people at OKS 0.50, as COCO does.
 
     Raises:
         UnavailableError: pycocotools is not installed.
@@ -84,7 +91,10 @@ def match_detections(detections: Sequence[Detection], annotations: Annotations) 
 
 
 def _evaluate(detections: Sequence[Detection], annotations: Annotations) -> Any:
-    """Return pycocotools' COCOeval with every image paired; detection number i has id i + 1."""
+    """Return pycocotools' COCOeval with every image matched.
+
+    Detection number i has id i + 1.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pycocotools is not ours to mend

@@ -1,4 +1,4 @@
-"""Pictures of the worst misses: who was not found, the largest first, and which poses lie on nobody."""
+"""Pictures of false negatives, the largest first, and of false positives."""
 
 import os
 import stat
@@ -44,7 +44,7 @@ class Miss:
 
     @property
     def weight(self) -> tuple[float, float]:
-        """By this the worst comes first: the height of the largest person missed, the score of the surest false pose.
+        """Sort key, the worst first.
 
         A false pose stands for a person of as many pixels as its score has per cent.
         """
@@ -56,7 +56,7 @@ class Miss:
 def worst(
     annotations: Annotations, prediction: Prediction, outcome: Outcome, *, min_score: float, count: int
 ) -> list[Miss]:
-    """Return the images in which most went wrong, the worst first.
+    """Return the images with the worst errors, the worst first.
 
     Args:
         annotations: the truth.
@@ -82,7 +82,9 @@ def worst(
 
 
 def require_writable(folder: Path) -> None:
-    """Check that `write_worst` can have this folder; it need not be there yet, and is not made.
+    """Check that `write_worst` can write to this folder.
+
+    It need not exist yet, and is not made.
 
     Raises:
         UnavailableError: something else is there, or in the way to it.
@@ -118,7 +120,10 @@ def write_worst(misses: Sequence[Miss], images: Path, folder: Path) -> list[Path
 
 
 def draw_miss(image: Image, miss: Miss) -> Image:
-    """Return a copy of an RGB image with the poses, the missed people in red, false poses in yellow boxes."""
+    """Draw poses, missed people (red) and false poses (yellow) on a copy.
+
+    The image is RGB.
+    """
     picture = np.ascontiguousarray(image).copy()
     size = (picture.shape[1], picture.shape[0])
     draw_poses(picture, miss.poses)

@@ -1,4 +1,4 @@
-"""What there is to say about a model: AP, people found and false ones, by size."""
+"""All figures of a model: AP, people found, false poses, by size."""
 
 import statistics
 from typing import Any
@@ -12,7 +12,7 @@ __all__ = ["figures_of"]
 
 
 def figures_of(annotations: Annotations, prediction: Prediction, *, reported_min_score: float) -> dict[str, Any]:
-    """Return what there is to say about a model's poses on annotated images. Raises UnavailableError."""
+    """Return all figures of poses on annotated images. Raises UnavailableError."""
     detections = prediction.detections(annotations)
     found = match_detections(detections, annotations)
     reported = match_detections(prediction.detections(annotations, min_score=reported_min_score), annotations)

@@ -1,4 +1,4 @@
-"""PCK on the synthetic scene, of which every keypoint is known, and of the largest people of annotated images.
+"""PCK (percentage of correct keypoints), on the scene and on images.
 
 PCK@a is the percentage of correct keypoints: those told within `a` times the size of the torso from where they are
 (Yang and Ramanan, "Articulated human detection with flexible mixtures of parts", 2013, with the torso instead of the
@@ -39,7 +39,7 @@ LABELLED, VISIBLE = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """One person: the distances of the visible keypoints in torsos, and whether it is the largest of the image."""
+    """One person: distances of visible keypoints in torsos, and whether largest."""
 
     distances: NDArray[np.float64]
     is_largest: bool
@@ -80,7 +80,7 @@ def pck_on_scene(
 
 
 def pck(seen: Sequence[tuple[Sequence[TruePerson], Sequence[Pose]]], size: tuple[int, int]) -> dict[str, Any]:
-    """Return PCK over frames of people and the poses that were told of them.
+    """Return PCK over frames of people and their predicted poses.
 
     Args:
         seen: per frame the people and the poses.
@@ -142,7 +142,10 @@ def _measure_largest(image: AnnotatedImage, poses: Sequence[Pose]) -> list[_Meas
 
 
 def _annotated(person: dict[str, Any], size: tuple[int, int]) -> TruePerson:
-    """Return a person of COCO's format, in pixels of an image of `size`, in the words of the scene."""
+    """Return a COCO person as one of the scene.
+
+    From pixels of an image of `size` to shares of its sides.
+    """
     keypoints = np.array(person["keypoints"], np.float32).reshape(-1, 3) / (*size, 1)  # (17, [x, y, v])
     x, y, width, height = person["bbox"]
     box = np.array([x, y, x + width, y + height], np.float32) / (size * 2)
@@ -151,7 +154,7 @@ def _annotated(person: dict[str, Any], size: tuple[int, int]) -> TruePerson:
 
 
 def _told(truth: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int, int]) -> dict[int, Pose]:
-    """Return which pose is told of which person, by the person's place in the list."""
+    """Return the matched pose by the index of its person."""
     if not truth or not poses:
         return {}
     keypoints = np.stack([person.keypoints for person in truth])  # (P, 17, [x, y, v])
@@ -163,7 +166,10 @@ def _told(truth: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int, i
 
 
 def _distances(person: TruePerson, pose: Pose | None, size: tuple[int, int], torso_px: float) -> NDArray[np.float64]:
-    """Return how far off the visible keypoints are, in torsos, (K,); infinitely without a pose."""
+    """Return the errors of visible keypoints in torsos, (K,).
+
+    Infinite without a pose.
+    """
     visible = person.keypoints[:, 2] == VISIBLE
     if pose is None:
         return np.full(int(visible.sum()), np.inf)
@@ -172,7 +178,10 @@ def _distances(person: TruePerson, pose: Pose | None, size: tuple[int, int], tor
 
 
 def _torso_px(person: TruePerson, size: tuple[int, int], *, min_v: int = 0) -> float:
-    """Return the longer diagonal of those whose ends are marked at least `min_v`; 0 without any."""
+    """Return the longer shoulder-hip diagonal in pixels, 0 without one.
+
+    Its ends are marked at least `min_v`.
+    """
     true = person.keypoints[:, :2].astype(np.float64) * size
     return max(
         float(np.linalg.norm(true[a] - true[b])) if person.keypoints[[a, b], 2].min() >= min_v else 0.0

@@ -1,4 +1,4 @@
-"""People of the synthetic scene whom a model finds: the product's path, against the drawn truth.
+"""Detection rate on the synthetic scene, against the drawn truth.
 
 A person counts when at least half of the keypoints are visible, in the image and not hidden by another person, and the
 box is higher than MIN_HEIGHT of the image. They are found when a reported pose lies on them with OKS >= MIN_OKS, as
@@ -54,7 +54,7 @@ def score_scene(
     min_score: float = 0.2,
     save: Path | None = None,
 ) -> dict[str, Any]:
-    """Run a model with an input of `size` (width, height) over the scene. Raises EdgeError.
+    """Score a model on the scene. Raises EdgeError.
 
     Args:
         model: the file.
@@ -91,7 +91,7 @@ def score_scene(
 
 
 def _sightings(people: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int, int]) -> list[Sighting]:
-    """Say for each person who counts whether one of the poses is theirs."""
+    """Return for each person who counts whether a pose matches."""
     if not people:
         return []
     found = {row for row, _ in assign(_coco_oks(people, poses, size), MIN_OKS)} if poses else set()
@@ -104,7 +104,10 @@ def _sightings(people: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[
 
 
 def _coco_oks(people: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int, int]) -> NDArray[Any]:
-    """Return (people, poses) OKS; all labelled keypoints count, whatever score the model gave them."""
+    """Return (people, poses) OKS over all labelled keypoints.
+
+    The model's own keypoint scores do not matter.
+    """
     truth = np.stack([person.keypoints for person in people])  # (P, 17, [x, y, v])
     told = np.stack([pose.keypoints for pose in poses])
     told[..., 2] = 2
@@ -125,7 +128,7 @@ def _summary(sightings: Sequence[Sighting]) -> dict[str, Any]:
 
 
 def _save(path: Path, image: Image, people: Sequence[TruePerson], poses: Sequence[Pose]) -> None:
-    """Write a picture: the poses as skeletons, the true keypoints as dots, hidden ones dark."""
+    """Write a frame with skeletons and true keypoints, hidden ones dark."""
     picture = image.copy()
     draw_poses(picture, poses)
     for x, y, v in np.concatenate([person.keypoints for person in people]):

@@ -1,4 +1,4 @@
-"""Who is found, by how large people are in the model's input, which says more than their size in the image."""
+"""Detection rate by people's height in the model's input."""
 
 import itertools
 from typing import Any
@@ -15,7 +15,7 @@ HEIGHTS_PX = (0, 16, 32, 48, 64, 96, 128, 192, 1_000_000)
 def by_height(
     annotations: Annotations, prediction: Prediction, found: Outcome, reported: Outcome
 ) -> list[dict[str, Any]]:
-    """Return per range of heights, in pixels of the input, how many people there are and which part is found.
+    """Return people and detection rate per height range in the input.
 
     Args:
         annotations: the people.

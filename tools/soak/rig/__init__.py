@@ -1,1 +1,1 @@
-"""The processes around the agent, and the ways to take each away."""
+"""The agent and the processes around it, each of which can be killed."""

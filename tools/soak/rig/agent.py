@@ -1,4 +1,4 @@
-"""The agent as a service runs it: its own process, a config file, MQTT."""
+"""The agent in a process of its own, with a config file."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A broker in a process of its own that can be killed and started again on its port."""
+"""A broker process that can be killed and restarted on its port."""
 
 import shutil
 import sys
@@ -17,7 +17,7 @@ with EmbeddedBroker(port=int(sys.argv[1])):
 
 
 class Broker:
-    """Debian's mosquitto where it is installed, else the one that the demo uses.
+    """Debian's mosquitto where it is installed, else the embedded broker.
 
     Args:
         folder: for its config and log.

@@ -1,4 +1,4 @@
-"""A network camera in a process of its own that can be lost and come back: the synthetic scene as motion JPEG."""
+"""A network camera process: the synthetic scene as motion JPEG."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ JPEG_QUALITY = 85
 
 
 class NetworkCamera:
-    """Serves the same few seconds of the scene again and again.
+    """Serves the same few seconds of the scene in a loop.
 
     Args:
         folder: for its pictures and log.

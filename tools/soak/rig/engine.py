@@ -1,4 +1,7 @@
-"""What makes the agent run its model in a process of its own: a delegate where libedgetpu would be, a manifest."""
+"""The agent's engine in its own process: a delegate and a manifest.
+
+The delegate takes libedgetpu's place.
+"""
 
 import hashlib
 import os
@@ -57,7 +60,7 @@ class EngineKit:
 
 
 def find_model(name: str) -> ResolvedModel:
-    """Return a model by name, fetched or made if need be, or by path. Raises EdgeError."""
+    """Return a model by name or path, fetched if needed. Raises EdgeError."""
     if is_path(name):
         return resolve_file(Path(name))
     where = places(os.environ)
@@ -66,7 +69,7 @@ def find_model(name: str) -> ResolvedModel:
 
 
 def double_kit(model: ResolvedModel, folder: Path) -> EngineKit:
-    """Return an engine whose delegate leaves everything to the CPU of its process.
+    """Return an engine whose delegate leaves all operators to the CPU.
 
     Args:
         model: of fixed size; it runs as it is, in the child, and as its own twin in the agent.
@@ -88,7 +91,7 @@ def double_kit(model: ResolvedModel, folder: Path) -> EngineKit:
 
 
 def coral_kit(name: str) -> EngineKit:
-    """Return the engine of this machine's own Edge TPU and libedgetpu."""
+    """Return the engine of this machine's Edge TPU and libedgetpu."""
     return EngineKit(name, {})
 
 

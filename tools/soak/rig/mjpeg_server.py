@@ -1,4 +1,6 @@
-"""Serves the pictures of a folder as motion JPEG, over and over; of the standard library only, so that it starts fast.
+"""Serves a folder's pictures as motion JPEG in a loop.
+
+Of the standard library only, so that it starts fast.
 
 python mjpeg_server.py PORT FOLDER FPS
 """

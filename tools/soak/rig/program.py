@@ -1,4 +1,7 @@
-"""Programs that the soak starts, kills and starts again; the kernel ends them when it dies itself."""
+"""Child processes that can be killed and restarted.
+
+The kernel ends them when the soak dies (PDEATHSIG).
+"""
 
 import signal
 import socket
@@ -64,7 +67,7 @@ class Program:
             raise UnavailableError(f"{self._name}: cannot be started: {error}") from error
 
     def wait_for(self, port: int) -> None:
-        """Wait until it listens. Raises UnavailableError when it ends or takes too long."""
+        """Wait until the port is open. Raises UnavailableError on timeout or exit."""
         deadline_s = time.monotonic() + LISTEN_S
         pause = threading.Event()
         while not _is_open(port):
@@ -74,7 +77,7 @@ class Program:
             pause.wait(LOOK_S)
 
     def kill(self) -> None:
-        """End it at once, without a last word; harmless when it has ended."""
+        """Send SIGKILL; harmless when it has ended."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -96,7 +99,7 @@ class Program:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that nobody has."""
+    """Return a free TCP port of the loopback address."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port

@@ -1,4 +1,4 @@
-"""The agent with all that it needs around it, and the ways to take each of these away."""
+"""The agent with broker, camera and engine, and its faults."""
 
 import os
 import signal
@@ -95,7 +95,10 @@ class Rig:
         self._stack.close()
 
     def lose(self, kind: str, timeout_s: float) -> float | None:
-        """Lose something, and return how long the next pose took; None: it did not come within `timeout_s`."""
+        """Inject a fault; return the seconds to the next pose, or None.
+
+        None: it did not come within `timeout_s`.
+        """
         self._faults[kind]()
         recovery_s = self.subscriber.wait(timeout_s)
         if kind == "broker":
@@ -105,7 +108,9 @@ class Rig:
         return recovery_s
 
     def settle(self, kind: str) -> bool:
-        """Wait until the agent has forgotten earlier faults of this kind, so that the next is a first one.
+        """Wait until the agent has forgotten earlier faults of this kind.
+
+        The next one is then a first one: no back-off is left.
 
         Returns:
             False when it does not come to that: it has ended, or lives on without an engine of its own.
@@ -128,7 +133,7 @@ class Rig:
         return True
 
     def alone_s(self, kind: str) -> float:
-        """Measure how long what the agent has to do after such a fault takes by itself, without a fault, right now.
+        """Measure the same recovery work now, without a fault.
 
         Returns:
             Seconds; 0 where it cannot be done twice at a time.

@@ -1,4 +1,4 @@
-"""What is known of the people in photographs, read from a file and checked whole before anything is learned.
+"""Annotations of photographs, validated on reading.
 
 Told in COCO's format (cocodataset.org, "format-data"), or in one of the two forms of `train.normalised`.
 """
@@ -47,7 +47,7 @@ class Annotated:
 
 
 def read_annotations(path: Path, folder: Path) -> list[Annotated]:
-    """Read a file of annotations of the pictures in a folder.
+    """Read the annotations of a folder's pictures.
 
     Raises:
         InputError: it cannot be read, is in none of the formats, or something in it makes no sense.
@@ -131,7 +131,10 @@ def _keypoints(annotation: dict[str, Any], number: int) -> Floats:
 
 
 def _around(keypoints: Floats, annotation: dict[str, Any], number: int) -> Floats:
-    """Return the box around a person's known keypoints and the one that is told, unless that is empty."""
+    """Return the box around a person's keypoints and the annotated box.
+
+    An empty annotated box is ignored.
+    """
     own: Floats = bounds(keypoints[None])[0]
     box = _box(annotation, number) if "bbox" in annotation else own
     if (box[2:] <= box[:2]).any():  # what some tools write where there is none
@@ -145,7 +148,7 @@ def _box(annotation: dict[str, Any], number: int) -> Floats:
 
 
 def _numbers(values: Any, count: int, number: int, what: str) -> Floats:
-    """Return so many finite numbers, or say which annotation has others."""
+    """Return `count` finite numbers, or raise with the annotation's number."""
     if len(values) != count:
         raise _BrokenError(f"annotation {number}: {what} of {len(values)} values instead of {count}")
     numbers = np.array(values, np.float32)

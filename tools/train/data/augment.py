@@ -1,4 +1,4 @@
-"""What a picture might have looked like: other size, place, angle, mirrored, other light, another camera."""
+"""Augmentation: size, place, angle, mirror, light, camera."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,14 +41,17 @@ class Variety:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What part of a picture is seen: `matrix` (2, 3) maps its pixels to the input's; `mirrored` before that."""
+    """A view of a picture: `matrix` (2, 3) from its pixels to the input's.
+
+    `mirrored` comes before the matrix.
+    """
 
     matrix: Floats
     mirrored: bool
 
 
 def choose_view(picture: Picture, side: int, rng: np.random.Generator, variety: Variety) -> View:
-    """Choose what a square input of `side` pixels shows of a picture."""
+    """Choose a view for a square input of `side` pixels."""
     height, width = picture.image.shape[:2]
     boxes = bounds(picture.people[labelled_enough(picture.people)])
     angle = rng.uniform(-1, 1) * variety.max_degrees if rng.random() < variety.tilted else 0.0
@@ -78,14 +81,17 @@ def choose_view(picture: Picture, side: int, rng: np.random.Generator, variety: 
 
 
 def _filling(place: Floats, focus: Floats, share: Floats, side: int, scale: float) -> Floats:
-    """Return a place for the focus such that the picture, `share` sides large, fills the input or is all in it."""
+    """Return the focus's place where the picture fills the input or is inside.
+
+    `share` is the picture's size in sides of the input.
+    """
     spare = (1 - share) * side
     low, high = np.minimum(spare, 0), np.maximum(spare, 0)
     return np.asarray(np.clip(place - focus * scale, low, high) + focus * scale)
 
 
 def take_view(picture: Picture, view: View, side: int, rng: np.random.Generator) -> Picture:
-    """Return what is seen, (side, side, 3); keypoints that are out of view are unknown."""
+    """Return the view, (side, side, 3); keypoints out of view become unknown."""
     image, people = picture.image, picture.people.copy()
     matrix = view.matrix.astype(np.float64)
     if view.mirrored:
@@ -102,7 +108,7 @@ def take_view(picture: Picture, view: View, side: int, rng: np.random.Generator)
 
 
 def mosaic(parts: Sequence[Picture]) -> Picture:
-    """Return four square pictures of one size as one of twice the side."""
+    """Return four square pictures of one size as one."""
     side = parts[0].image.shape[0]
     image = np.concatenate([np.concatenate([part.image for part in parts[row : row + 2]], axis=1) for row in (0, 2)])
     people, boxes, ignored = [], [], []
@@ -121,7 +127,7 @@ def _border(rng: np.random.Generator) -> tuple[float, ...]:
 
 
 def _warped(image: Image, matrix: Floats, side: int, border: tuple[float, ...]) -> Image:
-    """Warp without aliasing: a picture that gets much smaller is shrunk by area first."""
+    """Warp without aliasing: shrink by area before large reductions."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale < 0.7:
         width, height = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
@@ -147,7 +153,7 @@ def _moved(boxes: Floats, matrix: Floats, side: int) -> Floats:
 
 
 def recolour(image: Image, rng: np.random.Generator) -> Image:
-    """Return the picture in another light and by another camera: colours, contrast, blur, noise, fewer pixels."""
+    """Return the picture with other colours, contrast, blur, noise or resolution."""
     table = np.arange(256, dtype=np.float32)[:, None] / 255
     table = table ** np.exp(rng.uniform(-0.45, 0.45))  # gamma
     table = (table - 0.5) * rng.uniform(0.65, 1.3) + 0.5 + rng.uniform(-0.15, 0.15)

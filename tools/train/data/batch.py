@@ -16,7 +16,7 @@ __all__ = ["Batch", "SoftMaps", "collate"]
 
 @dataclass(frozen=True, slots=True)
 class SoftMaps:
-    """What a teacher's heads say of N pictures, float32; maps are of h x w cells.
+    """Maps of a teacher for N pictures, float32, of h x w cells.
 
     Attributes:
         center: (N, 1, h, w), scores 0..1.
@@ -37,7 +37,9 @@ class SoftMaps:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """N pictures with their targets; see `Targets` for what they mean. S cells learn the regression, T the offset.
+    """N pictures with their targets; see `Targets`.
+
+    S cells learn the regression, T the offset.
 
     Attributes:
         pixels: uint8 (N, H, W, 3), RGB.

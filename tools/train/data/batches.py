@@ -1,4 +1,4 @@
-"""Pictures become batches: mixed from their sources, varied, with their targets, ahead of the training."""
+"""Makes batches ahead of the training: mixed, augmented, with targets."""
 
 import queue
 import threading
@@ -32,7 +32,7 @@ class Source(Protocol):
 
 
 class Mapper(Protocol):
-    """Who says what the heads should say of pictures, besides what is known of them: `train.soft.SoftTeacher`."""
+    """Makes soft targets of pictures: `train.teacher.distillation.SoftTeacher`."""
 
     def maps(self, pictures: Sequence[Picture]) -> SoftMaps:
         """Return the maps of pictures of one size. Called by several threads."""
@@ -41,14 +41,14 @@ class Mapper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A source and how often it is used, as a weight among the others."""
+    """A source, and its weight among the others."""
 
     source: Source
     weight: float
 
 
 class Batches:
-    """Makes batches in threads of its own; batch n is the same whatever the number of threads.
+    """Makes batches in threads; batch n does not depend on their number.
 
     Args:
         shares: what to mix.

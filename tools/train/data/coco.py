@@ -24,7 +24,7 @@ KEPT_BYTES = 2_000_000_000
 
 
 class CocoSource:
-    """The pictures of an annotation file that are in a folder; kept in memory once read.
+    """Annotated pictures of a folder, cached once read.
 
     People without labelled keypoints and crowds are ignored: neither learned nor taken for background. A picture that
     turns out to be unreadable is left out, with one warning, and the next one takes its place.
@@ -50,11 +50,11 @@ class CocoSource:
         return len(self._entries)
 
     def picture(self, rng: np.random.Generator) -> Picture:
-        """Return one of the pictures. Raises InputError when none of them can be read any more."""
+        """Return one of the pictures. Raises InputError when none is readable."""
         return self.at(int(rng.integers(len(self._entries))))
 
     def at(self, number: int) -> Picture:
-        """Return picture `number`, or the next one that can be read. Raises InputError when none can."""
+        """Return picture `number`, or the next readable one. Raises InputError."""
         for place in range(number, number + len(self._entries)):
             image = self._image(place % len(self._entries))
             if image is not None:
@@ -87,7 +87,10 @@ class CocoSource:
 
 
 def read_image(path: Path) -> Image:
-    """Return a picture file as RGB uint8 (h, w, 3), its longer side at most MAX_SIDE. Raises InputError."""
+    """Return a picture file as RGB uint8 (h, w, 3). Raises InputError.
+
+    Its longer side is at most MAX_SIDE.
+    """
     try:
         coded = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
@@ -103,7 +106,7 @@ def read_image(path: Path) -> Image:
 
 
 def require_pictures(entries: Sequence[Annotated], annotations: Path, images: Path) -> list[Annotated]:
-    """Return the entries whose file is there, with a warning where it is not for some.
+    """Return the entries whose file exists; log a warning for missing ones.
 
     Raises:
         InputError: there is no such folder, or not one of the files.
@@ -123,7 +126,7 @@ def require_pictures(entries: Sequence[Annotated], annotations: Path, images: Pa
 
 
 def _picture(image: Image, entry: Annotated) -> Picture:
-    """Return a picture with what is known of it, in its own pixels."""
+    """Return a picture with its annotations in pixels."""
     factors = np.array(image.shape[1::-1]) / entry.size
     people = entry.people.copy()
     people[..., :2] *= factors

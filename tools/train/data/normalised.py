@@ -1,4 +1,4 @@
-"""Two shorter forms of annotations, in shares of the picture's sides, told as COCO's.
+"""Two shorter formats of annotations, relative to the picture, as COCO's.
 
 Normalised labels by picture, `{"<file name without suffix>": {"width": 640, "height": 480, "people": [{"box": [cx, cy,
 w, h], "keypoints": [[x, y, v], ... 17]}]}}`; the people may be none. Normalised boxes by file name,
@@ -18,7 +18,10 @@ __all__ = ["as_coco", "is_boxes", "is_labels", "pictures_in"]
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Return the picture files in a folder and those below it, by path; none where it cannot be read."""
+    """Return the picture files below a folder, by path.
+
+    None where it cannot be read.
+    """
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
 
 
@@ -33,7 +36,7 @@ def is_boxes(found: Any) -> bool:
 
 
 def as_coco(found: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return either form in COCO's. Raises ValueError, naming the picture, where it is broken."""
+    """Convert either format to COCO's. Raises ValueError with the picture's name."""
     pictures = pictures_in(folder)
     files = {path.stem: path for path in pictures} | {path.name: path for path in pictures}
     images, annotations = [], []

@@ -1,4 +1,4 @@
-"""A picture to learn from: pixels, and what is known of the people in it."""
+"""A picture to learn from, with its annotated people."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,9 @@ class Picture:
 
 
 def bounds(people: Floats) -> Floats:
-    """Return the boxes (P, 4), x0, y0, x1, y1, around the labelled keypoints of people (P, 17, 3).
+    """Return boxes (P, 4) around the labelled keypoints of people (P, 17, 3).
+
+    x0, y0, x1, y1.
 
     A person without any gets a box of zeros.
     """
@@ -48,5 +50,5 @@ def bounds(people: Floats) -> Floats:
 
 
 def labelled_enough(people: Floats) -> NDArray[np.bool_]:
-    """Return which of the people (P, 17, 3) have enough labelled keypoints to learn from, (P,)."""
+    """Return which people (P, 17, 3) have enough labelled keypoints, (P,)."""
     return np.asarray((people[..., 2] > 0).sum(axis=1) >= MIN_LABELLED)

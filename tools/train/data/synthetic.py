@@ -1,4 +1,4 @@
-"""The synthetic scene as a source of pictures: its people in halls and before other backdrops, in all shapes."""
+"""Pictures of the synthetic scene, in halls and on other backdrops."""
 
 from functools import lru_cache
 
@@ -25,7 +25,7 @@ MIN_SEEN = 0.3
 
 
 class SceneSource:
-    """Frames of many scenes, with the keypoints that were drawn; kept in memory once drawn.
+    """Frames of many scenes with their keypoints, cached once drawn.
 
     Args:
         frames: how many different ones there are.
@@ -76,7 +76,10 @@ def make_scene(seed: int) -> Scene:
 
 
 def paint_other(size: tuple[int, int], rng: np.random.Generator) -> Image:
-    """Return a backdrop of clouds of colour, edges and boxes, RGB uint8 (height, width, 3)."""
+    """Paint a backdrop of colour clouds, edges and boxes.
+
+    RGB uint8 (height, width, 3).
+    """
     width, height = size
     coarse = rng.uniform(20, 235, (int(rng.integers(2, 9)), int(rng.integers(2, 9)), 3)).astype(np.float32)
     image = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC if rng.random() < 0.6 else cv2.INTER_NEAREST)

@@ -1,4 +1,7 @@
-"""What the heads should say for a picture, in cells: the same words as `edge.poses.heads`, read backwards."""
+"""Targets of the heads for a picture, in cells.
+
+The inverse of `edge.poses.heads`.
+"""
 
 from dataclasses import dataclass
 
@@ -33,7 +36,9 @@ of its extent around it."""
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Of one picture; maps are of h x w cells. S cells learn the regression, T the offset.
+    """Targets of one picture; maps are of h x w cells.
+
+    S cells learn the regression, T the offset.
 
     Attributes:
         center: float32 (h, w), 1 at every center.
@@ -60,7 +65,7 @@ class Targets:
 
 
 def make_targets(picture: Picture) -> Targets:
-    """Return the targets of a picture; its sides are multiples of STRIDE."""
+    """Return a picture's targets; its sides are multiples of STRIDE."""
     height, width = picture.image.shape[0] // STRIDE, picture.image.shape[1] // STRIDE
     people = picture.people.copy()
     people[..., :2] /= STRIDE
@@ -101,7 +106,7 @@ def _cells_in(box: Floats, height: int, width: int, margin: float) -> tuple[slic
 
 
 def _gaussians(people: Floats, middles: Floats, extents: Floats, height: int, width: int) -> tuple[Floats, Floats]:
-    """Return center (h, w) and heat (17, h, w); where people meet the nearer keypoint counts."""
+    """Return center (h, w) and heat (17, h, w); the nearer keypoint counts."""
     center, heat = np.zeros((height, width), np.float32), np.zeros((KEYPOINTS, height, width), np.float32)
     # A keypoint within cell i (i <= x < i + 1) has its peak there.
     ys, xs = np.arange(height, dtype=np.float32), np.arange(width, dtype=np.float32)
@@ -124,7 +129,7 @@ def _bell(away: Floats, sigma: float) -> Floats:
 def _seeds(
     people: Floats, middles: Floats, extents: Floats, height: int, width: int
 ) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """Return the cells around every center, and where from them the keypoints are."""
+    """Return the cells around every center, and their keypoint offsets."""
     cells, values, weights = [], [], []
     for person, middle, extent in zip(people, middles, extents, strict=True):
         if extent < MIN_SEED_EXTENT:
@@ -150,7 +155,7 @@ def _seeds(
 
 
 def _offsets(people: Floats, height: int, width: int) -> tuple[NDArray[np.int64], Floats]:
-    """Return the cells at and around every keypoint, and how far from them it is."""
+    """Return the cells around every keypoint, and its offset from them."""
     who, which = np.nonzero(people[..., 2] > 0)
     points = people[who, which, 1::-1]  # (K, [y, x])
     around = np.mgrid[-1:2, -1:2].reshape(2, -1).T

@@ -1,4 +1,6 @@
-"""A trained network becomes TFLite files: a float one and an int8 one, of one input size.
+"""Exports a trained network as a float and an int8 TFLite file.
+
+Both of one input size.
 
 Normalization is folded into the convolutions: w' = w * gamma / sqrt(var + eps), b' = beta - mean * gamma /
 sqrt(var + eps).
@@ -74,7 +76,10 @@ def export_models(
 
 
 def to_layers(network: PoseNetwork, size: tuple[int, int]) -> Network:
-    """Return the network as plain values for an input of `size` (width, height)."""
+    """Return the network as plain values.
+
+    For an input of `size` (width, height).
+    """
     walk = _Walk((1, size[1], size[0], 3))
     values = walk.convolution(network.stem, 0)
     levels = []
@@ -91,14 +96,14 @@ def to_layers(network: PoseNetwork, size: tuple[int, int]) -> Network:
 
 
 class _Walk:
-    """Collects layers in the order of execution; tensor 0 is the input."""
+    """Collects layers in execution order; tensor 0 is the input."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.layers: list[Layer] = []
         self.shapes: dict[int, tuple[int, ...]] = {0: shape}
 
     def convolution(self, modules: nn.Module, tensor: int) -> int:
-        """Add a convolution with the normalization and activation that follow it; return its output."""
+        """Add a convolution with its normalization and activation; return its output."""
         inside = [each for each in modules.modules() if not isinstance(each, nn.Sequential | nn.ZeroPad2d)]
         convolution, normalization, *activation = inside
         assert isinstance(convolution, nn.Conv2d)
@@ -161,7 +166,7 @@ class _Walk:
 
 
 def _folded(convolution: nn.Conv2d, normalization: nn.BatchNorm2d) -> tuple[Floats, Floats]:
-    """Return weights (O, I, h, w) and bias (O,) that do what both do."""
+    """Fold normalization into weights (O, I, h, w) and bias (O,)."""
     mean, variance = normalization.running_mean, normalization.running_var
     assert mean is not None
     assert variance is not None
@@ -175,7 +180,7 @@ def _array(values: torch.Tensor) -> Floats:
 
 
 def _digest(network: PoseNetwork) -> str:
-    """Return the SHA-256 of the weights, as they are in memory."""
+    """Return the SHA-256 of the weights in memory."""
     found = hashlib.sha256()
     for name, values in sorted(network.state_dict().items()):
         found.update(name.encode() + values.detach().cpu().contiguous().numpy().tobytes())

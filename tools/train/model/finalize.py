@@ -22,7 +22,9 @@ Progress = Callable[[int, int, str], None]
 def with_calibrated_scores(
     network: PoseNetwork, shares: Sequence[Share], *, side: int, seed: int, on_progress: Progress
 ) -> PoseNetwork:
-    """Return a copy of a network whose scores are probabilities (see `train.scores`), on the CPU.
+    """Return a copy on the CPU whose scores are probabilities.
+
+    See `train.model.score_calibration`.
 
     They are those of photographs, where there are any: in the synthetic scene people are found too surely.
 

@@ -56,7 +56,7 @@ def losses(heads: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
 
 
 def focal(logits: Tensor, truth: Tensor, judged: Tensor) -> Tensor:
-    """Return the focal loss per peak; only the cells that are `judged` count."""
+    """Return the focal loss per peak, over `judged` cells."""
     score = torch.sigmoid(logits)
     peaks = truth >= SURE
     right = functional.softplus(-logits) * (1 - score).square()
@@ -66,7 +66,7 @@ def focal(logits: Tensor, truth: Tensor, judged: Tensor) -> Tensor:
 
 
 def soft_losses(heads: Mapping[str, Tensor], soft: SoftMaps) -> dict[str, Tensor]:
-    """Return how far every head is from a teacher's, each a number.
+    """Return the distillation loss of every head, each a number.
 
     Center and heatmap: cross-entropy against its scores, less their own entropy, such that 0 is the same. Regression:
     L1 as a share of the extent that the teacher says, where its center is high. Offset: L1 in cells, where its heat is.
@@ -88,7 +88,10 @@ def soft_losses(heads: Mapping[str, Tensor], soft: SoftMaps) -> dict[str, Tensor
 
 
 def divergence(logits: Tensor, scores: Tensor) -> Tensor:
-    """Return the Kullback-Leibler divergence of cells from their scores (0..1), per sum of scores."""
+    """Return the Kullback-Leibler divergence of cells from scores (0..1).
+
+    Per sum of scores.
+    """
     known = scores.clamp(1e-6, 1 - 1e-6)
     entropy = -(known * known.log() + (1 - known) * (1 - known).log())
     each = functional.binary_cross_entropy_with_logits(logits, known, reduction="none") - entropy
@@ -96,6 +99,9 @@ def divergence(logits: Tensor, scores: Tensor) -> Tensor:
 
 
 def _extents(regression: Tensor) -> Tensor:
-    """Return the longer sides (N, h, w), in cells, of the people that a regression (N, 34, h, w) says."""
+    """Return people's longer sides (N, h, w) in cells.
+
+    Of the people that a regression (N, 34, h, w) predicts.
+    """
     keypoints = regression.unflatten(1, (-1, 2))  # (N, 17, [dy, dx], h, w)
     return (keypoints.amax(dim=1) - keypoints.amin(dim=1)).amax(dim=1).clamp(min=MIN_WEIGHED_EXTENT)

@@ -1,4 +1,6 @@
-"""The network: depthwise-separable blocks down to stride 32, a feature pyramid back up to stride 4, four heads.
+"""The network: separable blocks to stride 32, a feature pyramid, four heads.
+
+The pyramid leads back up to stride 4.
 
 Only what an Edge TPU runs in int8 and `converter.network` knows: convolutions, additions, bilinear resizes, ReLU6.
 """
@@ -71,7 +73,10 @@ NETWORKS = {
 def convolution(
     inputs: int, outputs: int, *, side: int = 1, stride: int = 1, groups: int = 1, active: bool = True
 ) -> nn.Sequential:
-    """Return a convolution with its normalization and, if `active`, ReLU6; it is padded as TFLite's SAME does."""
+    """Return a convolution with normalization and, if `active`, ReLU6.
+
+    Padded as TFLite's SAME.
+    """
     total = max(side - stride, 0)  # for inputs whose sides are multiples of the stride
     before = total // 2
     layers: list[nn.Module] = []
@@ -84,7 +89,7 @@ def convolution(
 
 
 class Separable(nn.Module):
-    """A depthwise and a pointwise convolution, added to what came in."""
+    """A residual block: depthwise and pointwise convolution."""
 
     def __init__(self, channels: int, *, side: int = 3) -> None:
         super().__init__()
@@ -98,7 +103,7 @@ class Separable(nn.Module):
 
 
 class Scaled(nn.Conv2d):
-    """A pointwise convolution whose outputs are `gain` times what its weights and biases say.
+    """A pointwise convolution whose outputs are multiplied by `gain`.
 
     Args:
         inputs: channels.
@@ -121,7 +126,10 @@ class Scaled(nn.Conv2d):
 
 
 class PoseNetwork(nn.Module):
-    """Maps normalized pixels to the maps of `poses.head_maps`: center, heatmap (logits), regression, offset (cells)."""
+    """Maps normalized pixels to the maps of `poses.head_maps`.
+
+    Center and heatmap as logits, regression and offset in cells.
+    """
 
     def __init__(self, shape: NetworkShape | None = None) -> None:
         super().__init__()
@@ -141,7 +149,9 @@ class PoseNetwork(nn.Module):
         self.heads = nn.ModuleDict({name: _head(width, self.shape.head, name) for name in HEAD_NAMES})
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return (N, C, h, w) by head for images (N, 3, H, W) in -1..1; sides are multiples of 32.
+        """Return (N, C, h, w) by head for images (N, 3, H, W) in -1..1.
+
+        Sides are multiples of 32.
 
         The resize is of half pixels, as TFLite's RESIZE_BILINEAR with `half_pixel_centers`.
         """
@@ -164,12 +174,15 @@ def _head(inputs: int, width: int, name: str) -> nn.Sequential:
 
 
 def normalize(pixels: Tensor) -> Tensor:
-    """Return uint8 pixels (N, H, W, 3) as the network wants them: float32 (N, 3, H, W), -1..1, channels last."""
+    """Normalize uint8 pixels (N, H, W, 3) to float32 (N, 3, H, W).
+
+    To -1..1, channels last in memory.
+    """
     return (pixels.permute(0, 3, 1, 2).float() - PIXEL_HALF) / PIXEL_HALF
 
 
 def count_macs(network: nn.Module, size: tuple[int, int]) -> int:
-    """Return how many multiplications the convolutions do for an input of `size` (width, height)."""
+    """Return the convolutions' multiplications for `size` (width, height)."""
     total = 0
 
     def count(module: nn.Module, _inputs: Any, output: Tensor) -> None:

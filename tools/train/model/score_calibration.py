@@ -1,4 +1,4 @@
-"""Scores that mean something: what a network says with 0.7 shall be right seven times in ten.
+"""Calibrates scores (Platt): of poses with 0.7, seven in ten are right.
 
 A focal loss leaves scores far too low. Platt's scaling (Platt 1999, "Probabilistic outputs for support vector
 machines") fits score = sigmoid(gain * logit + shift) to what was right and what was wrong; gain and shift then become
@@ -49,7 +49,7 @@ class PlattScaling:
 def calibrate_scores(
     network: PoseNetwork, batches: Iterable[Batch], *, min_evidence: int = MIN_EVIDENCE
 ) -> dict[str, PlattScaling]:
-    """Change the network so that its scores are probabilities on these pictures; return what was done, by head.
+    """Calibrate the network's scores in place; return the scaling by head.
 
     Args:
         network: with a normalization that has settled.
@@ -73,7 +73,10 @@ def calibrate_scores(
 
 @torch.no_grad()
 def gather(network: PoseNetwork, batches: Iterable[Batch]) -> dict[str, Evidence]:
-    """Look at what the decode would take: peaks of the center map, and each person's best cell for each keypoint."""
+    """Collect peaks of the center map and each keypoint's best cell.
+
+    These are what the decode would take.
+    """
     device = next(network.parameters()).device
     network.eval()
     centers, keypoints = [], []
@@ -86,7 +89,7 @@ def gather(network: PoseNetwork, batches: Iterable[Batch]) -> dict[str, Evidence
 
 
 def fit_scaling(evidence: Evidence) -> PlattScaling:
-    """Return the gain (kept positive) and shift of the greatest likelihood."""
+    """Return the maximum-likelihood gain (positive) and shift."""
     logits, right = evidence.logits.double(), evidence.right.double()
     free = torch.zeros(2, dtype=torch.float64, requires_grad=True)  # logarithm of the gain, shift
     optimizer = torch.optim.LBFGS([free], max_iter=STEPS, line_search_fn="strong_wolfe")

@@ -1,4 +1,4 @@
-"""What a training needs to go on after it was ended at any moment, in one file that is always whole."""
+"""Checkpoints: all that a training needs to resume, written atomically."""
 
 import io
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; the one before stays whole until this one is.
+    """Write a checkpoint atomically; the one before survives a failure.
 
     Raises:
         UnavailableError: it cannot be written; the one before is still there.

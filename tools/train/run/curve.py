@@ -22,7 +22,7 @@ LINES = {
 
 
 def draw_curve(rows: Sequence[Row]) -> Figure:
-    """Return the losses over the steps, the losses logarithmic; 960 x 540 pixels."""
+    """Return the losses over the steps, logarithmic; 960 x 540 pixels."""
     figure = new_figure(SIZE)
     axes = figure.subplots()
     for name, (colour, width) in LINES.items():

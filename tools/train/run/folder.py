@@ -1,4 +1,4 @@
-"""The folder of a training: what is kept there, by one training at a time."""
+"""The folder of a training, locked by one training at a time."""
 
 import contextlib
 import fcntl
@@ -26,7 +26,7 @@ class TrainingFolder:
         self.diverged = path / "diverged.txt"
 
     def labels(self, number: int) -> Path:
-        """Return the file for a teacher's labels of the pictures of source `number`, 1, 2, ..."""
+        """Return the file for a teacher's labels of source `number` (1, 2, ...)."""
         return self.path / f"labels_{number}.json"
 
     @contextlib.contextmanager
@@ -60,7 +60,10 @@ class TrainingFolder:
             return  # a file system without locks
 
     def _clear(self) -> None:
-        """Remove what a training that was killed had half written (see `edge.host.atomic_write.write_whole`)."""
+        """Remove partial files of a killed training.
+
+        See `edge.host.atomic_write.write_whole`.
+        """
         for part in self.path.glob(".*.new"):
             with contextlib.suppress(OSError):
                 part.unlink()

@@ -1,4 +1,4 @@
-"""The log of a training: a line of JSON for every few steps, with what was lost on the way to the last checkpoint."""
+"""The log of a training: JSON lines with mean losses."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ DIGITS = 5
 
 
 class History:
-    """The rows of a training, in a file with one line of JSON for each.
+    """The rows of a training, in a file of JSON lines.
 
     Args:
         path: the file; rows in it after `step`, and a line that was cut off, are dropped.
@@ -55,7 +55,7 @@ class History:
 
 
 def _read(path: Path) -> list[Row]:
-    """Return the rows of a file; those that are no rows are left out."""
+    """Return the valid rows of a file."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

@@ -1,4 +1,7 @@
-"""The training itself: batches in, losses out, and a moving average of the weights that becomes the model."""
+"""The training loop: batches, losses, and a moving average of the weights.
+
+The average becomes the model.
+"""
 
 import copy
 import math
@@ -22,7 +25,10 @@ MAX_WARMUP = 400
 
 
 class DivergedError(EdgeError):
-    """The loss is no number any more: a bug, or a recipe that leads nowhere. `names` are the batch's pictures."""
+    """The loss is not finite: a bug, or a bad recipe.
+
+    `names` are the batch's pictures.
+    """
 
     exit_code = 70
 
@@ -60,7 +66,10 @@ class Recipe:
     inputs: str = ""
 
     def changes(self, before: Mapping[str, Any]) -> list[str]:
-        """Tell what differs from a recipe `before`, given as plain values; more steps are no difference."""
+        """Return the differences from a recipe `before`, given as plain values.
+
+        More steps are no difference.
+        """
         now = {name: value for name, value in asdict(self).items() if name not in ("steps", "warmup")}
         return [f"{name} {now[name]} (was {was})" for name, was in before.items() if now.get(name, was) != was]
 
@@ -81,7 +90,9 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(_groups(self.network, recipe.decay), lr=recipe.rate, fused=True)
 
     def learn(self, batch: Batch) -> dict[str, float]:
-        """Take one step; return the loss of every head, `soft` for a teacher's, and their weighted sum as `loss`.
+        """Take one step; return the losses by head and `loss`, their sum.
+
+        `soft` is the distillation loss; the sum is weighted.
 
         Raises:
             DivergedError: the loss is no number, or would lead to weights that are none; the batch and its pictures
@@ -111,7 +122,7 @@ class Trainer:
 
     @property
     def rate(self) -> float:
-        """Learning rate of the next step: rises for `warmup` steps, then falls as half a cosine."""
+        """Learning rate of the next step: linear warm-up, then half a cosine."""
         if self.step < self.recipe.warmup:
             return self.recipe.rate * (self.step + 1) / self.recipe.warmup
         done = (self.step - self.recipe.warmup) / max(self.recipe.steps - self.recipe.warmup, 1)
@@ -169,7 +180,7 @@ class Trainer:
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Return the parameters: weights of convolutions, which decay, and the others, which do not."""
+    """Return parameter groups: convolution weights, which decay, and the others."""
     parameters = list(network.parameters())
     return [
         {"params": [each for each in parameters if each.ndim > 1], "weight_decay": decay},

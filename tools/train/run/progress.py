@@ -1,4 +1,4 @@
-"""Progress of a training: a bar on a terminal (tqdm), a line now and then elsewhere."""
+"""Progress of a training: a bar (tqdm), or lines in a pipe."""
 
 from typing import TextIO
 
@@ -38,7 +38,7 @@ class Bar:
         )
 
     def step(self, step: int, loss: float, time_s: float) -> None:
-        """Take a step's loss; a terminal's bar is drawn again when it is time."""
+        """Record a step's loss; redraw a terminal's bar at most every REDRAW_S."""
         # One loss says little; the mean of about the last twenty says where it goes.
         self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
         self._step = step
@@ -51,7 +51,7 @@ class Bar:
         return (self._step - self._first) * self._size / max(time_s - self._begun_s, 1e-9)
 
     def line(self, time_s: float) -> None:
-        """Print the state as a line of its own, where there is no terminal to draw on."""
+        """Print the state as a line, unless a bar is drawn."""
         if not self._is_terminal:
             print(f"train: {self._text(time_s)}", file=self._stream, flush=True)
 
@@ -68,7 +68,7 @@ class Bar:
 
 
 def shown_time(seconds: float) -> str:
-    """Return a time for people: `98 s`, `83 min`, `5 h 33 min`."""
+    """Format a time: `98 s`, `83 min`, `5 h 33 min`."""
     minutes = round(seconds / 60)
     if seconds < 99:
         return f"{round(seconds)} s"

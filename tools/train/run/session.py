@@ -1,4 +1,4 @@
-"""One run of a training: from its checkpoint, or the beginning, to its last step, with everything that is kept."""
+"""One run of a training, from its checkpoint to its last step."""
 
 import contextlib
 import logging
@@ -42,7 +42,7 @@ class Feed(Protocol):
 
 
 class Session:
-    """Takes a trainer to its last step, and keeps what it has learned.
+    """Runs a trainer to its last step, keeping checkpoint, log and curve.
 
     Args:
         trainer: fresh, or resumed.
@@ -115,7 +115,10 @@ class Session:
             self._history.end_row(step, rate=rate, pictures_per_s=self._bar.pictures_per_s(now_s))
 
     def _keep_if_possible(self) -> None:
-        """Write a checkpoint; a disk that is full now may have room in a minute, and hours of learning go on."""
+        """Write a checkpoint, or log a warning and continue.
+
+        A disk that is full now may have room in a minute.
+        """
         self._kept_s = self._clock()
         try:
             self._keep()
@@ -128,7 +131,10 @@ class Session:
         self._bar.line(self._clock())
 
     def _keep(self) -> None:
-        """Write checkpoint, log and curve, in this order: the log never lacks what the checkpoint has learned."""
+        """Write checkpoint, log and curve, in this order.
+
+        The log never lacks what the checkpoint has learned.
+        """
         if not self._history.is_empty and self._trainer.step >= self._trainer.recipe.steps:
             self._history.end_row(self._trainer.step, rate=self._trainer.rate)
         save_checkpoint(self._folder.checkpoint, self._trainer.checkpoint())
@@ -137,7 +143,7 @@ class Session:
         write_whole(self._folder.curve, to_png(draw_curve(self._history.rows)))
 
     def _told(self, error: DivergedError) -> DivergedError:
-        """Return the error with what to do, the names of its pictures in a file."""
+        """Return the error with advice; its pictures' names go to a file."""
         with contextlib.suppress(UnavailableError):  # of a disk that is full another line tells
             write_whole(self._folder.diverged, "".join(f"{name}\n" for name in error.names).encode())
         shown = "; ".join(error.names[:NAMED]) + ("; …" if len(error.names) > NAMED else "")

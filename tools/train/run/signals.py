@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a training: in the middle of anything, or where it says that it may be ended."""
+"""Ends a training on SIGINT or SIGTERM, at once or deferred."""
 
 import contextlib
 import signal
@@ -13,7 +13,7 @@ CODE = 128
 
 
 class Stopped(BaseException):
-    """The program was told to end; `code` is the exit code for that."""
+    """A signal ended the program; `code` is its exit code."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -21,7 +21,7 @@ class Stopped(BaseException):
 
 
 class Signals:
-    """Takes the signals of this process while it is entered; for the main thread."""
+    """Handles this process's signals while entered; for the main thread."""
 
     def __init__(self) -> None:
         self._number: int | None = None
@@ -44,7 +44,7 @@ class Signals:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let signals wait for `check`, or for the end of this context.
+        """Defer signals until `check`, or the end of this context.
 
         Raises:
             Stopped: one came meanwhile, and nothing else has gone wrong.

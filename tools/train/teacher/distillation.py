@@ -1,4 +1,4 @@
-"""Soft targets: what a larger model's heads say of the very pictures that are learned from, cell by cell."""
+"""Distillation: soft targets from a larger model's heads, cell by cell."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ MAX_LOGIT = 80.0
 
 
 class SoftTeacher:
-    """Maps of a model of kind `heads`; every thread that asks gets an engine of its own.
+    """Maps of a model of kind `heads`, with one engine per thread.
 
     Args:
         load: loads the model, its input fixed at the size of the pictures.
@@ -46,7 +46,10 @@ class SoftTeacher:
 
 
 def _heads(engine: LiteRtEngine, spec: ModelSpec, heads: HeadsSpec, picture: Picture) -> list[Floats]:
-    """Return center (1, h, w), heatmap (17, h, w), regression and offset (34, h, w), float32."""
+    """Return center, heatmap, regression and offset, float32.
+
+    (1, h, w), (17, h, w), and twice (34, h, w).
+    """
     pixels = picture.image if spec.input_codes is None else spec.input_codes[picture.image]
     outputs = engine.run(pixels[None].astype(spec.input_dtype, copy=False))
     # The order of `edge.poses.head_maps.HEADS`, whose first four are ours; boxes are not learned.
@@ -57,7 +60,7 @@ def _heads(engine: LiteRtEngine, spec: ModelSpec, heads: HeadsSpec, picture: Pic
 
 
 def _real(values: Floats, heads: HeadsSpec, number: int, *, is_score: bool) -> Floats:
-    """Return what a map (h, w, C) stands for, channels first."""
+    """Dequantize a map (h, w, C); return it channels first."""
     meant = heads.maps[number]
     real = values.astype(np.float32) * meant.scale + meant.shift
     if is_score and heads.logits:

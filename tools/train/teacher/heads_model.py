@@ -1,4 +1,4 @@
-"""A model to learn from: of kind `heads`, with a square input, by its name or file."""
+"""Loads a teacher: a model of kind `heads` with a square input."""
 
 import os
 import sys
@@ -19,7 +19,10 @@ OPEN_SIDE_PX = 256
 
 
 def find_model(model: str) -> ResolvedModel:
-    """Return a model by its file, or by a name in the manifest, fetched where it is not here. Raises EdgeError."""
+    """Return a model by file or manifest name. Raises EdgeError.
+
+    It is fetched if needed.
+    """
     if is_path(model):
         return resolve_file(Path(model))
     where = places(os.environ)
@@ -29,7 +32,7 @@ def find_model(model: str) -> ResolvedModel:
 
 
 def load_heads(model: ResolvedModel, *, side: int | None = None) -> LiteRtEngine:
-    """Load a model of kind `heads` whose input is a square.
+    """Load a model of kind `heads` with a square input.
 
     Args:
         model: its file.

@@ -1,4 +1,4 @@
-"""Photographs without keypoints get some from a teacher; kept as COCO JSON, so that it is done once."""
+"""Labels photographs by a teacher, cached as COCO JSON."""
 
 import hashlib
 import json
@@ -37,7 +37,10 @@ class Labeller(Protocol):
     """Who labels: `train.teacher.Teacher`."""
 
     def find(self, image: Image) -> tuple[Floats, Floats]:
-        """Return the boxes (B, 4), x0, y0, x1, y1 in pixels, of the people in a picture, and their scores (B,)."""
+        """Return people's boxes (B, 4) in pixels, and their scores (B,).
+
+        x0, y0, x1, y1.
+        """
         ...
 
     def label(self, image: Image, boxes: Floats, scores: Floats) -> Labelled:
@@ -108,7 +111,7 @@ class _Cache:
 
 
 def label_pictures(unlabelled: Unlabelled, teacher: Labeller, cache: Path, digest: str, on_progress: Progress) -> None:
-    """Let a teacher label the people in photographs; what a stopped labelling had is kept.
+    """Label the people in photographs; a stopped labelling resumes.
 
     Args:
         unlabelled: the photographs.
@@ -164,7 +167,7 @@ def _label(picture: Annotated, name: str, teacher: Labeller, labels: _Cache, *, 
 
 
 def _boxes(picture: Annotated, image: Image) -> tuple[Floats, Floats]:
-    """Return the boxes of a picture in its own pixels, and their scores."""
+    """Return a picture's boxes in its own pixels, and their scores."""
     factors = np.tile(np.array(image.shape[1::-1]) / picture.size, 2)
     # Annotations with keypoints may give the boxes, too.
     boxes = np.concatenate([picture.others, picture.boxes]) * factors
@@ -172,7 +175,10 @@ def _boxes(picture: Annotated, image: Image) -> tuple[Floats, Floats]:
 
 
 def _annotation(number: int, person: Floats, box: Floats) -> dict[str, Any]:
-    """Return a person (17, 3) whose box is x0, y0, x1, y1."""
+    """Return a COCO annotation of a person (17, 3) with a box.
+
+    The box is x0, y0, x1, y1.
+    """
     known = person[:, 2:] > 0
     return {
         "image_id": number,
@@ -184,7 +190,7 @@ def _annotation(number: int, person: Floats, box: Floats) -> dict[str, Any]:
 
 
 def _sides(box: Floats) -> list[float]:
-    """Return x, y, width, height of a box x0, y0, x1, y1."""
+    """Return a box x0, y0, x1, y1 as x, y, width, height."""
     return [round(float(value), DECIMALS) for value in (box[0], box[1], box[2] - box[0], box[3] - box[1])]
 
 

@@ -1,4 +1,6 @@
-"""A larger model labels people: each box of a picture is cut out, enlarged and shown to it, upright and mirrored.
+"""Labels people by a larger model, box by box.
+
+Each box is cut out, enlarged, and run upright and mirrored.
 
 Close up even a small model for one person sees far more than it would in the whole picture. What both views agree on
 becomes a label; the rest stays unknown.
@@ -45,7 +47,10 @@ MAX_FOUND = 30
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """What is known of a picture's people: (P, 17, 3), boxes (P, 4), mean scores (P,); boxes (Q, 4) of others."""
+    """Labels of a picture: people (P, 17, 3), boxes (P, 4), scores (P,).
+
+    The scores are means; `ignored` has the boxes (Q, 4) of others.
+    """
 
     people: Floats
     boxes: Floats
@@ -67,7 +72,9 @@ class Teacher:
         self._decoder = HeadsDecoder(engine.spec.heads)
 
     def find(self, image: Image) -> tuple[Floats, Floats]:
-        """Find people in a whole picture, RGB uint8 (h, w, 3), where nobody else has.
+        """Find people in a whole picture, RGB uint8 (h, w, 3).
+
+        For pictures without boxes.
 
         Returns:
             Boxes (B, 4), x0, y0, x1, y1 in pixels, and their scores (B,), on the scale of a detector's.
@@ -108,7 +115,10 @@ class Teacher:
         return Labelled(known, np.array(whole, np.float32).reshape(-1, 4), np.array(marks, np.float32), left)
 
     def _person(self, image: Image, box: Floats) -> tuple[Floats | None, float]:
-        """Return the person (17, 3) of a box with their mean score; None where the two views do not agree."""
+        """Return a box's person (17, 3) and mean score, or (None, 0).
+
+        None where the two views disagree.
+        """
         side = max(float((box[2:] - box[:2]).max()) * MARGIN, 8.0)
         corner = (box[:2] + box[2:]) / 2 - side / 2
         cut = _cut(image, corner, side, self._side)
@@ -125,7 +135,10 @@ class Teacher:
         return np.column_stack([xy, np.where(sure, 2, 0)]).astype(np.float32), float(both[sure, 2].mean())
 
     def _look(self, cut: Image) -> Floats:
-        """Return the person in the middle of a cut-out, (17, 3): x, y in sides of it, score."""
+        """Return the person in the middle of a cut-out, (17, 3).
+
+        x, y in sides of the cut-out, and score.
+        """
         rows = self._decoder.rows(self._run(cut), max_people=6)[0]
         trios = rows[:, :51].reshape(-1, 17, 3)
         middles = (trios[..., :2].min(axis=1) + trios[..., :2].max(axis=1)) / 2
@@ -140,7 +153,7 @@ class Teacher:
 
 
 def _cut(image: Image, corner: Floats, side: float, size: int) -> Image:
-    """Return a square of a picture, `size` pixels a side; black where the picture ends."""
+    """Return a square cut-out, `size` pixels a side, black outside the picture."""
     scale = size / side
     if scale < 0.7:
         shape = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
