@@ -197,7 +197,7 @@ class GoneReader(io.StringIO):
     ("error", "code", "said"),
     [
         (BrokenPipeError(), 0, ""),
-        (KeyboardInterrupt(), 130, "convert: stopped; nothing half-written is left, files told above are whole\n"),
+        (KeyboardInterrupt(), 130, "convert: stopped; no partial file is left, the files listed above are whole\n"),
     ],
 )
 def test_what_is_made_goes_through_a_link_and_stays_whatever_becomes_of_the_table(

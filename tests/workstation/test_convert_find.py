@@ -88,7 +88,7 @@ def test_a_head_whose_name_contradicts_its_use_is_refused(real: FrozenGraph) -> 
 
 def test_a_graph_with_other_heads_is_refused_with_what_was_found(nameless: FrozenGraph) -> None:
     heads = cut_heads(nameless, size=(128, 96))
-    with pytest.raises(ModelError, match="cannot be told apart"):
+    with pytest.raises(ModelError, match="cannot be identified"):
         find_heads(FrozenGraph(heads.graph, "center:0", "cut"))
 
 

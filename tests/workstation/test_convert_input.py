@@ -169,7 +169,7 @@ def test_a_damaged_saved_model_is_told_as_such(tmp_path: Path) -> None:
         (["SOURCE", "--quantize", "int4"], 64, "invalid choice: 'int4'"),
         (["SOURCE", "--heads", "--edgetpu"], 64, "add --heads --quantize int8"),
         (["SOURCE", "--calibration", "x"], 64, "only --quantize int8 is calibrated"),
-        (["SOURCE", "--annotations", "x.json"], 64, "say with --images"),
+        (["SOURCE", "--annotations", "x.json"], 64, "needs --images"),
         (["SOURCE", "--min-oks", "2"], 64, "is not a number from 0 to 1"),
         (["SOURCE", "--max-images", "0"], 64, "is not a number from 1 on"),
         (["SOURCE", "--frobnicate"], 64, "unrecognized arguments: --frobnicate"),

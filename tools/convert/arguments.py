@@ -73,7 +73,7 @@ def _check(options: Options) -> None:
     if options.calibration and options.quantization != "int8":
         raise UsageError("--calibration: only --quantize int8 is calibrated; --images chooses what to check on")
     if options.annotations and not options.images:
-        raise UsageError("--annotations: say with --images which folder the annotated pictures are in")
+        raise UsageError("--annotations: needs --images, the folder of the annotated pictures")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -27,7 +27,7 @@ def _work(words: Sequence[str]) -> None:
     try:
         _run(parse(words))
     except KeyboardInterrupt:
-        _say("stopped; nothing half-written is left, files told above are whole")
+        _say("stopped; no partial file is left, the files listed above are whole")
         raise
 
 

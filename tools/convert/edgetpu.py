@@ -22,7 +22,7 @@ __all__ = [
 COMPILER = "edgetpu_compiler"
 SUFFIX = "_edgetpu"
 FAILURES = ("Compilation failed", "Internal compiler error", "Invalid model", "ERROR:")
-"""What the compiler says when it gives up; not every version says so by its exit code too."""
+"""The compiler's messages when it fails; not every version has an exit code for it too."""
 TIMEOUT_S = 1200
 INSTALL = (
     "a Debian package for x86-64, from Google's repository (coral.ai/docs/edgetpu/compiler has the three commands); "
@@ -82,7 +82,7 @@ def find_compiler(path: str | None = None) -> str:
     """Return the path of the compiler, looked up in `path` or PATH.
 
     Raises:
-        UnavailableError: it is not installed; the message says how it can be.
+        UnavailableError: it is not installed; the message has the instructions.
     """
     compiler = shutil.which(COMPILER, path=path)
     if compiler is None:
@@ -105,7 +105,7 @@ def forecast(model: Path) -> str:
 
     Of a compiled file as it is; otherwise a forecast.
     """
-    from tools.edgetpu.graph import read_graph  # noqa: PLC0415  (only asked for int8)
+    from tools.edgetpu.graph import read_graph  # noqa: PLC0415  (needed for int8 only)
     from tools.edgetpu.partition import plan  # noqa: PLC0415  (likewise)
 
     planned = plan(read_graph(model))
@@ -138,5 +138,5 @@ def _run(compiler: str, model: Path, folder: Path) -> tuple[int, str]:
 
 def _reason(code: int, log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    told = next((line for line in lines if line.startswith(FAILURES)), lines[-1] if lines else "it says nothing")
-    return f"{told[:200]}; exit code {code}"
+    reason = next((line for line in lines if line.startswith(FAILURES)), lines[-1] if lines else "no output")
+    return f"{reason[:200]}; exit code {code}"

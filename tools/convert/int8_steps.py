@@ -21,7 +21,7 @@ from tools.progress import ProgressBar
 
 RECIPE = ("rescale", "relevant", "equalize", "fuse", "split", "correct")
 TRIED = "fit"
-"""What was tried and is no part of the recipe: it finds nobody more."""
+"""Tried, and no part of the recipe: it finds no more people."""
 
 
 def main() -> None:

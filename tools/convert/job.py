@@ -35,8 +35,8 @@ class Job:
         frozen: the whole graph.
         source: for the notes.
         verifier: checks the files.
-        say: told what begins, in a few words.
-        progress: told (done, total, what) as a step goes on.
+        say: prints what begins, in a few words.
+        progress: called with (done, total, label).
     """
 
     options: Options

@@ -23,11 +23,11 @@ class Options:
         calibration: pictures or a video for int8; None: the synthetic scene.
         images: pictures to check on; None: those of a calibration folder, else the synthetic scene.
         annotations: COCO keypoints for `images`, for the average precision.
-        max_images: at most so many pictures are looked at in the check.
+        max_images: of pictures in the check.
         min_oks: least mean OKS with the float graph; None: what the quantization should reach.
         edgetpu: compile for the Edge TPU.
         output: the file, or the folder for several sizes.
-        debug: show what TensorFlow says, and tracebacks.
+        debug: show TensorFlow's messages, and tracebacks.
     """
 
     source: str

@@ -48,7 +48,7 @@ def measure(path: Path, size: tuple[int, int], rounds: int, threads: int) -> tup
     Args:
         path: the model file.
         size: (width, height) for a model of dynamic size.
-        rounds: so many pairs.
+        rounds: number of pairs.
         threads: CPU threads per inference.
     """
     inside = LiteRtEngine(path, name=path.stem, threads=threads)

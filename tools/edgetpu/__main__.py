@@ -3,8 +3,8 @@
     python -m tools.edgetpu MODEL.tflite [--json] [--min-tpu PERCENT]
 
 It works by Google's published rules and needs neither the compiler nor an Edge TPU: a forecast, not a compilation.
-For MoveNet SinglePose Lightning int8 it tells the 98 operators that are inside Google's own compiled file, and the 59
-that are outside. A compiled file is told as it is; there a partition counts as one operator.
+For MoveNet SinglePose Lightning int8 it names the 98 operators that are inside Google's own compiled file, and the 59
+that are outside. A compiled file is shown as it is; there a partition counts as one operator.
 
 exit codes: 0 the file was read, whatever stands in it; 64 unknown or bad flag; 66 no such file, or no TFLite file; 69
 ai-edge-litert is not installed; 78 the file is damaged, or less of it than --min-tpu can run on the Edge TPU.
@@ -32,7 +32,7 @@ def check(path: Path, *, as_json: bool, min_tpu: float | None) -> None:
         ModelError: it is damaged, or less than `min_tpu` per cent of its operators run on the Edge TPU.
         UnavailableError: the package that reads TFLite files is missing.
     """
-    from tools.edgetpu.graph import read_graph  # noqa: PLC0415  (its vendor package may be missing, which is told in one line)
+    from tools.edgetpu.graph import read_graph  # noqa: PLC0415  (its vendor package may be missing: an error in one line)
     from tools.edgetpu.partition import plan  # noqa: PLC0415  (likewise)
     from tools.edgetpu.report import summary, text  # noqa: PLC0415  (likewise)
 

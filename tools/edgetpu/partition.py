@@ -54,7 +54,7 @@ class Plan:
 
 
 def plan(graph: Graph) -> Plan:
-    """Say where each operator of a graph runs."""
+    """Return where each operator of a graph runs."""
     if any(op.kind == EDGETPU_OP for op in graph.ops):
         return _compiled(graph)
     refused = tuple(refused_version(op) for op in graph.ops)

@@ -11,9 +11,9 @@ from tools.edgetpu.rules import FIX_SIZE, doubt
 __all__ = ["CACHE_BYTES", "summary", "text"]
 
 CACHE_BYTES = 8_000_000
-"""About so much SRAM keeps weights on the chip (coral.ai/docs/edgetpu/compiler, "Parameter data caching")."""
+"""SRAM that keeps weights on the chip, about (coral.ai/docs/edgetpu/compiler, "Parameter data caching")."""
 SURELY_CACHED_BYTES = 6_000_000
-"""The program takes its part: compiler logs tell of 6.4 to 8.0 MB (6.1 to 7.6 MiB) that were left for weights."""
+"""The program takes its part: compiler logs show 6.4 to 8.0 MB (6.1 to 7.6 MiB) that were left for weights."""
 
 COLUMNS = 80
 LEFT_BY_COMPILER = "left on the CPU by the compiler"

@@ -5,7 +5,7 @@
 
 Images go the product's own way: letterbox, inference, decoding, no duplicates. AP and AR are COCO's for keypoints, by
 pycocotools, over all poses (--min-score 0). "reported" are those from the configuration's poses.min_score on, or from
---min-score where that is higher. "ran" is what ran at last: the model that was asked for, or its twin on the CPU. The
+--min-score where that is higher. "ran" is what ran at the end: the requested model, or its twin on the CPU. The
 time is the median of inference, decoding and the search for duplicates; it is worth something on an idle machine only.
 PCK@0.1 and PCK@0.2 on the synthetic scene are in torsos, from shoulder to opposite hip, of visible keypoints.
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def evaluate(options: argparse.Namespace) -> dict[str, Any]:
-    """Return all figures that were asked for. Raises EdgeError."""
+    """Return the requested figures. Raises EdgeError."""
     config = _config(options)
     annotations = load_annotations(options.annotations) if options.images else None
     if annotations:

@@ -28,7 +28,7 @@ class AnnotatedImage:
     Attributes:
         id: as in the file.
         file_name: relative to the folder of the images.
-        size: (width, height) in pixels, in which its annotations are told.
+        size: (width, height) in pixels, of its annotations.
         people: COCO's annotations of this image, crowds and people without keypoints included.
     """
 

@@ -72,7 +72,7 @@ class Candidate:
         """Load it, its size fixed.
 
         Raises:
-            UsageError: a size is asked for, and the model has another, once and for all.
+            UsageError: the model has another, fixed size.
         """
         engine = LiteRtEngine(self.path, name=self.name, threads=threads)
         if engine.is_dynamic:

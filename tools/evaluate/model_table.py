@@ -35,7 +35,7 @@ def main() -> None:
     require_images(annotations, options.images)
     candidates = [find_candidate(name, size) for name, size in options.models]
     for candidate in candidates:
-        candidate.engine(threads=1).close()  # what cannot be compared is told before anything takes time
+        candidate.engine(threads=1).close()  # fails here, before anything takes time
     rows = [_facts(candidate, annotations, options.images) for candidate in candidates]
     frames = pictures(annotations, options.images)
     for threads in THREADS:
@@ -58,7 +58,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _points(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"  # None: nobody of that size is annotated
+    return "-" if value is None else f"{value:.3f}"  # None: no person of that size is annotated
 
 
 def _facts(candidate: Candidate, annotations: Annotations, folder: Path) -> dict[str, Any]:

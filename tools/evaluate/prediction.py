@@ -22,7 +22,7 @@ SHAPE_TOLERANCE = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model said about the images, in their order.
+    """A model's poses of the images, in their order.
 
     Attributes:
         poses: per image; none for one that cannot be read.
@@ -65,8 +65,8 @@ def predict(
         annotations: names the images.
         folder: has them.
         min_score: people below this score are left out.
-        max_people: at most so many per image, the best; None for all.
-        on_progress: told of (images done, all images) after each.
+        max_people: per image, the best; None for all.
+        on_progress: called with (images done, all images).
 
     Raises:
         InputError: an image has another shape than its annotations.

@@ -2,11 +2,11 @@
 
     python -m tools.evaluate.smooth_score [--frames 1500] [--fps 25] [--size 160x256] [--beta 20 …]
 
-The same poses of the real model are told once as they are and once smoothed. All lengths are in heights of the person.
+The same poses of the real model are measured raw and smoothed. All lengths are in heights of the person.
 
 jitter  root mean square of what the error of a still keypoint does within half a second (its distance from the moving
         mean), in percent: a steady offset is no jitter.
-lag     how far a moving keypoint is told behind the drawn one along its way, divided by its speed: the least-squares
+lag     how far a moving keypoint lies behind the drawn one along its way, divided by its speed: the least-squares
         delay. People walk and wave to and fro, so that a steady offset has no part in it.
 error   mean distance of moving keypoints from the drawn ones, in percent.
 
@@ -66,11 +66,11 @@ class Series:
 
     Attributes:
         true: (T, 17, 2).
-        told: (T, 17, 2).
+        predicted: (T, 17, 2).
     """
 
     true: Floats
-    told: Floats
+    predicted: Floats
 
 
 def main() -> None:
@@ -112,9 +112,9 @@ def follow(moments: Sequence[Moment], smoother: Smoother | None) -> list[Series]
     count = len(moments)
     series: dict[int, Series] = {}
     for at, moment in enumerate(moments):
-        told = moment.poses if smoother is None else smoother.update(moment.poses, moment.time_s, SIZE)
+        predicted = moment.poses if smoother is None else smoother.update(moment.poses, moment.time_s, SIZE)
         for row, column in _pairs(moment):
-            person, pose = moment.people[row], told[column]
+            person, pose = moment.people[row], predicted[column]
             mine = series.setdefault(
                 person.id, Series(np.full((count, 17, 2), np.nan), np.full((count, 17, 2), np.nan))
             )
@@ -122,7 +122,7 @@ def follow(moments: Sequence[Moment], smoother: Smoother | None) -> list[Series]
             counts = (person.keypoints[:, 2] == 2) & (pose.keypoints[:, 2] >= MIN_SCORE)
             per_height = np.array([SIZE[0] / (SIZE[1] * height), 1 / height])
             mine.true[at] = person.keypoints[:, :2] * per_height
-            mine.told[at] = np.where(counts[:, None], pose.keypoints[:, :2] * per_height, np.nan)
+            mine.predicted[at] = np.where(counts[:, None], pose.keypoints[:, :2] * per_height, np.nan)
     return list(series.values())
 
 
@@ -132,8 +132,8 @@ def _pairs(moment: Moment) -> Iterable[tuple[int, int]]:
         return []
     truth = np.stack([person.keypoints for person in moment.people])
     boxes = np.stack([person.box_xyxy for person in moment.people])
-    told = np.stack([pose.keypoints for pose in moment.poses])
-    alike = oks(truth, told, areas_px(boxes, SIZE)[:, None], SIZE)
+    predicted = np.stack([pose.keypoints for pose in moment.poses])
+    alike = oks(truth, predicted, areas_px(boxes, SIZE)[:, None], SIZE)
     alike[boxes[:, 3] - boxes[:, 1] <= MIN_HEIGHT] = 0
     alike[:, [pose.id is None for pose in moment.poses]] = 0
     return assign(alike, MIN_OKS)
@@ -150,14 +150,14 @@ def figures_of(series: Sequence[Series], fps: float) -> dict[str, dict[str, floa
 
 def _only(series: Series, keypoints: Iterable[int]) -> Series:
     chosen = list(keypoints)
-    return Series(series.true[:, chosen], series.told[:, chosen])
+    return Series(series.true[:, chosen], series.predicted[:, chosen])
 
 
 def _jitter(series: Sequence[Series], fps: float) -> dict[str, float]:
     half = max(1, round(WINDOW_S * fps / 2))
     residuals = []
     for each in series:
-        error = each.told - each.true
+        error = each.predicted - each.true
         residual = error - _over_window(error, half, np.mean)
         still = _over_window(_speed(each, fps), half, np.max) < STILL
         residuals.append(residual[still & np.isfinite(residual[..., 0])])
@@ -168,7 +168,7 @@ def _jitter(series: Sequence[Series], fps: float) -> dict[str, float]:
 def _lag(series: Sequence[Series], fps: float, slowest: float, fastest: float) -> dict[str, float]:
     errors, velocities = [], []
     for each in series:
-        error, speed = each.told - each.true, _speed(each, fps)
+        error, speed = each.predicted - each.true, _speed(each, fps)
         moves = (speed > slowest) & (speed <= fastest) & np.isfinite(error[..., 0])
         errors.append(error[moves])
         velocities.append(_velocity(each.true, fps)[moves])

@@ -81,7 +81,7 @@ def _save(picture: NDArray[Any], path: Path) -> int:
 def _options() -> argparse.Namespace:
     parser = Parser("repository.window_picture", __doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--seconds", type=float, default=11.0, help="let it run so long before the picture is taken")
+    parser.add_argument("--seconds", type=float, default=11.0, help="of the run before the picture is taken")
     return parser.parse_args()
 
 

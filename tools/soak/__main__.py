@@ -8,7 +8,7 @@ The agent runs as a process of its own with a config file, as its service does. 
 --away seconds; the process of the engine is killed. Each in turn, evenly spread. After each, the time is taken to the
 next pose message whose picture was taken afterwards: from the kill, for the camera from its return. A camera given by
 --camera is not lost. A fault waits until the agent has forgotten those before (12 s of connection, 120 poses of a new
-engine), which makes a short soak longer than asked for.
+engine), which makes a short soak longer than requested.
 
 The engine runs in a process of its own as it does for an Edge TPU, behind a delegate that is compiled here and takes
 libedgetpu's place; --coral is for a machine that has the real ones.
@@ -17,7 +17,7 @@ Passed: the agent never ended and logged no traceback, poses were back within 3 
 its threads, descriptors and children are as many at the end as after warming up, and its memory grew by less, in the
 second half (slope of Theil and Sen), than half a picture per fault of one kind. --busy is for a machine that others
 use, too: what the same work takes there without a fault (measured after each one; the slowest is "alone"), and the
-time for which nobody was let run, are allowed on top.
+scheduling delay, are allowed on top.
 
 exit codes: 0 passed; 1 failed; 64 unknown or bad flag; 69 something is missing: a model, a C compiler, a broker
 """
@@ -154,7 +154,7 @@ def _options() -> argparse.Namespace:
         "--faults",
         type=int,
         default=10,
-        help=f"so many of each kind (default: 10; memory is judged from {MIN_FAULTS} on)",
+        help=f"number of each kind (default: 10; memory is judged from {MIN_FAULTS} on)",
     )
     parser.add_argument("--away", type=float, default=2.0, help="seconds for which the camera is gone (default: 2)")
     parser.add_argument("--camera", metavar="SRC", help="this camera, which is not lost, in place of a network camera")

@@ -15,9 +15,9 @@ class Plan:
 
     Attributes:
         duration_s: of the whole soak.
-        faults: so many of each kind.
-        max_recovery_s: poses have to be back after so long.
-        max_stop_s: the agent has to end within so long.
+        faults: number of each kind.
+        max_recovery_s: until poses have to be back.
+        max_stop_s: until the agent has to end.
         busy: what the machine itself needs is allowed on top of both.
     """
 
@@ -41,7 +41,7 @@ class Fault:
         kind: what was lost.
         time_s: since the beginning of the soak.
         recovery_s: until poses were back; None: they never were.
-        late_s: so long the machine had no time for anybody meanwhile.
+        late_s: longest scheduling delay meanwhile.
         alone_s: how long the work of the recovery took without a fault, right afterwards.
     """
 

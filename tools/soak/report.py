@@ -23,7 +23,7 @@ def table(record: Record) -> str:
 
 
 def summary(record: Record) -> str:
-    """Say in one line how it went."""
+    """Return the result in one line."""
     wrong = findings(record)
     if wrong:
         return "failed: " + "; ".join(wrong)

@@ -21,7 +21,7 @@ class Sample:
         threads: of the agent.
         fds: its open descriptors.
         children: its child processes.
-        late_s: by how much the look came too late: so long the machine had no time for us.
+        late_s: by how much the sample came too late: the scheduling delay.
     """
 
     time_s: float

@@ -68,8 +68,8 @@ def leak_bytes_per_s(record: Record) -> float:
 def max_recovery_s(fault: Fault, record: Record) -> float:
     """Return how long poses may stay away after a fault.
 
-    On a busy machine the bar is higher by what the same work takes there without any fault, and by how long nobody's
-    thread was let run: the agent cannot do anything about either.
+    On a busy machine the bar is higher by what the same work takes there without any fault, and by the scheduling
+    delay: neither is the agent's.
     """
     return record.plan.max_recovery_s + (record.alone_s(fault.kind) + fault.late_s if record.plan.busy else 0.0)
 

@@ -49,9 +49,9 @@ def _check(options: Options) -> None:
     if not (options.annotated or options.unlabelled or options.scene):
         raise UsageError("nothing to learn from: give --scene, --annotated or --unlabelled (see --help)")
     if options.unlabelled and options.teacher is None:
-        raise UsageError("--unlabelled: say with --teacher which model labels the pictures")
+        raise UsageError("--unlabelled: needs --teacher, the model that labels the pictures")
     if options.soft and options.teacher is None:
-        raise UsageError("--soft: say with --teacher which model gives the targets")
+        raise UsageError("--soft: needs --teacher, the model that gives the targets")
     if options.teacher is not None and not (options.unlabelled or options.soft):
         raise UsageError("--teacher: there is nothing for it to do: give --unlabelled or --soft")
     if not options.name or "/" in options.name:

@@ -78,7 +78,7 @@ def _trainer(options: Options, folder: TrainingFolder) -> Any:
         except ModelError as error:
             text = str(error).removeprefix(f"{folder.checkpoint}: ")
             raise ModelError(
-                f"{folder.checkpoint}: {text}: name another --output, or remove it to begin anew"
+                f"{folder.checkpoint}: {text}: name another --output, or remove it to start over"
             ) from error
         _say(f"{folder.checkpoint}: goes on from step {trainer.step} of {options.steps}")
         for change in recipe.changes(checkpoint.recipe) if trainer.step < options.steps else ():

@@ -1,4 +1,4 @@
-"""What `tools/train` was asked for."""
+"""What to train, as the command line names it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class UnlabelledPhotographs:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked for.
+    """All options.
 
     Attributes:
         annotated: photographs with keypoints.

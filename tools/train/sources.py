@@ -31,7 +31,7 @@ def open_shares(
         options: the command line.
         folder: of the training.
         teacher: model that labels; needed where there are unlabelled pictures.
-        on_progress: told (done, total, what).
+        on_progress: called with (done, total, label).
 
     Raises:
         EdgeError: a source, or the teacher, cannot be used.

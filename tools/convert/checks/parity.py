@@ -91,10 +91,10 @@ def _likeness(wanted: Rows, found: Rows, size: tuple[int, int]) -> NDArray[np.fl
     found = found[found[:, 55] >= MIN_POSE_SCORE]
     if not len(wanted) or not len(found):
         return np.zeros(len(wanted))
-    known, told = _keypoints(wanted)[..., [1, 0, 2]], _keypoints(found)[..., [1, 0, 2]]
-    told[..., 2] = 1  # what counts is where the keypoint is, not how sure the file is of it
+    truth, predicted = _keypoints(wanted)[..., [1, 0, 2]], _keypoints(found)[..., [1, 0, 2]]
+    predicted[..., 2] = 1  # what counts is where the keypoint is, not how sure the file is of it
     areas = areas_px(wanted[:, [52, 51, 54, 53]], size)[:, None]
-    alike = oks(known, told, areas, size, min_score=MIN_KEYPOINT_SCORE, min_keypoints=1)
+    alike = oks(truth, predicted, areas, size, min_score=MIN_KEYPOINT_SCORE, min_keypoints=1)
     return np.asarray(alike.max(axis=1), np.float64)
 
 

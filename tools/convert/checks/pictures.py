@@ -16,7 +16,7 @@ from edge.scene.scene import Scene
 __all__ = ["Picture", "folder_pictures", "scene_pictures"]
 
 SCENE_STEP = 41
-"""Only every so manyth frame of the scene: neighbours are all but the same picture."""
+"""Every 41st frame of the scene is used: neighbours are almost the same picture."""
 
 
 @dataclass(frozen=True, slots=True)

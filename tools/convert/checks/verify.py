@@ -25,10 +25,10 @@ __all__ = ["MIN_OKS", "Progress", "Verifier"]
 MIN_OKS = {"none": 0.99, "fp16": 0.97, "dynamic": 0.95, "int8": 0.9}
 """Least mean OKS with the float graph by quantization: what a good conversion stays well above."""
 SCENE_PICTURES = 24
-"""The scene has few kinds of people: more frames of it say little more."""
+"""The scene has few kinds of people: more frames of it add little."""
 
 Progress = Callable[[int, int, str], None]
-"""Told (done, total, what) as a step goes on."""
+"""Called with (done, total, label)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Names are only a cross-check.
 
-A head ends in a convolution below which there is no other one. What a head is can be told by its channels and by what
+A head ends in a convolution below which there is no other one. It is identified by its channels and by what
 the decode does with it:
 
 * center, 1 channel, feeds a max pooling (the search for peaks);
@@ -59,8 +59,8 @@ def find_heads(frozen: FrozenGraph) -> dict[str, str]:
     found_heads = [(_classify(links, name, channels), name) for name, channels in ends.items()]
     heads = dict(found_heads)
     if set(heads) != set(HEADS):
-        told = ", ".join(f"{name} as {head}" for head, name in found_heads)
-        raise ModelError(f"{frozen.name}: its heads cannot be told apart by what the graph does with them: {told}")
+        found = ", ".join(f"{name} as {head}" for head, name in found_heads)
+        raise ModelError(f"{frozen.name}: its heads cannot be identified by what the graph does with them: {found}")
     _check_names(frozen.name, heads)
     return {head: _with_bias(links, heads[head]) for head in HEADS}
 

@@ -34,7 +34,7 @@ MAX_IMAGES = 128
 MAX_PIXELS = 128 * 1024 * 1024
 """Of all of them: as floats they take 1.5 GB. More than 1024x1024 has fewer pictures."""
 MIN_IMAGES = 20
-"""Fewer say little about what else a camera may see."""
+"""Fewer represent little of what a camera may see."""
 SCENE_IMAGES = 64
 SCENE_STEP = 41
 """Neighbouring frames of the scene are all but the same picture."""
@@ -76,8 +76,8 @@ def calibrate(
         source: a folder of pictures (not those in folders within it), a video, or None for the synthetic scene.
         size: (width, height) of the model's input in pixels.
         seed: other variants of the same pictures.
-        max_images: at most so many pictures, variants included; fewer for a large input, see `MAX_PIXELS`.
-        on_progress: told (done, total, what).
+        max_images: of pictures, variants included; fewer for a large input, see `MAX_PIXELS`.
+        on_progress: called with (done, total, label).
 
     Raises:
         InputError: no such file or folder, no picture in it, or none that can be read.

@@ -33,7 +33,7 @@ __all__ = ["ALL_STEPS", "PLAIN", "Int8Heads", "Steps", "fit_images", "quantize_i
 
 Progress = Callable[[int, int, str], None]
 FIT_PIXELS = 48 * 256 * 256
-"""So many pixels of pictures go through both networks at once, which takes about 1.5 GB; one picture in any case."""
+"""Pixels that go through both networks at once, which takes about 1.5 GB; at least one picture does."""
 LABEL = "quantizing"
 
 
@@ -41,7 +41,7 @@ LABEL = "quantizing"
 class Steps:
     """Steps of the recipe; with none of them it is min-max quantization.
 
-    `fit` is not one of them: it brings the maps nearer to the float ones, and finds nobody more (models/README.md).
+    `fit` is not one of them: it brings the maps nearer to the float ones, and finds no more people (models/README.md).
     """
 
     rescale: bool = True
@@ -84,7 +84,7 @@ def quantize_int8(
     Args:
         heads: the network, of fixed size.
         calibration: pictures as the model will get them.
-        on_progress: told (done, total, what).
+        on_progress: called with (done, total, label).
         steps: which parts of the recipe to take.
 
     Raises:
@@ -111,7 +111,7 @@ def quantize_network(
         calibration: pictures as the model will get them.
         scale: per colour channel (R, G, B), by which pixels 0..255 are multiplied for the network.
         shift: per colour channel, what is added then.
-        on_progress: told (done, total, what).
+        on_progress: called with (done, total, label).
         steps: which parts of the recipe to take.
     """
     network, pixels = _on_pixels(network, scale, shift)

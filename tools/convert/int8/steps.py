@@ -36,7 +36,7 @@ __all__ = ["RecipeBenchmark", "Row"]
 T = TypeVar("T")
 Progress = Callable[[int, int, str], None]
 SOURCE = Source("trial", f"sha256:{'0' * 64}")
-"""Of files that nobody keeps."""
+"""Of temporary files."""
 MIN_SCORE = 0.1
 """Cells with a lower score hardly make a keypoint or a person."""
 MAX_MAPS = 24
@@ -74,7 +74,7 @@ class RecipeBenchmark:
         size: (width, height) of the input in pixels.
         images: folder of the annotated images.
         annotations: COCO's file for them.
-        on_progress: told (done, total, what).
+        on_progress: called with (done, total, label).
 
     Raises:
         InputError: a file or folder cannot be read.

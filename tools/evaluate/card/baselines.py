@@ -36,7 +36,7 @@ def requested_baselines(models: Iterable[tuple[str, tuple[int, int] | None]], si
     `size` is (width, height).
 
     Raises:
-        EdgeError: one cannot be had, or not at the size that is asked for.
+        EdgeError: one is not available, or not at the requested size.
     """
     found = [_at(find_candidate(name, own), size) for name, own in models]
     return Baselines({_label(candidate): candidate for candidate in found}, {})

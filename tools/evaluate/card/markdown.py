@@ -45,7 +45,7 @@ def _photographs(figures: Figures) -> str:
         f"{images['images']} images of `{figures['annotations']}` with {images['people']} people, input "
         f"{figures['int8']['size']} (HxW).{unreadable} AP and AR are COCO's for keypoints, over poses of any score; "
         f"*reported* is the share of people found at OKS 0.50 by poses of at least {images['reported_min_score']:g}, "
-        "which the product tells, and *false* how many of those per image lie on nobody. PCK is that of the largest "
+        "which the product reports, and *false* how many of those per image lie on nobody. PCK is that of the largest "
         f"person of each image whose torso is labelled ({images['largest']['people']} people)."
     )
     head = ("", *COCO, "reported", "false", "PCK@0.1", "PCK@0.2")
@@ -136,7 +136,7 @@ def _file(figures: Figures) -> str:
     rows = [
         ("size", f"{facts['bytes']:,d} bytes, {tpu['weights_bytes']:,d} of them weights"),
         ("sha256", f"`{facts['sha256']}`"),
-        ("kind", f"{notes['kind']}, {notes['quantization']}, by {notes['tool']}" if notes else "not told by the file"),
+        ("kind", f"{notes['kind']}, {notes['quantization']}, by {notes['tool']}" if notes else "not in the file"),
         *(("input", _tensor(each)) for each in facts["inputs"]),
         *(("output", _tensor(each)) for each in facts["outputs"]),
         ("operators", f"{tpu['ops']}: " + ", ".join(f"{count} {name}" for name, count in facts["ops"].items())),

@@ -20,7 +20,7 @@ class Target:
     """One of them.
 
     Attributes:
-        what: is asked for.
+        what: is required.
         wanted: as text.
         reached: as text; empty where it was not measured.
         held: whether it is.

@@ -33,7 +33,7 @@ class Outcome:
 
     Attributes:
         found: ids of the annotations on which a detection lies.
-        false: indices of the detections that lie on nobody, crowds and people without keypoints included.
+        false: indices of the detections matched with no annotation, crowds and people without keypoints included.
     """
 
     found: frozenset[int]
@@ -98,7 +98,7 @@ def _evaluate(detections: Sequence[Detection], annotations: Annotations) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pycocotools is not ours to mend
-            from pycocotools.coco import COCO  # noqa: PLC0415  (an extra: what is missing is told in one line)
+            from pycocotools.coco import COCO  # noqa: PLC0415  (an extra, reported in one line where it is missing)
             from pycocotools.cocoeval import COCOeval  # noqa: PLC0415  (likewise)
     except ImportError as error:
         raise UnavailableError("COCO's figures need pycocotools: pip install 'edge-pose[evaluate]'") from error

@@ -30,10 +30,10 @@ class Miss:
 
     Attributes:
         image: the image.
-        poses: what was told.
+        poses: from the least score on.
         missed: annotations of people on whom no pose lies, the largest first.
         heights_px: their heights in the model's input.
-        false: poses that lie on nobody, the surest first.
+        false: poses matched with no person, the surest first.
     """
 
     image: AnnotatedImage
@@ -60,10 +60,10 @@ def worst(
 
     Args:
         annotations: the truth.
-        prediction: what the model said.
+        prediction: the model's poses.
         outcome: of the poses from `min_score` on.
         min_score: poses below this score are not looked at.
-        count: at most so many images.
+        count: of images, at most.
     """
     misses, first = [], 0
     false = set(outcome.false)

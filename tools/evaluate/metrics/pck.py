@@ -1,12 +1,12 @@
 """PCK (percentage of correct keypoints), on the scene and on images.
 
-PCK@a is the percentage of correct keypoints: those told within `a` times the size of the torso from where they are
+PCK@a is the percentage of correct keypoints: those predicted within `a` times the size of the torso from where they are
 (Yang and Ramanan, "Articulated human detection with flexible mixtures of parts", 2013, with the torso instead of the
 box; from shoulder to opposite hip, as for LSP and FLIC, the longer of the two). The keypoints that can be seen count,
 of people of whom at least half can be seen and whose boxes are higher than a fifth of the image; those of a person
 whom no pose lies on are all wrong.
 
-On annotated images it is told of the largest person of each, by the area of the box: of those whose torso is labelled.
+On annotated images it is that of the largest person of each, by the area of the box, among those with a labelled torso.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ MIN_OKS = 0.1
 """From here on a pose is taken for a person's, well placed or not."""
 LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP = 5, 6, 11, 12
 LABELLED, VISIBLE = 1, 2
-"""COCO's v: from 1 on a place is told, at 2 it is seen."""
+"""COCO's v: from 1 on a place is annotated, at 2 it is visible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def pck_on_scene(
         engine: fits its input to the scene, unless that is fixed.
         frames: how many frames, every seventh of the scene.
         min_score: people below this score are not reported.
-        max_people: at most so many per frame, the best; None for all.
+        max_people: per frame, the best; None for all.
         seed: of the scene.
-        on_progress: told of (frames done, all frames) after each.
+        on_progress: called with (frames done, all frames).
 
     Returns:
         see `pck`, and `frames`, `size` (HxW of the input).
@@ -88,7 +88,7 @@ def pck(seen: Sequence[tuple[Sequence[TruePerson], Sequence[Pose]]], size: tuple
 
     Returns:
         `people`, `PCK@0.1` and `PCK@0.2` of everybody, `largest` with the same of the largest person of every image;
-        0..1, None when nobody counts.
+        0..1, None without any.
     """
     people = [person for truth, poses in seen for person in _measure(truth, poses, size)]
     return {**_figures(people), "largest": _figures([person for person in people if person.is_largest])}
@@ -103,7 +103,7 @@ def pck_on_images(annotations: Annotations, prediction: Prediction, *, min_score
         min_score: people below this score are not reported.
 
     Returns:
-        `people` (at most one per image), `PCK@0.1` and `PCK@0.2`, 0..1, None when nobody counts.
+        `people` (at most one per image), `PCK@0.1` and `PCK@0.2`, 0..1, None without any.
     """
     people: list[_Measured] = []
     for image, poses in zip(annotations.images, prediction.poses, strict=True):
@@ -118,18 +118,18 @@ def _figures(people: Sequence[_Measured]) -> dict[str, Any]:
 
 
 def _measure(truth: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int, int]) -> list[_Measured]:
-    told = _told(truth, poses, size)
+    matched = _matched(truth, poses, size)
     heights = [float(person.box_xyxy[3] - person.box_xyxy[1]) for person in truth]
     counting = [at for at, person in enumerate(truth) if person.visible and heights[at] > MIN_HEIGHT]
     largest = max(counting, key=heights.__getitem__, default=None)
     return [
-        _Measured(_distances(truth[at], told.get(at), size, _torso_px(truth[at], size)), at == largest)
+        _Measured(_distances(truth[at], matched.get(at), size, _torso_px(truth[at], size)), at == largest)
         for at in counting
     ]
 
 
 def _measure_largest(image: AnnotatedImage, poses: Sequence[Pose]) -> list[_Measured]:
-    """Measure one person, or nobody where no torso is labelled."""
+    """Measure the largest person, none where no torso is labelled."""
     truth = [_annotated(person, image.size) for person in image.wanted]
     torsos_px = [_torso_px(person, image.size, min_v=LABELLED) for person in truth]
     areas = [float(np.prod(person.box_xyxy[2:] - person.box_xyxy[:2])) for person in truth]
@@ -137,8 +137,8 @@ def _measure_largest(image: AnnotatedImage, poses: Sequence[Pose]) -> list[_Meas
     if not counting:
         return []
     largest = max(counting, key=areas.__getitem__)
-    told = _told(truth, poses, image.size).get(largest)
-    return [_Measured(_distances(truth[largest], told, image.size, torsos_px[largest]), is_largest=True)]
+    pose = _matched(truth, poses, image.size).get(largest)
+    return [_Measured(_distances(truth[largest], pose, image.size, torsos_px[largest]), is_largest=True)]
 
 
 def _annotated(person: dict[str, Any], size: tuple[int, int]) -> TruePerson:
@@ -153,15 +153,15 @@ def _annotated(person: dict[str, Any], size: tuple[int, int]) -> TruePerson:
     return TruePerson(person["id"], keypoints.astype(np.float32), box.astype(np.float32), seen)
 
 
-def _told(truth: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int, int]) -> dict[int, Pose]:
+def _matched(truth: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[int, int]) -> dict[int, Pose]:
     """Return the matched pose by the index of its person."""
     if not truth or not poses:
         return {}
     keypoints = np.stack([person.keypoints for person in truth])  # (P, 17, [x, y, v])
-    told = np.stack([pose.keypoints for pose in poses])
-    told[..., 2] = VISIBLE  # all keypoints count, whatever score the model gave them
+    predicted = np.stack([pose.keypoints for pose in poses])
+    predicted[..., 2] = VISIBLE  # all keypoints count, whatever score the model gave them
     areas = areas_px(np.stack([person.box_xyxy for person in truth]), size)
-    alike = oks(keypoints, told, areas[:, None], size, min_score=1, min_keypoints=1)
+    alike = oks(keypoints, predicted, areas[:, None], size, min_score=1, min_keypoints=1)
     return {row: poses[column] for row, column in assign(alike, MIN_OKS)}
 
 

@@ -65,7 +65,7 @@ def score_scene(
         save: folder for every frame with what was found in it.
 
     Returns:
-        `size` (HxW), `people` who count, `found` of them (0..1, None when nobody counts), the same `by_height` in
+        `size` (HxW), `people` who count, `found` of them (0..1, None without any), the same `by_height` in
         parts of the frame, and `poses_per_frame`.
     """
     scene = Scene(seed=seed)
@@ -109,11 +109,11 @@ def _coco_oks(people: Sequence[TruePerson], poses: Sequence[Pose], size: tuple[i
     The model's own keypoint scores do not matter.
     """
     truth = np.stack([person.keypoints for person in people])  # (P, 17, [x, y, v])
-    told = np.stack([pose.keypoints for pose in poses])
-    told[..., 2] = 2
+    predicted = np.stack([pose.keypoints for pose in poses])
+    predicted[..., 2] = 2
     boxes = np.stack([person.box_xyxy for person in people])
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) * (AREA_OF_BOX * size[0] * size[1])
-    return oks(truth, told, areas[:, None], size, min_score=1, min_keypoints=1)
+    return oks(truth, predicted, areas[:, None], size, min_score=1, min_keypoints=1)
 
 
 def _summary(sightings: Sequence[Sighting]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def by_height(
 
     Args:
         annotations: the people.
-        prediction: tells how large they are in the input.
+        prediction: has the size of the input.
         found: who is found by poses of any score.
         reported: who is found by those that the product would report.
 

@@ -73,7 +73,7 @@ class Program:
         while not _is_open(port):
             if self.code is not None or time.monotonic() > deadline_s:
                 last = self._log.read_text(errors="replace")[-LOG_CHARACTERS:].strip()
-                raise UnavailableError(f"{self._name}: does not listen on port {port}: {last or 'it says nothing'}")
+                raise UnavailableError(f"{self._name}: does not listen on port {port}: {last or 'its log is empty'}")
             pause.wait(LOOK_S)
 
     def kill(self) -> None:

@@ -38,7 +38,7 @@ class Rig:
     Args:
         folder: for everything that the parts write.
         engine: how the agent gets an engine in a process of its own.
-        source: SRC of a camera that nobody can take away; None: a network camera that comes and goes.
+        source: SRC of a camera that is not lost; None: a network camera that comes and goes.
         away_s: how long the network camera is away.
 
     Attributes:
@@ -85,7 +85,7 @@ class Rig:
             self.agent.start()
             stack.callback(self.agent.kill)
             if self.subscriber.wait(FIRST_POSE_S) is None:
-                last = self.agent.log().strip().splitlines()[-1:] or ["it says nothing"]
+                last = self.agent.log().strip().splitlines()[-1:] or ["its log is empty"]
                 raise UnavailableError(f"no pose within {FIRST_POSE_S:g} s: {last[0]}")
             self._stack = stack.pop_all()
         return self

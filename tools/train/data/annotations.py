@@ -1,6 +1,6 @@
 """Annotations of photographs, validated on reading.
 
-Told in COCO's format (cocodataset.org, "format-data"), or in one of the two forms of `train.normalised`.
+In COCO's format (cocodataset.org, "format-data"), or in one of the two forms of `train.normalised`.
 """
 
 import json
@@ -31,7 +31,7 @@ class Annotated:
 
     Attributes:
         path: its file, which need not be there.
-        size: (width, height) in which the rest is told; the file's pixels may be others.
+        size: (width, height) of the coordinates below; the file's pixels may be others.
         people: (P, 17, 3), rows of x, y, v; each with at least one known keypoint.
         boxes: (P, 4) x0, y0, x1, y1 of those people, around their known keypoints at least.
         others: (Q, 4) boxes of all others: crowds, and people without keypoints.

@@ -23,7 +23,7 @@ class Variety:
         min_extent_px: size that the chosen person gets at least; longer side of the box of keypoints, in pixels of
             the network's input.
         max_extent_px: at most; whole pictures may have larger ones.
-        max_enlargement: no pixel of a picture covers more than so many of the input's.
+        max_enlargement: pixels of the input per pixel of a picture, at most.
         whole: share of views that show the whole picture, letterboxed, as a camera's is.
         max_degrees: angle of most views.
         tilted: share of the views that are tilted at all.

@@ -53,7 +53,7 @@ class Batch:
         offset_cells: int64 (T, 4), the picture's number, keypoint, y, x.
         offsets: float32 (T, 2).
         names: of the pictures.
-        soft: what a teacher says of the pictures; None where there is none.
+        soft: a teacher's maps; None without a teacher.
     """
 
     pixels: Tensor

@@ -16,7 +16,7 @@ from tools.train.data.targets import make_targets
 __all__ = ["Batches", "Mapper", "Share", "Source"]
 
 AHEAD = 6
-"""Batches made before they are asked for."""
+"""Batches made in advance."""
 MOSAICS = 0.1
 """Share of inputs made of four views of half the side: many people, without the emptiness around small pictures."""
 
@@ -114,7 +114,7 @@ class Batches:
 
     def _one(self, rng: np.random.Generator) -> Picture:
         if rng.random() < MOSAICS:
-            # A whole picture in a quarter of the input has nobody in it who could be learned from.
+            # A whole picture in a quarter of the input has no person large enough to learn from.
             tile = replace(self._variety, max_extent_px=self._variety.max_extent_px / 2, whole=0.0)
             return mosaic([self._view(rng, self._side // 2, tile) for _ in range(4)])
         return self._view(rng, self._side, self._variety)
@@ -130,7 +130,7 @@ class Batches:
             while not self._stop.is_set():
                 self._hand_over(lane, self.make(number))
                 number += len(self._lanes)
-        except BaseException as error:  # noqa: BLE001 - raised again where the batch is asked for
+        except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
             self._hand_over(lane, error)
 
     def _hand_over(self, lane: "queue.Queue[Batch | BaseException]", made: Batch | BaseException) -> None:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 MAX_SIDE = 640
 """Larger pictures are kept smaller: no view needs more."""
 KEPT_BYTES = 2_000_000_000
-"""So much of a source's pixels stays in memory; what is beyond is read again each time."""
+"""Size of a source's cache in memory; pictures beyond it are read again each time."""
 
 
 class CocoSource:

@@ -5,7 +5,7 @@ w, h], "keypoints": [[x, y, v], ... 17]}]}}`; the people may be none. Normalised
 `{"<file name>": [[x0, y0, x1, y1, score], ...]}`.
 
 The picture's file is looked for in the folder and those below it. Since shares need no size in pixels, every picture
-is told to be of 1 x 1.
+is given the size 1 x 1.
 """
 
 from collections.abc import Iterator, Mapping

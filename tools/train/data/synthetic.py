@@ -21,7 +21,7 @@ FRAMES_PER_SCENE = 12
 OTHER_BACKDROPS = 0.6
 """Share of scenes that are not in the hall."""
 MIN_SEEN = 0.3
-"""Who shows less of themselves is not asked for."""
+"""People who show less are ignored."""
 
 
 class SceneSource:

@@ -25,12 +25,12 @@ CENTER_REACH = (1, 2)
 """Cells around a center that learn the regression: of small people, of those larger than LARGE cells."""
 LARGE = 16.0
 MIN_SEED_EXTENT = 6.0
-"""Cells: whoever is smaller shows no posture, and learns center, heat and offset only."""
+"""Cells: smaller people show no posture, and train center, heat and offset only."""
 MIN_WEIGHED_EXTENT = 12.0
 """Cells: errors are a share of the person's extent, but of no less than this, or small people would have most of the
 gradient."""
 UNKNOWN_MARGIN = 0.1
-"""Where a keypoint of a person is unknown: in the box of all of them, and in that of the known keypoints and so much
+"""Where a keypoint of a person is unknown: in the box of all of them, and in that of the known keypoints and this share
 of its extent around it."""
 
 

@@ -59,8 +59,8 @@ def export_models(
         size: (width, height) of the input in pixels, multiples of 32.
         calibration: folder of pictures that int8 takes its ranges from; None for the synthetic scene.
         name: of the model.
-        origin: what the files say that they were made from.
-        on_progress: told (done, total, what).
+        origin: of the model, for the files' notes.
+        on_progress: called with (done, total, label).
 
     Raises:
         InputError: the calibration pictures cannot be used.

@@ -14,7 +14,7 @@ from tools.train.model.score_calibration import calibrate_scores
 __all__ = ["with_calibrated_scores"]
 
 BATCHES, SIZE = 30, 16
-"""So many pictures are enough for two numbers per head."""
+"""Enough pictures for two numbers per head."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -33,17 +33,17 @@ def with_calibrated_scores(
         shares: what it learned from.
         side: of the square input in pixels.
         seed: of the training, whose views of the pictures are not shown again.
-        on_progress: told (done, total, what).
+        on_progress: called with (done, total, label).
     """
     made: PoseNetwork = copy.deepcopy(network).to("cpu")
     photographs = [share for share in shares if share.source.name != SceneSource.name]
     batches = Batches(photographs or shares, size=SIZE, side=side, seed=seed + 1)
     with contextlib.closing(batches):
-        calibrate_scores(made, _told(batches, on_progress))
+        calibrate_scores(made, _counted(batches, on_progress))
     return made
 
 
-def _told(batches: Batches, on_progress: Progress) -> Iterator[Batch]:
+def _counted(batches: Batches, on_progress: Progress) -> Iterator[Batch]:
     for number, batch in enumerate(itertools.islice(batches, BATCHES), 1):
         yield batch
         on_progress(number, BATCHES, "scores")

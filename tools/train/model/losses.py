@@ -69,7 +69,7 @@ def soft_losses(heads: Mapping[str, Tensor], soft: SoftMaps) -> dict[str, Tensor
     """Return the distillation loss of every head, each a number.
 
     Center and heatmap: cross-entropy against its scores, less their own entropy, such that 0 is the same. Regression:
-    L1 as a share of the extent that the teacher says, where its center is high. Offset: L1 in cells, where its heat is.
+    L1 as a share of the extent in the teacher's map, where its center is high. Offset: L1 in cells, where its heat is.
 
     Args:
         heads: (N, C, h, w) by head; center and heatmap are logits.

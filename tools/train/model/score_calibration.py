@@ -22,10 +22,10 @@ __all__ = ["Evidence", "PlattScaling", "calibrate_scores", "fit_scaling", "gathe
 RIGHT_CENTER = 0.4
 """A peak of the center map is right where the true Gaussian is as high as that ..."""
 WRONG_CENTER = 0.1
-"""... wrong below this; in between nothing is said."""
+"""... wrong below this; in between it does not count."""
 RIGHT_HEAT = 0.3
 LEAST_LOGIT = -7.0
-"""Lower peaks are nobody's: there are hundreds in an empty picture."""
+"""Lower peaks do not count: an empty picture has hundreds."""
 STEPS = 60
 MIN_EVIDENCE = 50
 
@@ -108,8 +108,8 @@ def _centers(heads: Mapping[str, Tensor], batch: Batch) -> Evidence:
     logits = heads["center"][:, 0].float()
     highest = functional.max_pool2d(logits[:, None], PEAK_SIDE, stride=1, padding=PEAK_SIDE // 2)[:, 0]
     near = batch.center
-    said = batch.center_judged & ((near >= RIGHT_CENTER) | (near < WRONG_CENTER))
-    peaks = (logits >= highest) & (logits > LEAST_LOGIT) & said
+    counted = batch.center_judged & ((near >= RIGHT_CENTER) | (near < WRONG_CENTER))
+    peaks = (logits >= highest) & (logits > LEAST_LOGIT) & counted
     return Evidence(logits[peaks], near[peaks] >= RIGHT_CENTER)
 
 

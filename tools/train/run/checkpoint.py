@@ -86,4 +86,4 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _damaged(path: Path) -> ModelError:
-    return ModelError(f"{path}: the checkpoint is damaged: remove it to begin anew, or name another --output")
+    return ModelError(f"{path}: the checkpoint is damaged: remove it to start over, or name another --output")

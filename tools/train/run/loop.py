@@ -147,7 +147,7 @@ class Trainer:
         """
         if checkpoint.shape != self.network.shape:
             raise ModelError(
-                f"the checkpoint is of another network ({checkpoint.shape}) than the one asked for "
+                f"the checkpoint is of another network ({checkpoint.shape}) than the requested one "
                 f"({self.network.shape})"
             )
         try:

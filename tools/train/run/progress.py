@@ -39,7 +39,7 @@ class Bar:
 
     def step(self, step: int, loss: float, time_s: float) -> None:
         """Record a step's loss; redraw a terminal's bar at most every REDRAW_S."""
-        # One loss says little; the mean of about the last twenty says where it goes.
+        # One loss is noise; the mean of about the last twenty shows the trend.
         self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
         self._step = step
         if self._is_terminal:

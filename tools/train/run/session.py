@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 MAX_ROW_STEPS = 50
 ROWS = 40
-"""A short training has at least so many rows in its log."""
+"""Least number of rows in the log of a short training."""
 NAMED = 4
-"""So many pictures of a bad batch are named in the message; all are in a file."""
+"""Pictures of a bad batch named in the message; all are in a file."""
 
 
 class Feed(Protocol):
@@ -48,7 +48,7 @@ class Session:
         trainer: fresh, or resumed.
         batches: those from `trainer.step` on.
         folder: where things are kept.
-        signals: says when to end early.
+        signals: end the training early.
         stream: for the progress.
         every_s: seconds from one checkpoint to the next.
         size: pictures in a batch.
@@ -77,7 +77,7 @@ class Session:
         self._is_full = False
 
     def run(self) -> None:
-        """Learn until the last step, or until told to stop.
+        """Learn until the last step, or a signal.
 
         Raises:
             Stopped: a signal came; all that was learned is kept.
@@ -89,7 +89,7 @@ class Session:
             try:
                 self._learn_all()
             except DivergedError as error:
-                raise self._told(error) from error
+                raise self._with_advice(error) from error
             except EdgeError:
                 self._keep()
                 raise
@@ -142,9 +142,9 @@ class Session:
         self._history.write()
         write_whole(self._folder.curve, to_png(draw_curve(self._history.rows)))
 
-    def _told(self, error: DivergedError) -> DivergedError:
+    def _with_advice(self, error: DivergedError) -> DivergedError:
         """Return the error with advice; its pictures' names go to a file."""
-        with contextlib.suppress(UnavailableError):  # of a disk that is full another line tells
+        with contextlib.suppress(UnavailableError):  # a full disk has its own warning
             write_whole(self._folder.diverged, "".join(f"{name}\n" for name in error.names).encode())
         shown = "; ".join(error.names[:NAMED]) + ("; …" if len(error.names) > NAMED else "")
         return DivergedError(

@@ -57,7 +57,7 @@ class Signals:
         self.check()
 
     def check(self) -> None:
-        """End the program if it was told to. Raises Stopped."""
+        """Raise Stopped if a signal has arrived."""
         if self._number is not None:
             raise Stopped(self._number)
 

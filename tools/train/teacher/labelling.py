@@ -26,7 +26,7 @@ __all__ = ["Labeller", "Unlabelled", "label_pictures"]
 log = logging.getLogger(__name__)
 
 KEEP_S = 20.0
-"""So often what is labelled is written down."""
+"""Interval of writing the labels."""
 DECIMALS = 1
 CATEGORY = {"id": 1, "name": "person", "keypoints": list(KEYPOINT_NAMES)}
 
@@ -118,7 +118,7 @@ def label_pictures(unlabelled: Unlabelled, teacher: Labeller, cache: Path, diges
         teacher: who labels.
         cache: file for the labels, COCO's format.
         digest: of the teacher; labels of another one are made again.
-        on_progress: told (done, total, what).
+        on_progress: called with (done, total, label).
 
     Raises:
         InputError: there are no pictures, not one can be read, or the boxes make no sense.

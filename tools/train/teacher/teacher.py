@@ -32,14 +32,14 @@ CENTRED = 0.25
 MIN_SCORE = 0.25
 """Mean score from which on a keypoint is labelled."""
 AGREE = 0.08
-"""Both views must find a keypoint within so many sides of the cut-out."""
+"""Greatest distance of the two views' keypoints, in sides of the cut-out."""
 MIN_KEYPOINTS = 5
 MIN_BOX_SCORE = 0.4
-"""Boxes below are of nobody, or of somebody too unclear to learn from: they are ignored."""
+"""Boxes below are empty, or people too unclear to learn from: they are ignored."""
 SAME_OKS, SAME_BOX = 0.6, 0.5
 """From here on two labels are of one person."""
 MIN_FOUND_SCORE = 0.1
-"""Whom the teacher finds in a whole picture with less is nobody."""
+"""People found in a whole picture with less do not count."""
 SURER = 2.0
 """A person found there with half of MIN_BOX_SCORE is as sure as a detector's box."""
 MAX_FOUND = 30
