@@ -46,7 +46,7 @@ def load_heads(model: ResolvedModel, *, side: int | None = None) -> LiteRtEngine
     if spec.heads is None:
         raise ModelError(
             f"{model.path}: a teacher has to give its heads, and this model is of kind {spec.kind}: "
-            "`edge-pose models derive` makes one of a singlepose model, tools/convert.py --heads of a SavedModel"
+            "`edge-pose models derive` makes one of a singlepose model, tools.convert --heads of a SavedModel"
         )
     width, height = spec.input_size
     wanted = side or width

@@ -34,7 +34,7 @@ Progress = Callable[[int, int, str], None]
 
 
 class Labeller(Protocol):
-    """Who labels: `train.teacher.Teacher`."""
+    """Labels pictures: `train.teacher.teacher.Teacher`."""
 
     def find(self, image: Image) -> tuple[Floats, Floats]:
         """Return people's boxes (B, 4) in pixels, and their scores (B,).

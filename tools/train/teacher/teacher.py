@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.engine.litert import LiteRtEngine
+from edge.estimator import Estimator
 from edge.frame import Image
 from edge.poses.heads import HeadsDecoder
-from edge.poses.letterbox import fit
 from edge.poses.matching import areas_px, iou, oks
-from edge.poses.model_input import letterbox_into
 from tools.train.data.augment import MIRRORED
 from tools.train.data.picture import Floats, bounds
 
@@ -62,12 +61,13 @@ class Teacher:
     """Labels people by a model of kind `heads` with a square input.
 
     Args:
-        engine: the model, its input fixed (see `train.heads_model.load_heads`).
+        engine: the model, its input fixed (see `train.teacher.heads_model.load_heads`).
     """
 
     def __init__(self, engine: LiteRtEngine) -> None:
         assert engine.spec.heads is not None
         self._engine = engine
+        self._estimator = Estimator(engine, min_score=MIN_FOUND_SCORE, max_people=MAX_FOUND)
         self._side = engine.spec.input_size[0]
         self._decoder = HeadsDecoder(engine.spec.heads)
 
@@ -79,14 +79,10 @@ class Teacher:
         Returns:
             Boxes (B, 4), x0, y0, x1, y1 in pixels, and their scores (B,), on the scale of a detector's.
         """
-        box = fit((image.shape[1], image.shape[0]), (self._side, self._side))
-        pixels = np.empty((1, self._side, self._side, 3), np.uint8)
-        letterbox_into(image, box, pixels)
-        rows = self._decoder.rows(self._run(pixels[0]), min_score=MIN_FOUND_SCORE, max_people=MAX_FOUND)[0]
-        rows = rows[rows[:, 55] >= MIN_FOUND_SCORE]
-        corners = np.clip(box.to_image(rows[:, 51:55].reshape(-1, 2, 2)[..., ::-1]), 0, 1)  # (B, 2, [x, y])
-        boxes = corners * np.array(box.image_size, np.float32)
-        return boxes.reshape(-1, 4), np.minimum(SURER * rows[:, 55], 1)
+        poses = self._estimator.poses(image)
+        size = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
+        boxes = np.array([pose.box_xyxy for pose in poses], np.float32).reshape(-1, 4) * size
+        return boxes, np.minimum(SURER * np.array([pose.score for pose in poses], np.float32), 1)
 
     def label(self, image: Image, boxes: Floats, scores: Floats) -> Labelled:
         """Label the people of a picture.
