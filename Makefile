@@ -1,6 +1,6 @@
 # make demo   show the whole way with no hardware        make setup   build .venv with .venv/bin/edge-pose
 # make test   every test that needs no root               make check   format, lint, types, imports
-# make workstation   build .venv-workstation with TensorFlow, for tools/convert.py and tools/evaluate.py
+# make workstation   build .venv-workstation with TensorFlow, for tools.convert and tools.evaluate
 # make training      add PyTorch to it, for tools/train            make train   train the starter model
 SHELL := /bin/bash
 PYTHON ?= python3

@@ -1,7 +1,7 @@
 """Converts MoveNet MultiPose (a SavedModel) to TFLite files.
 
-The stages, in order: `source` (get hold of the SavedModel), `freeze` (variables become constants), `find` (the six
-heads), `cut` (what lies above them), `build` (a float file) or `quantize` (an int8 one, from what `calibration` shows
-it; `join` adds the graph's own decode), `label` (names and notes), `verify` (against the graph, on pictures), `report`
-and, for a Coral, `edgetpu`. `job` is one file's way through them, `command` is `tools/convert.py`.
+The stages, in order: graph/`source` (get the SavedModel), `freeze` (variables become constants), `find` (the six
+heads), `cut` (the network above them), `build` (a float file) or int8/`quantize` (an int8 one, from the pictures of
+`calibration`; graph/`join` adds the graph's own decode), `label` (names and notes), checks/`verify` (against the graph,
+on pictures), `report` and, for a Coral, `edgetpu`. `job` takes one file through them, `command` is the whole command.
 """

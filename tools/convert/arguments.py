@@ -1,4 +1,4 @@
-"""The command line of `tools/convert.py`."""
+"""Command line of `python -m tools.convert`."""
 
 import argparse
 from collections.abc import Sequence
@@ -21,20 +21,21 @@ SOURCE is a SavedModel folder, the .tar.gz archive as it is published, or the na
 
 examples:
   # the fastest float model for a Pi: heads, fp16 weights, 256x256
-  convert.py SOURCE --heads --quantize fp16 --output heads_fp16.tflite
+  python -m tools.convert SOURCE --heads --quantize fp16 --output heads_fp16.tflite
 
   # for a 16:9 camera; the height comes first
-  convert.py SOURCE --heads --quantize fp16 --size 160x256 --output heads_fp16_160x256.tflite
+  python -m tools.convert SOURCE --heads --quantize fp16 --size 160x256 --output heads_fp16_160x256.tflite
 
   # int8 for a Coral, calibrated on pictures of people, checked on labelled ones
-  convert.py SOURCE --heads --quantize int8 --calibration PICTURES --images coco/images \\
+  python -m tools.convert SOURCE --heads --quantize int8 --calibration PICTURES --images coco/images \\
              --annotations coco/people.json --edgetpu --output heads_int8.tflite
 
   # several sizes into one folder
-  convert.py SOURCE --heads --quantize int8 --calibration PICTURES --size 192x192 --size 256x256 --output models/
+  python -m tools.convert SOURCE --heads --quantize int8 --calibration PICTURES --size 192x192 --size 256x256 \\
+             --output models/
 
   # the whole graph for any input size, as Google publishes it
-  convert.py SOURCE --quantize fp16 --size dynamic --output whole_fp16.tflite
+  python -m tools.convert SOURCE --quantize fp16 --size dynamic --output whole_fp16.tflite
 
 exit codes: 0 written; 64 flags that make no sense; 66 a file or folder that cannot be read; 69 TensorFlow, the Edge TPU
 compiler or room on the disk is missing, or no file can be where the output should; 78 not MoveNet MultiPose, or the

@@ -113,7 +113,7 @@ def forecast(model: Path) -> str:
     if planned.is_compiled:
         return f"compiled: {planned.partitions} Edge TPU operator, {total - planned.tpu_ops} left for the CPU"
     parts = f"{planned.partitions} partition{'s' if planned.partitions != 1 else ''}"
-    return f"{planned.tpu_ops} of {total} operators on it, in {parts} (by Google's rules; tools/edgetpu_check.py)"
+    return f"{planned.tpu_ops} of {total} operators on it, in {parts} (by Google's rules; python -m tools.edgetpu)"
 
 
 def _run(compiler: str, model: Path, folder: Path) -> tuple[int, str]:

@@ -27,7 +27,7 @@ TRIED = "fit"
 def main() -> None:
     """Run the command."""
     parser = Parser("convert.int8_steps", __doc__)
-    parser.add_argument("source", metavar="SAVEDMODEL", help="a folder, an archive or a name, as for tools/convert.py")
+    parser.add_argument("source", metavar="SAVEDMODEL", help="a folder, an archive or a name, as for tools.convert")
     parser.add_argument("--calibration", type=Path, required=True, metavar="FOLDER|VIDEO")
     parser.add_argument("--images", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--annotations", type=Path, required=True, metavar="FILE", help="of the images, COCO's format")

@@ -24,9 +24,9 @@ MAX_SOFTMAX = 16_000
 MAPPED_RESIZE, UNMAPPED_RESIZE = 128 * 128 * 32, 512 * 512 * 32
 FIRST_REFUSED_VERSION = {"CONV_2D": 6, "EXP": 2, "QUANTIZE": 3, "TRANSPOSE_CONV": 4}
 
-QUANTIZE = "quantize the whole model to 8 bits: tools/convert.py --quantize int8"
-FIX_SIZE = "fix the size of the input: tools/convert.py --size HxW"
-CUT = "cut the graph before it and decode on the host: tools/convert.py --heads, or edge-pose models derive"
+QUANTIZE = "quantize the whole model to 8 bits: python -m tools.convert --quantize int8"
+FIX_SIZE = "fix the size of the input: python -m tools.convert --size HxW"
+CUT = "cut the graph before it and decode on the host: python -m tools.convert --heads, or edge-pose models derive"
 CONVERT_ON_THE_TPU = "give the model an uint8 or int8 input, which the Edge TPU rescales itself"
 LEAVE_8_BIT = "leave the outputs 8-bit and scale them on the host"
 REBUILD = "build the model without it"

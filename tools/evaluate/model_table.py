@@ -5,9 +5,9 @@
 MODEL is a file or a name of `edge-pose models list`; @HxW is the input's size, height first, where that is open
 (256x256 otherwise). A model by name is fetched or made if need be. Times are from pixels to poses of at least 0.2,
 medians over rounds in which every model runs once, so that whatever else the machine does hits all alike; the ratio is
-to the first model of the list. AP is that of tools/evaluate.py.
+to the first model of the list. AP is that of `python -m tools.evaluate`.
 
-exit codes: as tools/evaluate.py; 64 also for a size that a model cannot have
+exit codes: as `python -m tools.evaluate`; 64 also for a size that a model cannot have
 """
 
 import argparse

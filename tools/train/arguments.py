@@ -1,4 +1,4 @@
-"""The command line of `tools/train`."""
+"""Command line of `python -m tools.train`."""
 
 import argparse
 import math
@@ -27,7 +27,7 @@ of this source is taken, beside those of the others (1).
 
 example: 1 to 1.5 hours per 10,000 steps on two cores
   edge-pose models derive movenet-singlepose-lightning-int8 --size 192x192 --output teacher.tflite
-  train_starter.py --scene 0.12 --annotated coco/labels.json coco 0.30 \\
+  python -m tools.train --scene 0.12 --annotated coco/labels.json coco 0.30 \\
                    --unlabelled photographs 0.58 --boxes photographs_boxes.json --teacher teacher.tflite \\
                    --steps 22000 --output training
 

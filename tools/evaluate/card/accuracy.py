@@ -29,7 +29,7 @@ def accuracy(
         min_score: from which on the product reports a person.
 
     Returns:
-        `size` (HxW); `images`: see `evaluate.figures_of`, and `largest` (see `pck_on_images`); `pck`: see
+        `size` (HxW); `images`: see `figures_of`, and `largest` (see `pck_on_images`); `pck`: see
         `pck_on_scene`; `scene`: see `score_scene`. Without times, which mean nothing while others compute.
     """
     engine = model.engine(THREADS)

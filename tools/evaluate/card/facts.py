@@ -20,7 +20,7 @@ def facts(path: Path) -> dict[str, Any]:
     Returns:
         `file`, `bytes`, `sha256`, `ops` (count by operator, the most frequent first), `inputs` and `outputs` (`name`,
         `shape`, `dtype`), `notes` (`kind`, `quantization`, `tool`; None without), `edgetpu` (the forecast of
-        tools/edgetpu_check.py).
+        `python -m tools.edgetpu`).
 
     Raises:
         InputError: no such file, or no TFLite file.

@@ -2,7 +2,7 @@
 
 See cocodataset.org, "keypoints-eval".
 
-Other programs use `average_precision(detections, annotations)`; detections come from `evaluation.prediction`.
+`average_precision(detections, annotations)`; detections come from `evaluate.prediction`.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Annotations of photographs, validated on reading.
 
-In COCO's format (cocodataset.org, "format-data"), or in one of the two forms of `train.normalised`.
+In COCO's format (cocodataset.org, "format-data"), or in one of the two forms of `train.data.normalised`.
 """
 
 import json

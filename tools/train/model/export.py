@@ -30,7 +30,7 @@ __all__ = ["Exported", "export_models", "to_layers"]
 
 Progress = Callable[[int, int, str], None]
 SCALE, SHIFT = 1 / PIXEL_HALF, -1.0
-"""Pixels become the network's input: see `train.network.normalize`."""
+"""Pixels become the network's input: see `train.model.network.normalize`."""
 
 
 @dataclass(frozen=True, slots=True)

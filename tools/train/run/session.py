@@ -30,7 +30,7 @@ NAMED = 4
 
 
 class Feed(Protocol):
-    """Where batches come from: `train.batches.Batches`."""
+    """Source of batches: `train.data.batches.Batches`."""
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield one batch after the other, for ever."""
