@@ -103,7 +103,7 @@ def test_the_pictures_of_a_bad_batch_come_with_the_error() -> None:
 
 def test_a_checkpoint_of_another_network_is_refused_naming_both() -> None:
     other = replace(trainer().checkpoint(), shape=NetworkShape(pyramid=99))
-    with pytest.raises(ModelError, match=f"of another network .*pyramid 99.* than the one asked for .{SHAPE}"):
+    with pytest.raises(ModelError, match=f"of another network .*pyramid 99.* than the requested one .{SHAPE}"):
         trainer().resume(other)
 
 

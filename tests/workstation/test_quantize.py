@@ -134,7 +134,7 @@ def test_rounding_in_turn_gives_sums_nearer_to_the_true_ones_than_rounding_to_th
     layer = Layer("conv", (0,), 1, "none", weights, np.arange(7, dtype=np.float32))
     network = Network((layer,), {0: (1, 6, 5, 24), 1: (1, 6, 5, 7)}, 0, {"center": 1})
     codes = {0: Codes(1e-3, 0), 1: Codes(1e-3, 0)}
-    images = codes[0].imitate(np.clip(images / 30, -0.12, 0.12))
+    images = codes[0].fake_quantize(np.clip(images / 30, -0.12, 0.12))
     cells = {"center": np.ones((40, 6, 5), bool)}
     true = run_network(network, images)["center"]
 
@@ -164,7 +164,7 @@ def imitated(
     network: Network, codes: Mapping[int, Codes], rounded: Mapping[int, Rounded], images: Floats
 ) -> dict[str, Floats]:
     """Return the maps of the int8 network, in real values, by float arithmetic."""
-    values = {network.input: codes[network.input].imitate(images)}
+    values = {network.input: codes[network.input].fake_quantize(images)}
     for layer in network.layers:
         inputs = [values[tensor] for tensor in layer.inputs]
         if layer.has_weights:
@@ -173,7 +173,7 @@ def imitated(
             sums = activate(layer, convolve(layer, inputs[0], made.real_weights(layer)) + bias)
         else:
             sums = compute(layer, inputs, network.shapes[layer.output])
-        values[layer.output] = codes[layer.output].imitate(sums)
+        values[layer.output] = codes[layer.output].fake_quantize(sums)
     return {head: values[tensor] for head, tensor in network.heads.items()}
 
 

@@ -12,11 +12,9 @@ from edge.tflite.notes import encode_notes, notes_path, read_notes
 __all__ = [
     "COMPILER",
     "compile_for_edgetpu",
-    "compiled_path",
     "find_compiler",
     "forecast",
     "forget_compiled",
-    "log_path",
 ]
 
 COMPILER = "edgetpu_compiler"
@@ -96,7 +94,7 @@ def compiled_path(model: Path) -> Path:
 
 
 def log_path(model: Path) -> Path:
-    """Return where the compiler's words are kept."""
+    """Return the path of the compiler's log."""
     return model.with_name(f"{model.name}.edgetpu.log")
 
 

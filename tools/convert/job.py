@@ -28,7 +28,7 @@ __all__ = ["Job", "describe"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Everything that is the same for all sizes.
+    """The conversion's settings that are the same for all sizes.
 
     Attributes:
         options: the command line.

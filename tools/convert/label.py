@@ -13,7 +13,7 @@ from tools.convert.graph.frozen import INPUT, Quantization
 __all__ = ["POSES_NAME", "label_heads", "label_whole", "signature_outputs"]
 
 POSES_NAME = "output_0"
-"""What the published model calls its output."""
+"""Name of the published model's output."""
 TOOL = f"edge-pose {__version__} convert"
 
 

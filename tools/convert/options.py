@@ -13,7 +13,7 @@ DEFAULT_SIZE = (256, 256)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to make.
+    """All options.
 
     Attributes:
         source: folder, archive, or name in the manifest.

@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def check(path: Path, *, as_json: bool, min_tpu: float | None) -> None:
-    """Print what the compiler makes of a file.
+    """Print the plan of a file.
 
     Raises:
         InputError: no such file, or no TFLite file.

@@ -22,7 +22,7 @@ DTYPES: Mapping[int, str] = {
 }
 """The schema's names, some of which NumPy does not have."""
 DAMAGE = (IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
-"""What tables that do not fit together lead to."""
+"""Errors that inconsistent tables lead to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from tools.edgetpu.rules import FIX_SIZE, doubt
 __all__ = ["CACHE_BYTES", "summary", "text"]
 
 CACHE_BYTES = 8_000_000
-"""SRAM that keeps weights on the chip, about (coral.ai/docs/edgetpu/compiler, "Parameter data caching")."""
+"""About the SRAM that keeps weights on the chip (coral.ai/docs/edgetpu/compiler, "Parameter data caching")."""
 SURELY_CACHED_BYTES = 6_000_000
 """The program takes its part: compiler logs show 6.4 to 8.0 MB (6.1 to 7.6 MiB) that were left for weights."""
 

@@ -45,7 +45,7 @@ class AnnotatedImage:
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """What is true of a folder of images."""
+    """Ground truth of a folder of images."""
 
     path: Path
     images: tuple[AnnotatedImage, ...]

@@ -43,17 +43,9 @@ __all__ = [
 ]
 
 DEFAULT_SIZE = (256, 256)
-
-
 THREADS = (1, 2)
-
-
 PICTURES = 8
-
-
 ROUNDS = 40
-
-
 WARM_UP = 3
 
 

@@ -64,7 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="edge-pose-soak-") as name:
         record = soak(plan, options, Path(name))
     print("\n" + table(record))
-    _leave(record, options)
+    _write_files(record, options)
     if not summary(record).startswith("passed"):
         raise SoakFailedError(summary(record))
     print(f"soak: {summary(record)}")
@@ -78,7 +78,7 @@ def soak(plan: Plan, options: argparse.Namespace, folder: Path) -> Record:
         start_s = time.monotonic()
         period_s = min(plan.duration_s / SAMPLES, MAX_PERIOD_S)
         with Sampler(rig.agent.pid, start_s, period_s) as sampler:
-            faults = _hurt(rig, plan, start_s, sampler.samples)
+            faults = _inject_faults(rig, plan, start_s, sampler.samples)
             rig.settle("engine")
             _wait_until(max(start_s + plan.duration_s, time.monotonic() + plan.warm_up_s))
         rig.subscriber.raise_error()
@@ -104,7 +104,7 @@ def soak(plan: Plan, options: argparse.Namespace, folder: Path) -> Record:
         )
 
 
-def _hurt(rig: Rig, plan: Plan, start_s: float, samples: list[Sample]) -> list[Fault]:
+def _inject_faults(rig: Rig, plan: Plan, start_s: float, samples: list[Sample]) -> list[Fault]:
     """Inject all faults in turn; stop when the agent does not recover."""
     faults: list[Fault] = []
     kinds = [kind for _ in range(plan.faults) for kind in rig.kinds]
@@ -138,7 +138,7 @@ def _engine_kit(options: argparse.Namespace, folder: Path) -> EngineKit:
     return double_kit(find_model(options.model or DEFAULT_MODEL), folder)
 
 
-def _leave(record: Record, options: argparse.Namespace) -> None:
+def _write_files(record: Record, options: argparse.Namespace) -> None:
     if options.csv:
         write(options.csv, samples_csv(record.samples).encode())
     if options.json:

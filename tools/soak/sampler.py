@@ -12,7 +12,7 @@ __all__ = ["Sample", "Sampler"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look.
+    """One sample.
 
     Attributes:
         time_s: since the beginning of the soak.
@@ -39,7 +39,7 @@ class Sampler:
     Args:
         pid: the agent's.
         start_s: when the soak began, on the monotonic clock.
-        period_s: from one look to the next.
+        period_s: from one sample to the next.
     """
 
     def __init__(self, pid: int, start_s: float, period_s: float) -> None:
@@ -63,13 +63,13 @@ class Sampler:
     def _run(self) -> None:
         late_s = 0.0
         while True:
-            self._look(late_s)
+            self._sample(late_s)
             due_s = time.monotonic() + self._period_s
             if self._over.wait(self._period_s):
                 return
             late_s = time.monotonic() - due_s
 
-    def _look(self, late_s: float) -> None:
+    def _sample(self, late_s: float) -> None:
         agent, engine = usage(self._pid), usage(engine_of(self._pid))
         if agent is not None:
             self.samples.append(

@@ -14,9 +14,9 @@ from tools.convert.checks.runners import Rows
 __all__ = ["MIN_PUBLISHED_SCORE", "MIN_WITHIN", "TOLERANCE", "Parity", "parity", "rows_of"]
 
 MIN_POSE_SCORE = 0.1
-"""Poses of the graph below this are not looked for."""
+"""Poses of the graph with a lower score do not count."""
 TOLERANCE = 1e-3
-"""In the frame (0..1) and in the score: what may lie between float arithmetic in one order and in another."""
+"""In the frame (0..1) and in the score: float arithmetic in another order differs by less."""
 MIN_WITHIN = 0.99
 """The rest may be keypoints where two cells are equally good."""
 MIN_PUBLISHED_SCORE = 0.2
@@ -26,7 +26,7 @@ MIN_KEYPOINT_SCORE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How alike two models' poses are.
+    """Similarity of two models' poses.
 
     Attributes:
         pictures: how many were looked at.

@@ -12,11 +12,9 @@ from edge.frame import Image
 from edge.poses.letterbox import Letterbox, fit
 from edge.poses.model_input import letterbox_into
 from edge.scene.scene import Scene
+from tools.convert.int8.calibration import SCENE_STEP
 
 __all__ = ["Picture", "folder_pictures", "scene_pictures"]
-
-SCENE_STEP = 41
-"""Every 41st frame of the scene is used: neighbours are almost the same picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ FEW_POSES = 10
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the check found out about one file.
+    """Results of the checks of one file.
 
     Attributes:
         output: the file.

@@ -23,7 +23,7 @@ from tools.evaluate.prediction import predict
 __all__ = ["MIN_OKS", "Progress", "Verifier"]
 
 MIN_OKS = {"none": 0.99, "fp16": 0.97, "dynamic": 0.95, "int8": 0.9}
-"""Least mean OKS with the float graph by quantization: what a good conversion stays well above."""
+"""Least mean OKS with the float graph by quantization; good conversions stay well above."""
 SCENE_PICTURES = 24
 """The scene has few kinds of people: more frames of it add little."""
 

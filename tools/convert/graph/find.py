@@ -30,7 +30,7 @@ MOVES = {
     "ExpandDims", "Gather", "GatherNd", "GatherV2", "Identity", "Pack", "Reshape", "Slice", "Split", "SplitV",
     "Squeeze", "StridedSlice", "Transpose", "Unpack",
 }  # fmt: skip
-"""Operations that only move values about."""
+"""Operations that move values without computing."""
 NAMES = {
     "center_": "center",
     "kpt_heatmap": "heatmap",
@@ -39,7 +39,7 @@ NAMES = {
     "box_scale": "box_scale",
     "box_offset": "box_offset",
 }
-"""What the published graph calls its heads."""
+"""Names of heads in the published graph."""
 
 
 def find_heads(frozen: FrozenGraph) -> dict[str, str]:
@@ -66,7 +66,7 @@ def find_heads(frozen: FrozenGraph) -> dict[str, str]:
 
 
 def first_convolutions(links: Links) -> list[str]:
-    """Return the convolutions above which there is no other one."""
+    """Return the convolutions without one above them."""
     return [name for name in _convolutions(links) if not _has_convolution(links, links.above(name))]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 __all__ = ["INPUT", "FrozenGraph", "FrozenHeads", "Links", "Quantization", "node_of"]
 
 INPUT = "input"
-"""Name of the input of every graph and file of ours."""
+"""Name of the input of every converted graph and file."""
 Quantization = Literal["none", "fp16", "dynamic", "int8"]
 
 

@@ -23,7 +23,7 @@ from edge.poses.letterbox import fit
 from edge.poses.model_input import letterbox_into
 from edge.scene.scene import Scene
 
-__all__ = ["Calibration", "calibrate", "require_calibration"]
+__all__ = ["SCENE_STEP", "Calibration", "calibrate", "require_calibration"]
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,12 @@ T = TypeVar("T")
 MAX_IMAGES = 128
 """More do not change the ranges, and cost time."""
 MAX_PIXELS = 128 * 1024 * 1024
-"""Of all of them: as floats they take 1.5 GB. More than 1024x1024 has fewer pictures."""
+"""Of all pictures: as floats they take 1.5 GB. Inputs above 1024x1024 get fewer pictures."""
 MIN_IMAGES = 20
 """Fewer represent little of what a camera may see."""
 SCENE_IMAGES = 64
 SCENE_STEP = 41
-"""Neighbouring frames of the scene are all but the same picture."""
+"""Every 41st frame of the scene is used: neighbours are almost the same picture."""
 SMALLEST = 0.4
 """Least size of a shrunk picture."""
 LABEL = "calibration"

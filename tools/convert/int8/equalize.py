@@ -21,11 +21,11 @@ from tools.convert.int8.observe import Range
 __all__ = ["center_channels", "equalize_channels", "fuse_trunk", "rescale_heads", "split_trunk", "trunk"]
 
 SPARE = 1.1
-"""Room above the greatest value that was seen."""
+"""Factor of room above the greatest observed value."""
 LOW_PART = 0.35
 """Share of a channel's range that gets steps of its own."""
 LEAST_FACTOR = 1e-3
-"""Channels that hardly move are not blown up beyond 1 / this."""
+"""Nearly constant channels are scaled up by at most 1 / this."""
 Ranges = Mapping[int, Range]
 
 

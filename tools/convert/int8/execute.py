@@ -27,7 +27,7 @@ def convolve(layer: Layer, values: Floats, weights: NDArray[Any] | None = None) 
 
 
 def activate(layer: Layer, values: Floats) -> Floats:
-    """Return what the layer's activation makes of its sums."""
+    """Apply the layer's activation."""
     if layer.activation == "none":
         return values
     return np.asarray(np.clip(values, 0, 6 if layer.activation == "relu6" else None))

@@ -31,14 +31,14 @@ __all__ = [
 Cells = NDArray[np.bool_]
 BATCH = 8
 BATCH_PIXELS = 48 * 256 * 256
-"""No more than that at once, whatever the size of a picture: 1.5 GB at most, see `quantize`."""
+"""Of a batch, whatever the size of a picture: 1.5 GB at most, see `quantize`."""
 MIN_CENTER = 0.08
-"""Score of a center from which on its regression and box may be read."""
+"""Least score of a center whose regression and box are read."""
 MIN_HEAT = 0.03
-"""Heat from which on a cell may become a keypoint."""
+"""Least heat of a cell that may become a keypoint."""
 MIN_OFFSET_HEAT = 0.1
 LEAST_LOGIT = -7.0
-"""A score of 0.001: below, one is like the other."""
+"""A score of 0.001; lower ones do not matter."""
 LOGIT_ROOM = 0.3
 PERCENTILE = 0.1
 """Share, in percent, of a head's relevant values that is left out at either end, before SPARE is added."""
@@ -56,7 +56,7 @@ class Range:
     high: NDArray[np.float64]
 
     def joined(self, other: "Range | None") -> "Range":
-        """Return the range that holds both."""
+        """Return the union of both ranges."""
         return self if other is None else Range(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
     def scaled(self, factors: NDArray[Any] | float) -> "Range":

@@ -59,7 +59,7 @@ PLAIN = Steps(*[False] * 7)
 
 @dataclass(frozen=True, slots=True)
 class Int8Heads:
-    """What came of it.
+    """The quantized heads.
 
     Attributes:
         content: a TFLite file; uint8 [1, H, W, 3] in, int8 maps out.
@@ -147,16 +147,16 @@ class _Bar:
     """Progress over batches of pictures and rounded layers."""
 
     def __init__(self, on_progress: Progress, total: int) -> None:
-        self._total, self._done, self._tell = total, 0, on_progress
+        self._total, self._done, self._on_progress = total, 0, on_progress
 
     def advance(self) -> None:
-        """One more is done."""
+        """Count one more."""
         self._done = min(self._done + 1, self._total - 1)
-        self._tell(self._done, self._total, LABEL)
+        self._on_progress(self._done, self._total, LABEL)
 
     def finish(self) -> None:
-        """All is done."""
-        self._tell(self._total, self._total, LABEL)
+        """Report the total."""
+        self._on_progress(self._total, self._total, LABEL)
 
 
 def _batches(images: Floats) -> int:
@@ -210,7 +210,7 @@ def _prepared(
 
 
 def _codes(network: Network, ranges: Mapping[int, Range], pixels: Codes, steps: Steps) -> dict[int, Codes]:
-    """Return what the int8 values of each tensor stand for."""
+    """Return the quantization of each tensor."""
     codes = {network.input: pixels}
     for layer in network.layers:
         if layer.kind == "resize":  # means its input's values

@@ -21,8 +21,8 @@ from tools.convert.int8.observe import Cells, cells_of
 __all__ = ["Codes", "Rounded", "round_network", "round_plainly"]
 
 Reals = NDArray[np.float64]
-STAY = 1.0
-"""How strongly fitted weights are held to the original ones, in units of the input's mean variance."""
+RIDGE = 1.0
+"""Ridge penalty of the fit, towards the original weights, in units of the input's mean variance."""
 DAMPING = 0.01
 """Share of the mean variance that is added to every input's, so that the equations can be solved."""
 MAX_ROWS = 30_000
@@ -37,7 +37,7 @@ class Codes:
     scale: float
     zero: int
 
-    def imitate(self, values: Floats) -> Floats:
+    def fake_quantize(self, values: Floats) -> Floats:
         """Return real `values` after quantization, of the same shape."""
         codes = np.clip(np.rint(values / self.scale) + self.zero, -128, 127)
         return np.asarray((codes - self.zero) * self.scale, np.float32)
@@ -58,7 +58,7 @@ class Rounded:
     bias: NDArray[np.int32]
 
     def real_weights(self, layer: Layer) -> Floats:
-        """Return the weights as they act."""
+        """Return the dequantized weights."""
         shape = (-1, 1, 1, 1) if layer.kind == "conv" else (1, 1, 1, -1)
         return np.asarray(self.weights * self.scales.reshape(shape), np.float32)
 
@@ -112,7 +112,7 @@ def round_network(
     """
     last, rng = network.last_use(), np.random.default_rng(0)
     feeds, resolution = network.feeds(), network.shapes[network.heads["center"]][1:3]
-    true, coarse = {network.input: images}, {network.input: codes[network.input].imitate(images)}
+    true, coarse = {network.input: images}, {network.input: codes[network.input].fake_quantize(images)}
     rounded: dict[int, Rounded] = {}
     for place, layer in enumerate(network.layers):
         tensor, shape = layer.output, network.shapes[layer.output]
@@ -126,10 +126,10 @@ def round_network(
             rounded[tensor] = made
             bias = (made.bias * made.scales * codes[source].scale).astype(np.float32)
             sums = convolve(layer, coarse[source], made.real_weights(layer)) + bias
-            true[tensor], coarse[tensor] = activate(layer, wanted), codes[tensor].imitate(activate(layer, sums))
+            true[tensor], coarse[tensor] = activate(layer, wanted), codes[tensor].fake_quantize(activate(layer, sums))
         else:
             true[tensor] = compute(layer, [true[each] for each in layer.inputs], shape)
-            coarse[tensor] = codes[tensor].imitate(compute(layer, [coarse[each] for each in layer.inputs], shape))
+            coarse[tensor] = codes[tensor].fake_quantize(compute(layer, [coarse[each] for each in layer.inputs], shape))
         for used in {*layer.inputs, tensor}:
             if last.get(used, -1) <= place:
                 del true[used], coarse[used]
@@ -151,7 +151,7 @@ def _round_layer(
     moments = _moments(layer, values, wanted, picked)
     weights = _fitted(original, moments) if fit else original
     steps = _steps(weights)
-    whole = _rounded_in_turn(weights, steps, moments)
+    whole = _gptq(weights, steps, moments)
     real = whole * steps[..., None]
     bias = moments.mean_y - np.einsum("gok,gk->go", real, moments.mean_x)
     return _packed(layer, whole, steps, bias.ravel(), codes.scale)
@@ -201,13 +201,13 @@ def _fitted(weights: Reals, moments: _Moments) -> Reals:
 
     They are held to the original ones.
     """
-    hold = STAY * moments.doubt * _mean_variance(moments.xx)
+    hold = RIDGE * moments.doubt * _mean_variance(moments.xx)
     left = moments.xx + hold * np.eye(moments.xx.shape[1])
     right = moments.xy + hold * weights.transpose(0, 2, 1)
     return np.asarray(np.linalg.solve(left, right).transpose(0, 2, 1), np.float64)
 
 
-def _rounded_in_turn(weights: Reals, steps: Reals, moments: _Moments) -> Reals:
+def _gptq(weights: Reals, steps: Reals, moments: _Moments) -> Reals:
     """Return whole weights (G, o, k), rounded input by input.
 
     The inputs still to come compensate what each rounding cost.

@@ -38,7 +38,7 @@ Progress = Callable[[int, int, str], None]
 SOURCE = Source("trial", f"sha256:{'0' * 64}")
 """Of temporary files."""
 MIN_SCORE = 0.1
-"""Cells with a lower score hardly make a keypoint or a person."""
+"""Cells with a lower score rarely become a keypoint or a person."""
 MAX_MAPS = 24
 """Pictures whose maps are compared."""
 

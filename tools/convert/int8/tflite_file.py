@@ -71,7 +71,7 @@ class TfliteFile:
         self._graph.operators.append(operator)
 
     def content(self, inputs: list[int], outputs: Mapping[str, int]) -> bytes:
-        """Return the file."""
+        """Return the file's content."""
         self._graph.inputs = np.array(inputs, np.int32)
         self._graph.outputs = np.array(list(outputs.values()), np.int32)
         return encode(self._model)

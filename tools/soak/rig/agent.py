@@ -32,7 +32,7 @@ interval_s = 2.0
 
 
 class Agent(Program):
-    """`edge-pose run`.
+    """The process of `edge-pose run`.
 
     Args:
         folder: for its config and log.
@@ -52,7 +52,7 @@ class Agent(Program):
         super().__init__("agent", words, self._log_file, env={**os.environ, **env}, last_signal="TERM")
 
     def log(self) -> str:
-        """Return what it has logged."""
+        """Return its log."""
         return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
 
     def end(self) -> tuple[int | None, float]:

@@ -43,5 +43,5 @@ class Broker:
         self._program.wait_for(self.port)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         self._program.kill()

@@ -42,7 +42,7 @@ class NetworkCamera:
         self._program.wait_for(self._port)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         self._program.kill()
 
 

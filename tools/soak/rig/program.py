@@ -16,7 +16,7 @@ from edge.errors import UnavailableError
 __all__ = ["Program", "free_port"]
 
 LISTEN_S = 30.0
-LOOK_S = 0.005
+POLL_S = 0.005
 LOG_CHARACTERS = 300
 
 
@@ -53,7 +53,7 @@ class Program:
 
     @property
     def code(self) -> int | None:
-        """What it ended with; None while it runs."""
+        """Its exit code; None while it runs."""
         return None if self._process is None else self._process.poll()
 
     def start(self) -> None:
@@ -74,7 +74,7 @@ class Program:
             if self.code is not None or time.monotonic() > deadline_s:
                 last = self._log.read_text(errors="replace")[-LOG_CHARACTERS:].strip()
                 raise UnavailableError(f"{self._name}: does not listen on port {port}: {last or 'its log is empty'}")
-            pause.wait(LOOK_S)
+            pause.wait(POLL_S)
 
     def kill(self) -> None:
         """Send SIGKILL; harmless when it has ended."""
@@ -83,7 +83,7 @@ class Program:
             self._process.wait()
 
     def stop(self, timeout_s: float) -> tuple[int | None, float]:
-        """Ask it to end (SIGTERM).
+        """Stop it by SIGTERM.
 
         Returns:
             Its exit code and the seconds it took; (None, timeout_s) when it had to be killed.

@@ -25,15 +25,15 @@ __all__ = ["Rig"]
 
 FIRST_POSE_S = 60.0
 SETTLE_S = 60.0
-LOOK_S = 0.02
+POLL_S = 0.02
 STABLE_LINK_S = 12.0
-"""After ten seconds of connection the agent forgets that it ever had to wait for a broker."""
+"""The agent resets its back-off after ten seconds of connection."""
 GOOD_POSES = 120
-"""After a hundred inferences the agent forgets that its engine ever failed."""
+"""The agent resets its count of engine failures after a hundred inferences."""
 
 
 class Rig:
-    """Runs from `__enter__` to `__exit__`.
+    """The running agent with all that it needs, from `__enter__` to `__exit__`.
 
     Args:
         folder: for everything that the parts write.
@@ -69,7 +69,7 @@ class Rig:
         self._good_since = -GOOD_POSES
 
     def __enter__(self) -> Self:
-        """Start all, and wait for the first pose.
+        """Start all processes, and wait for the first pose.
 
         Raises:
             UnavailableError: something cannot be started, or no pose comes.
@@ -91,7 +91,7 @@ class Rig:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End all."""
+        """End all processes."""
         self._stack.close()
 
     def lose(self, kind: str, timeout_s: float) -> float | None:
@@ -120,7 +120,7 @@ class Rig:
         while not self._is_settled(kind):
             if self.agent.code is not None or time.monotonic() > deadline_s:
                 return False
-            pause.wait(LOOK_S)
+            pause.wait(POLL_S)
         return True
 
     def _is_settled(self, kind: str) -> bool:
@@ -142,7 +142,7 @@ class Rig:
         if kind == "broker":
             self._use_another_broker()
         elif kind == "camera":
-            self._look()
+            self._read_camera()
         elif self._job is None:
             return 0.0
         else:
@@ -179,7 +179,7 @@ class Rig:
             subscriber.stop()
             broker.kill()
 
-    def _look(self) -> None:
+    def _read_camera(self) -> None:
         camera = StreamCamera(self.source, name="soak")
         camera.open()
         camera.read()

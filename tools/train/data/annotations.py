@@ -22,7 +22,7 @@ VISIBILITIES = (0, 1, 2)
 
 
 class _BrokenError(ValueError):
-    """What is wrong, in words of its own."""
+    """The annotations are broken; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)

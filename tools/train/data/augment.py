@@ -17,7 +17,7 @@ MIRRORED = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 
 @dataclass(frozen=True, slots=True)
 class Variety:
-    """How far pictures are varied.
+    """Ranges of the augmentation.
 
     Attributes:
         min_extent_px: size that the chosen person gets at least; longer side of the box of keypoints, in pixels of

@@ -10,7 +10,7 @@ from edge.frame import Image
 __all__ = ["Floats", "Picture", "bounds", "labelled_enough"]
 
 Floats = NDArray[np.floating]
-"""Of 32 bits where it matters; NumPy makes 64 of them in passing."""
+"""float32 where it matters; NumPy has float64 intermediates."""
 MIN_LABELLED = 3
 """People with fewer labelled keypoints in view are not learned from, nor taken for background."""
 

@@ -19,7 +19,7 @@ MAX_FRAMES = 2400
 """As many as fit into 1 GB: a frame takes longer to draw than to learn from, so they are kept."""
 FRAMES_PER_SCENE = 12
 OTHER_BACKDROPS = 0.6
-"""Share of scenes that are not in the hall."""
+"""Share of scenes on other backdrops than the hall."""
 MIN_SEEN = 0.3
 """People who show less are ignored."""
 

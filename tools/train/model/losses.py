@@ -13,7 +13,7 @@ from tools.train.data.targets import MIN_WEIGHED_EXTENT
 __all__ = ["Weights", "losses", "soft_losses"]
 
 SURE = 0.99
-"""Cells of a map of Gaussians that are peaks."""
+"""Least value of a peak in a map of Gaussians."""
 TRUSTED = 0.3
 """Where a teacher's center, or the heat of a keypoint, reaches this, its regression, or offset, is believed."""
 

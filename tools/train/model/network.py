@@ -67,7 +67,7 @@ NETWORKS = {
     "starter": NetworkShape(),
     "tiny": NetworkShape(channels=(8, 16, 24, 32, 48), blocks=(1, 1, 1, 1), kernels=(3, 3, 3, 3), pyramid=16, head=16),
 }
-"""By name. The tiny one is for trying things out: it learns in minutes, and not much."""
+"""By name. The tiny one is for experiments: it learns in minutes, and not much."""
 
 
 def convolution(

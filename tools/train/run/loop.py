@@ -39,7 +39,7 @@ class DivergedError(EdgeError):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How it is learned.
+    """Settings of a training.
 
     Attributes:
         steps: batches in all; the learning rate falls to nothing over them.
@@ -117,7 +117,7 @@ class Trainer:
             raise self._diverged(parts, batch)
         self._optimizer.step()
         self.step += 1
-        self._follow()
+        self._update_average()
         return {name: float(part.detach()) for name, part in parts.items()} | {"loss": float(total.detach())}
 
     @property
@@ -161,7 +161,7 @@ class Trainer:
         self._optimizer.load_state_dict(checkpoint.optimizer)
         self.step = checkpoint.step
 
-    def _follow(self) -> None:
+    def _update_average(self) -> None:
         """Move the average a little towards the network."""
         keep = min(self.recipe.average, self.step / (self.step + 10))
         pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)

@@ -91,11 +91,11 @@ class Session:
             except DivergedError as error:
                 raise self._with_advice(error) from error
             except EdgeError:
-                self._keep()
+                self._save()
                 raise
             finally:
                 self._bar.end()
-            self._keep()
+            self._save()
 
     def _learn_all(self) -> None:
         for batch in self._batches:
@@ -103,7 +103,7 @@ class Session:
             if self._trainer.step >= self._trainer.recipe.steps or self._signals.received:
                 return
             if self._clock() - self._kept_s >= self._every_s:
-                self._keep_if_possible()
+                self._save_or_warn()
 
     def _learn(self, batch: Batch) -> None:
         rate = self._trainer.rate
@@ -114,14 +114,14 @@ class Session:
         if step % self._row_steps == 0:
             self._history.end_row(step, rate=rate, pictures_per_s=self._bar.pictures_per_s(now_s))
 
-    def _keep_if_possible(self) -> None:
+    def _save_or_warn(self) -> None:
         """Write a checkpoint, or log a warning and continue.
 
         A disk that is full now may have room in a minute.
         """
         self._kept_s = self._clock()
         try:
-            self._keep()
+            self._save()
         except UnavailableError as error:
             if not self._is_full:
                 log.warning("%s; the training goes on, the checkpoint is that of step %d", error, self._kept_step)
@@ -130,7 +130,7 @@ class Session:
             self._is_full = False
         self._bar.line(self._clock())
 
-    def _keep(self) -> None:
+    def _save(self) -> None:
         """Write checkpoint, log and curve, in this order.
 
         The log never lacks what the checkpoint has learned.

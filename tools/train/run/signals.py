@@ -9,7 +9,7 @@ from typing import Any, Self
 __all__ = ["Signals", "Stopped"]
 
 CODE = 128
-"""Exit codes of programs that a signal ended begin here, as shells have it."""
+"""Exit code of a program ended by signal n: CODE + n, as in shells."""
 
 
 class Stopped(BaseException):

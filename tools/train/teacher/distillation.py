@@ -17,7 +17,7 @@ __all__ = ["SoftTeacher"]
 
 SCORED = ("center", "heatmap")
 MAX_LOGIT = 80.0
-"""exp(80) is a float32 still."""
+"""exp(80) still fits a float32."""
 
 
 class SoftTeacher:

@@ -15,7 +15,7 @@ from edge.models.places import places
 __all__ = ["find_model", "load_heads"]
 
 OPEN_SIDE_PX = 256
-"""Of the input of a model that takes any."""
+"""Side of the input where a model's own is open."""
 
 
 def find_model(model: str) -> ResolvedModel:

@@ -44,7 +44,7 @@ class Labeller(Protocol):
         ...
 
     def label(self, image: Image, boxes: Floats, scores: Floats) -> Labelled:
-        """Return what is known of the people in boxes."""
+        """Return labels of the people in boxes."""
         ...
 
 
