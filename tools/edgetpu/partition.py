@@ -80,6 +80,7 @@ def _stages(graph: Graph, supported: list[bool]) -> list[int]:
     made_at: dict[int, int] = {}  # stage of the operator that makes a tensor
     stages = []
     for op, is_supported in zip(graph.ops, supported, strict=True):
+        # A stage never goes back: what depends on the CPU stays there, or in a later partition.
         latest = max((made_at.get(index, 0) for index in op.inputs), default=0)
         stage = latest if (latest % 2 == 1) == is_supported else latest + 1
         stages.append(stage)

@@ -58,6 +58,7 @@ def equalize_channels(network: Network, ranges: Ranges) -> tuple[Network, dict[i
     for tensors in _families(network):
         reach = np.max([ranges[tensor].reach for tensor in tensors], axis=0)
         factors = np.maximum(reach, LEAST_FACTOR * max(float(reach.max()), 1e-6))
+        # Relative to the largest: the tensor keeps its range, and smaller channels grow to fill it.
         factors = np.maximum(factors / factors.max(), LEAST_FACTOR)
         network = _divided(network, tensors, factors)
         ranges = {**ranges, **{tensor: ranges[tensor].scaled(1 / factors) for tensor in tensors}}
@@ -123,6 +124,7 @@ def split_trunk(network: Network, ranges: Ranges) -> Network:
     high = SPARE * np.maximum(ranges[end.output].high, LEAST_FACTOR * ranges[end.output].high.max() + 1e-6)
     middle = LOW_PART * high
     fine, coarse = 6 / middle, 6 / (high - middle)
+    # ReLU6 clips the fine copy at `middle`, where the coarse one begins.
     low_part = end.scaled_outputs(fine)
     high_part = end.with_weights(end.weights, end.bias - middle).scaled_outputs(coarse)
     both = end.with_weights(
@@ -131,6 +133,7 @@ def split_trunk(network: Network, ranges: Ranges) -> Network:
     changes = {end.output: replace(both, activation="relu6")}
     doubled = [end.output]
     for reader in network.consumers(end.output):
+        # Depthwise: each copy gets half of the bias, and the layer below sums both.
         weights = np.concatenate([reader.weights / fine, reader.weights / coarse], axis=-1)
         changes[reader.output] = reader.with_weights(weights, np.tile(reader.bias / 2, 2))
         doubled.append(reader.output)

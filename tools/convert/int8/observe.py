@@ -141,7 +141,7 @@ def tensor_ranges(
         on_batch()
     channels = {layer.output: network.shapes[layer.output][3] for layer in network.layers}
     room = {tensor: 1 + (FEW_CELLS / count**0.5 if only_relevant else 0) for tensor, count in counts.items()}
-    # Without a person in any picture nothing is known of some tensors.
+    # Some tensors have no relevant cell where no picture shows a person: -1..1 then.
     return {
         tensor: found[tensor].scaled(room[tensor]) if tensor in found else Range(np.full(size, -1.0), np.ones(size))
         for tensor, size in channels.items()

@@ -213,9 +213,11 @@ def _gptq(weights: Reals, steps: Reals, moments: _Moments) -> Reals:
     The inputs still to come compensate what each rounding cost.
     """
     xx = moments.xx
+    # Inputs that depend on one another have no inverse without damping.
     damped = xx + DAMPING * moments.doubt * _mean_variance(xx) * np.eye(xx.shape[1])
     inverse = np.linalg.inv(damped)
     factor = np.linalg.cholesky((inverse + inverse.transpose(0, 2, 1)) / 2).transpose(0, 2, 1)  # upper triangular
+    # Row k of the factor spreads the error of input k over the inputs after it.
     left, whole = weights.copy(), np.empty_like(weights)
     for tap in range(weights.shape[2]):
         whole[..., tap] = np.clip(np.rint(left[..., tap] / steps), -127, 127)

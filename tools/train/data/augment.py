@@ -57,10 +57,12 @@ def choose_view(picture: Picture, side: int, rng: np.random.Generator, variety: 
     angle = rng.uniform(-1, 1) * variety.max_degrees if rng.random() < variety.tilted else 0.0
     mirrored = bool(rng.random() < 0.5)
     if not len(boxes) or rng.random() < variety.whole:
+        # The whole picture, a little larger or smaller, and not quite in the middle.
         scale = side / max(height, width) * rng.uniform(0.8, 1.6)
         focus = np.array([width / 2, height / 2]) + rng.uniform(-0.15, 0.15, 2) * (width, height)
         place = np.full(2, side / 2) + rng.uniform(-0.1, 0.1, 2) * side
     else:
+        # One person at a chosen size, anywhere in the input.
         box = boxes[rng.integers(len(boxes))]
         extent = max(float((box[2:] - box[:2]).max()), 4.0)
         # As many small ones as large ones: the wanted extent is uniform in its logarithm.

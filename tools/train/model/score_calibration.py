@@ -115,12 +115,14 @@ def _centers(heads: Mapping[str, Tensor], batch: Batch) -> Evidence:
 
 def _keypoints(heads: Mapping[str, Tensor], batch: Batch) -> Evidence:
     number, y, x = batch.seed_cells.unbind(1)
+    # Of the cells that learn the regression only the peak: the decode reads seeds nowhere else.
     true = batch.center[number, y, x] >= SURE
     number, y, x = number[true], y[true], x[true]
     known = batch.seed_weights[true][:, ::2] > 0  # (P, 17)
     seeds = heads["regression"].float()[number, :, y, x].unflatten(1, (-1, 2))  # (P, 17, [dy, dx])
     heat = heads["heatmap"].float()[number]  # (P, 17, h, w)
     height, width = heat.shape[2:]
+    # The decode looks for the hottest cell near the seed: heat times a Gaussian around it.
     spread = GAUSSIAN * min(height, width)
     rows = torch.arange(height, device=heat.device) - (seeds[..., 0] + y[:, None])[..., None]
     columns = torch.arange(width, device=heat.device) - (seeds[..., 1] + x[:, None])[..., None]
