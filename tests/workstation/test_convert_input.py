@@ -163,7 +163,7 @@ def test_a_damaged_saved_model_is_told_as_such(tmp_path: Path) -> None:
     [
         (["SOURCE", "--size", "250x256"], 64, "not a multiple of 32"),
         (["SOURCE", "--size", "0x256"], 64, "both sides must be from 32 to 2048"),
-        (["SOURCE", "--size", "256"], 64, "is not HxW, as in 256x256"),
+        (["SOURCE", "--size", "256"], 64, 'expected "dynamic" or "HxW"'),
         (["SOURCE", "--size", "64x64", "--size", "64x64"], 64, "one size is given twice"),
         (["SOURCE", "--size", "dynamic", "--heads", "--quantize", "int8"], 64, "int8 needs a fixed size"),
         (["SOURCE", "--quantize", "int4"], 64, "invalid choice: 'int4'"),
