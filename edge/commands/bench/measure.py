@@ -142,4 +142,5 @@ def _first_pose_ms(job: Job) -> float:
 
 
 def _rounded(value: float) -> float:
-    return round(value, 3)
+    """Return four significant digits: a tiny model beside a slow flow has a ratio, not 0."""
+    return float(f"{value:.4g}")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edge.commands.bench.job import Job
-from edge.commands.bench.measure import Plan, do, thread_counts
+from edge.commands.bench.measure import Plan, _rounded, do, thread_counts
 from edge.commands.bench.suite import BenchOptions, run_bench
 from edge.commands.bench.table import format_table
 from edge.errors import EdgeError, InputError, UnavailableError
@@ -74,6 +74,10 @@ def test_every_figure_of_a_model_is_there(figures: Figures) -> None:
         model["first_pose_ms"],
     ]
     assert all(number > 0 for number in numbers)
+
+
+def test_a_figure_keeps_its_digits_however_small_it_is() -> None:
+    assert [_rounded(value) for value in (0.00012345, 0.5, 12.34567, 123.456)] == [0.0001234, 0.5, 12.35, 123.5]
 
 
 def test_ratios_are_those_of_the_figures(figures: Figures) -> None:
