@@ -281,25 +281,38 @@ def test_a_signal_while_starting_leaves_no_traceback(tiny: Path, loaded: str) ->
 
 
 STOPPED_WHERE_NOTHING_CAN_BE_RAISED = """
-import signal, threading, weakref
-from edge.host.process import Signals, Stopped
+import signal, sys, threading, weakref
+from edge.host.process import Signals, Stopped, leave
 
 class Thing: pass
 
 signals, thing = Signals(), Thing()
 watched = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGTERM))
+
+def printed():
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except Stopped:
+        sys.excepthook(*sys.exc_info())  # as PyErr_Print does
+
 try:
-    del thing
+    if sys.argv[1] == "callback":
+        del thing
+    else:
+        printed()
     print(signals.came, flush=True)
     threading.Event().wait(60)
 except Stopped:
     print("stopped")
+    sys.excepthook(Stopped, Stopped(), None)  # once more, and it comes after the end
+leave(0)
 """
 
 
-def test_a_signal_where_python_can_raise_nothing_stops_all_the_same_and_leaves_no_traceback() -> None:
-    """An import ends with such a callback, now and then at the moment of a signal."""
-    command = [sys.executable, "-c", STOPPED_WHERE_NOTHING_CAN_BE_RAISED]
+@pytest.mark.parametrize("where", ["callback", "native code"])
+def test_a_signal_where_python_can_raise_nothing_stops_all_the_same_and_leaves_no_traceback(where: str) -> None:
+    """An import ends with such a callback, or runs such code, now and then at the moment of a signal."""
+    command = [sys.executable, "-c", STOPPED_WHERE_NOTHING_CAN_BE_RAISED, where]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
     assert (done.stdout, done.stderr) == ("True\nstopped\n", "")
 

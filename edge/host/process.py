@@ -7,12 +7,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import NoReturn, TextIO
 
 __all__ = ["Signals", "Stopped", "keep_stderr", "leave", "open_missing_streams"]
 
 UNWRITABLE_CODE = 69
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 AGAIN_S = 0.05
 
 
@@ -44,6 +45,8 @@ def keep_stderr(*, debug: bool) -> None:
 
 def leave(code: int) -> NoReturn:
     """Exit with a code, even with broken streams or hanging native threads."""
+    for number in (*STOP_SIGNALS, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)  # a stop that comes now has nothing left to stop
     logging.shutdown()  # writes the summaries of repeated records
     for stream in (sys.stdout, sys.stderr):
         code = _flushed(stream, code)
@@ -88,7 +91,8 @@ class Signals:
         self.stop: Callable[[], None] | None = None
         self.came = False
         sys.unraisablehook = self._on_unraisable
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        sys.excepthook = self._on_printed
+        for number in STOP_SIGNALS:
             if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
                 continue  # nohup wants it so
             signal.signal(number, self._handle)
@@ -111,13 +115,21 @@ class Signals:
     def _on_unraisable(self, unraisable: "sys.UnraisableHookArgs") -> None:
         """Print what Python cannot raise, such as an error in the callback of a weak reference, as it does by itself.
 
-        Importing uses such callbacks. A stop that came in one is lost there, so its signal is sent again.
+        Importing uses such callbacks.
         """
-        if not isinstance(unraisable.exc_value, Stopped):
+        if isinstance(unraisable.exc_value, Stopped):
+            self._stop_again()
+        else:
             sys.__unraisablehook__(unraisable)
-            return
-        main_thread = threading.main_thread().ident
-        assert main_thread is not None
-        again = threading.Timer(AGAIN_S, signal.pthread_kill, (main_thread, signal.SIGTERM))
-        again.daemon = True
-        again.start()
+
+    def _on_printed(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Print an error that nothing caught, or that native code prints where it cannot raise it."""
+        if isinstance(error, Stopped):
+            self._stop_again()
+        else:
+            sys.__excepthook__(kind, error, trace)
+
+    def _stop_again(self) -> None:
+        """Have the signal come again soon: the exception of this one is lost here."""
+        signal.signal(signal.SIGALRM, self._handle)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)

@@ -98,11 +98,10 @@ def test_a_service_on_the_starter_restarts_with_the_default_once_it_can_be_had(
 
         url = f"mqtt://127.0.0.1:{broker.port}"
         again = start("run", "--camera", "scene", "--mqtt", url, "--set", "device.name=hall", env=env)
-        eventually(lambda: is_online(ear), WAIT_S)
+        eventually(lambda: is_online(ear) and ear.of("pose")[-1]["model"] == "own", WAIT_S)
         again.terminate()
         _, err = again.communicate(timeout=10)
         assert again.returncode == 0, err
-        assert ear.of("pose")[-1]["model"] == "own"
 
 
 def test_a_service_that_is_stopped_while_the_default_comes_in_goes_on_with_it_at_its_next_start(
