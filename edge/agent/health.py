@@ -94,6 +94,9 @@ class Health:
         with self._lock:
             self._origin = origin
             self._model_problem = f"model: {model_problem}" if model_problem else ""
+            # A model may have been downloaded for minutes since this was built: silence counts from here.
+            self._started_s = self._last_published_s = time.monotonic()
+            self._last_frame_s = None
             self._set_state("degraded", STARTING)
             self._set_people(None, None)
             self._publish_engine_state()

@@ -209,3 +209,15 @@ def test_a_model_that_stands_in_for_another_is_degraded_with_its_name_while_all_
     assert published.people()[-1] == (1, [1])
     lines = [line for line in caplog.messages if line.startswith("status: ")]
     assert lines == ["status: degraded (starting)", f"status: degraded (model: {problem})"]
+
+
+def test_the_time_that_a_model_took_to_load_is_no_silence_of_the_camera() -> None:
+    published = Published()
+    health = Health(published, lambda: DropCounts(camera=0, outputs={}), interval_s=10, max_silence_s=5)
+    health._started_s -= 60  # built a minute ago
+    health._last_published_s -= 60
+    health.engine_state("cpu", "")
+    health.start(ORIGIN)
+    health.tick()
+    assert published.states() == [("degraded", "starting")]
+    assert [topic for topic, _ in published.messages if topic == "health"] == []
