@@ -59,7 +59,10 @@ class StillWatch:
             now_s: the monotonic clock.
         """
         if is_same_picture(image, self._frozen):
-            return "" if self._once else "still shows the same picture"
+            if self._once:
+                self._last, self._since_s = None, None  # it is known: the time of another picture starts again
+                return ""
+            return "still shows the same picture"
         last, self._last = self._last, image
         if not self._once:
             self._frozen = None

@@ -43,3 +43,10 @@ def test_a_still_picture_that_a_source_may_show_is_reported_once() -> None:
     assert [watch.check(image(), time_s) for time_s in (20.0, 20.1, 60.0)] == ["", "", ""]
     assert watch.check(image(fill=3), 61.0) == ""
     assert [watch.check(image(), time_s) for time_s in (62.0, 62.1, 99.0)] == ["", "", ""]
+
+
+def test_two_still_pictures_in_turn_are_not_frozen() -> None:
+    watch = StillWatch(5, once=True)
+    assert [watch.check(image(), time_s) for time_s in (10.0, 10.1, 15.1)][-1]
+    fills = [3 * (second % 2) for second in range(30)]
+    assert [watch.check(image(fill=fill), 16.0 + second) for second, fill in enumerate(fills)] == [""] * 30
