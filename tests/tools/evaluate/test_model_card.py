@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from builders import pose
-from command import NO_MIRROR, Outcome, use_tool
+from command import NO_MIRROR, PROJECT, Outcome, use_tool
 from edge.errors import InputError, UnavailableError, UsageError
 from edge.models.derive import derive
 from edge.poses.pose import Pose
@@ -352,3 +352,7 @@ def test_bad_input_is_one_line_and_its_code(
     assert (done.code, done.out) == (code, "")
     assert len(done.err.splitlines()) == 1, done.err
     assert says in done.err
+
+
+def test_the_starters_card_has_a_place_for_the_figures() -> None:
+    require_place(PROJECT / "models" / "starter.md")

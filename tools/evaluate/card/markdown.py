@@ -14,7 +14,7 @@ Figures = Mapping[str, Any]
 
 
 def markdown(figures: Figures) -> str:
-    """Lay out the figures of `card.__main__.measure`."""
+    """Lay out the figures of `tools.evaluate.card.__main__.measure`."""
     parts = [
         _targets(figures),
         _photographs(figures),

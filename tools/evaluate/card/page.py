@@ -7,7 +7,7 @@ from edge.host.atomic_write import target_of, write_whole
 
 __all__ = ["BEGIN", "END", "put_figures", "require_place"]
 
-BEGIN = "<!-- figures: written by tools/evaluate/card --write; what stands here is replaced -->"
+BEGIN = "<!-- figures: written by make model-card; what stands here is replaced -->"
 END = "<!-- end of figures -->"
 
 

@@ -61,7 +61,7 @@ class Teacher:
     """Labels people by a model of kind `heads` with a square input.
 
     Args:
-        engine: the model, its input fixed (see `train.teacher.heads_model.load_heads`).
+        engine: the model, its input fixed (see `tools.train.teacher.heads_model.load_heads`).
     """
 
     def __init__(self, engine: LiteRtEngine) -> None:
