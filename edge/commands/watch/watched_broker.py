@@ -1,7 +1,5 @@
 """The watched broker: its devices and events, updated by a subscriber thread."""
 
-import contextlib
-import os
 import select
 import threading
 import time
@@ -13,6 +11,7 @@ from edge.commands.watch.devices import Devices
 from edge.commands.watch.text import clean
 from edge.mqtt.settings import MqttSettings
 from edge.mqtt.subscriber import Subscriber
+from edge.mqtt.waker import Waker
 
 __all__ = ["WatchedBroker"]
 
@@ -41,8 +40,7 @@ class WatchedBroker:
         self._devices = Devices(settings.base_topic, only=only)
         self._events: deque[str] = deque(maxlen=MAX_EVENTS)
         self._dirty = True
-        self._wake, self._waker = os.pipe()
-        os.set_blocking(self._waker, False)
+        self._waker = Waker()
         self._subscriber = Subscriber(
             settings.host,
             settings.port,
@@ -69,6 +67,7 @@ class WatchedBroker:
     def close(self) -> None:
         """Disconnect."""
         self._subscriber.stop()
+        self._waker.close()
 
     def raise_error(self) -> None:
         """Raise the error that ended the subscriber, if any: a bug."""
@@ -77,8 +76,7 @@ class WatchedBroker:
 
     def nudge(self) -> None:
         """End a `wait`; safe in any thread and in a signal handler."""
-        with contextlib.suppress(BlockingIOError):  # the pipe is full: the waiting thread wakes anyway
-            os.write(self._waker, b"\0")
+        self._waker.wake()
 
     def wait(self, timeout_s: float, out: TextIO, keys: int | None = None) -> bool:
         """Wait for events, a key or the timeout.
@@ -95,13 +93,13 @@ class WatchedBroker:
             BrokenPipeError: the reader of `out` has gone; polled, because else only the next line would fail.
         """
         poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
+        poll.register(self._waker, select.POLLIN)
         poll.register(out.fileno(), 0)
         if keys is not None:
             poll.register(keys, select.POLLIN)
         found = dict(poll.poll(max(timeout_s, 0.0) * 1e3))
-        if self._wake in found:
-            os.read(self._wake, 4096)
+        if self._waker.fileno() in found:
+            self._waker.clear()
         if out.fileno() != keys and found.get(out.fileno(), 0) & (select.POLLERR | select.POLLHUP):
             raise BrokenPipeError
         return keys in found
