@@ -85,9 +85,12 @@ def models_verify(options: argparse.Namespace, signals: Signals) -> int:  # noqa
     for row in rows:
         print(f"{row.entry.name}: {row.state}{f' ({row.path})' if row.path else ''}")
     fine = ("ok",) if options.names else ("ok", "missing")
-    bad = [row.entry.name for row in rows if row.state not in fine]
+    bad = [row.entry for row in rows if row.state not in fine]
     if bad:
-        raise UnavailableError(f"not usable: {', '.join(bad)}: edge-pose models fetch {' '.join(bad)}")
+        fetched = [entry.name for entry in bad if not entry.bundled]
+        fixes = [f"edge-pose models fetch {' '.join(fetched)}"] if fetched else []
+        fixes += ["reinstall edge-pose"] if any(entry.bundled for entry in bad) else []
+        raise UnavailableError(f"not usable: {', '.join(entry.name for entry in bad)}: {'; '.join(fixes)}")
     return 0
 
 

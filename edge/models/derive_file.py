@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.errors import ModelError, UsageError
+from edge.errors import ModelError, UsageError, one_line
 from edge.host.atomic_write import write_whole
 from edge.models.derive import Derived, derive
 from edge.models.parity import map_shapes, same_maps
@@ -53,7 +53,7 @@ def _parity(source: Path, derived: Derived, content: bytes) -> str:
         same = same_maps(source, derived.source_tensors, at_source_size)
         shapes = map_shapes(content)
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{source}: the model file is damaged ({' '.join(str(error).split())[:200]})") from error
+        raise ModelError(f"{source}: the model file is damaged ({one_line(error)})") from error
     wrong = [name for name, good in same.items() if not good]
     columns, rows = derived.size
     wrong += [name for name, shape in shapes.items() if shape[1:3] != (rows // STRIDE, columns // STRIDE)]

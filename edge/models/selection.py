@@ -1,6 +1,6 @@
 """Selects the model of a run: the requested one, or the starter.
 
-Only this module knows the order and the rule. A model that the config names is never replaced. If the default cannot
+A run knows order and rule from here only. A model that the config names is never replaced. If the default cannot
 be fetched or loaded, the starter from the package replaces it, which finds fewer people, and the status reports that.
 A service on the starter keeps trying to fetch the default (`edge.agent.model_watch`).
 """
