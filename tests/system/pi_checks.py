@@ -91,7 +91,7 @@ def test_a_second_camera_is_another_one(make: Maker) -> None:
 
 def test_a_third_camera_is_not_there(make: Maker) -> None:
     camera = make(number=2)
-    with pytest.raises(CameraLostError, match="pi:2: there are 2 cameras"):
+    with pytest.raises(CameraLostError, match="pi:2: only 2 cameras are connected"):
         camera.open()
     assert not camera.is_back()
 

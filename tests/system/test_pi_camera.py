@@ -87,7 +87,7 @@ def test_a_camera_that_is_not_there_is_waited_for(root: Path) -> None:
         told = next((text for text in process.stderr if "pi:4: " in text), "")
         deadline.cancel()
         process.kill()  # `unshare` heeds nothing else while it waits
-    assert "pi:4: there are 2 cameras: check its cable" in told
+    assert "pi:4: only 2 cameras are connected: check its cable" in told
 
 
 def _models() -> dict[str, Path]:
