@@ -327,6 +327,17 @@ def test_a_stop_while_stdout_is_blocked_does_not_hang(tiny: Path) -> None:
     assert "output jsonl hangs" in err
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_whose_last_output_is_blocked_can_be_stopped(number: signal.Signals) -> None:
+    env = {**NO_MIRROR, "PYTHONUNBUFFERED": None}  # the output is flushed at the end
+    command, reader = start_behind_a_full_pipe("models", "list", env=env)
+    eventually(lambda: is_stuck_in_stdout(command), 60)
+    command.send_signal(number)
+    _, err = command.communicate(timeout=10)
+    os.close(reader)
+    assert (command.returncode, err) == (0, "")
+
+
 def test_a_recording_is_finished_although_stdout_is_blocked(tmp_path: Path, tiny: Path) -> None:
     out = tmp_path / "out.mp4"
     video = write_video(tmp_path / "v.mp4", 40)

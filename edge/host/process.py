@@ -45,8 +45,10 @@ def keep_stderr(*, debug: bool) -> None:
 
 def leave(code: int) -> NoReturn:
     """Exit with a code, even with broken streams or hanging native threads."""
-    for number in (*STOP_SIGNALS, signal.SIGALRM):
-        signal.signal(number, signal.SIG_IGN)  # a stop that comes now has nothing left to stop
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)  # a stop that was to come again has nothing left to stop
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: os._exit(code))  # the last flush may wait for a reader for ever
     logging.shutdown()  # writes the summaries of repeated records
     for stream in (sys.stdout, sys.stderr):
         code = _flushed(stream, code)
