@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from edge.frame import Frame, Image
-from edge.ports import Engine
+from edge.ports import Engine, ModelSpec
 from edge.poses.decode import Decoder
 from edge.poses.matching import pose_nms
 from edge.poses.model_input import InputMaker, ModelInput
@@ -42,24 +42,25 @@ class Estimator:
         self._max_people = max_people
         self._decoder = Decoder()
         self._maker: InputMaker | None = None
+        self._spec: ModelSpec | None = None
 
     def poses(self, image: Image) -> tuple[Pose, ...]:
         """Return the poses in an RGB uint8 image (H, W, 3), best score first.
 
-        They are normalized to the image. The first image fixes the input size of a model that takes any.
+        They are normalized to the image.
 
         Raises:
             EngineLostError: nothing can infer at the moment; the next call may.
         """
-        height, width, _ = image.shape
-        if self._maker is None:
-            self._maker = self.input_maker((width, height))
-        return self.estimate(self._maker.make(Frame(image, 0, 0.0, 0.0, 0.0))).poses
+        return self.estimate(self.input_of(Frame(image, 0, 0.0, 0.0, 0.0))).poses
 
-    def input_maker(self, image_size: tuple[int, int]) -> InputMaker:
-        """Return a maker of inputs from images of `image_size` (width, height), for any thread."""
-        spec = self.engine.size_for(image_size)
-        return InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
+    def input_of(self, frame: Frame) -> ModelInput:
+        """Return the model's input of a frame; the engine decides its size."""
+        spec = self.engine.size_for(frame.size)
+        if self._maker is None or self._spec is not spec:
+            self._maker = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
+            self._spec = spec
+        return self._maker.make(frame)
 
     def estimate(self, item: ModelInput) -> Estimate:
         """Return the poses in an input. Raises EngineLostError, as `poses`."""

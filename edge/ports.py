@@ -95,9 +95,9 @@ class Engine(Protocol):
     spec: ModelSpec
 
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:
-        """Fix the input size for images of `image_size` (width, height), before the first `run`.
+        """Return the model as it is to run on images of `image_size` (width, height).
 
-        Later calls do not change it.
+        Called for every frame, on the thread that calls `run`: it returns the same object while nothing changes.
         """
         ...
 

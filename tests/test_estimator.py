@@ -1,6 +1,10 @@
 """Poses in one image: the same that the flow finds, with nothing remembered from the image before."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from builders import ScriptedEngine, frame
 from edge.agent.pipeline import Flow
@@ -9,15 +13,22 @@ from edge.ports import ModelSpec
 
 
 class SizedEngine(ScriptedEngine):
-    """Remembers for which images it was sized."""
+    """Takes an input of the image's orientation; keeps the images' sizes and the inputs' (height, width)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sized_for: list[tuple[int, int]] = []
+        self.shapes: list[tuple[int, ...]] = []
 
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:
         self.sized_for.append(image_size)
+        if (image_size[0] < image_size[1]) != (self.spec.input_size[0] < self.spec.input_size[1]):
+            self.spec = replace(self.spec, input_size=self.spec.input_size[::-1])
         return self.spec
+
+    def run(self, tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        self.shapes.append(tensor.shape[1:3])
+        return super().run(np.zeros((1, 32, 64, 3), np.uint8))
 
 
 def test_duplicates_and_low_scores_are_left_out_and_the_best_come_first() -> None:
@@ -31,19 +42,25 @@ def test_duplicates_and_low_scores_are_left_out_and_the_best_come_first() -> Non
 
 def test_one_image_and_the_flow_find_the_same() -> None:
     single, estimator = Estimator(ScriptedEngine()), Estimator(ScriptedEngine())
-    flow, maker = Flow(estimator=estimator), estimator.input_maker((64, 36))
+    flow = Flow(estimator=estimator)
     for index in range(5):
         found = single.poses(frame(index).image)
-        through = flow.step(maker.make(frame(index))).poses
+        through = flow.step(frame(index)).poses
         assert [pose.score for pose in found] == [pose.score for pose in through]
         for one, other in zip(found, through, strict=True):
             np.testing.assert_array_equal(one.keypoints, other.keypoints)
             np.testing.assert_array_equal(one.box_xyxy, other.box_xyxy)
 
 
-def test_the_first_image_fixes_the_size_of_the_models_input() -> None:
+def test_the_engine_decides_the_size_of_the_input_for_each_image() -> None:
     engine = SizedEngine()
     estimator = Estimator(engine)
-    estimator.poses(np.zeros((90, 160, 3), np.uint8))
-    estimator.poses(np.zeros((50, 40, 3), np.uint8))  # letterboxed into the same input
-    assert engine.sized_for == [(160, 90)]
+    for width, height in ((160, 90), (90, 160), (90, 160), (160, 90)):
+        estimator.poses(np.zeros((height, width, 3), np.uint8))
+    assert engine.sized_for == [(160, 90), (90, 160), (90, 160), (160, 90)]
+    assert engine.shapes == [(32, 64), (64, 32), (64, 32), (32, 64)]
+
+
+def test_an_input_uses_the_buffer_of_the_one_before_while_nothing_changes() -> None:
+    estimator = Estimator(ScriptedEngine())
+    assert len({estimator.input_of(frame(index)).tensor.ctypes.data for index in range(5)}) == 1

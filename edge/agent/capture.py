@@ -1,16 +1,15 @@
-"""The camera's thread: opens, reads, letterboxes, reopens a lost camera."""
+"""The camera's thread: opens, reads, reopens a lost camera."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import Protocol
 
 from edge.backoff import Backoff
 from edge.errors import CameraLostError
+from edge.frame import Frame
 from edge.mailbox import Mailbox
 from edge.ports import Camera
-from edge.poses.model_input import InputMaker, ModelInput
 
 __all__ = ["CameraThread", "CameraWatcher"]
 
@@ -37,30 +36,23 @@ class CameraThread:
 
     Args:
         camera: opened, read and closed on this thread alone.
-        inputs: gets the model inputs; holds the newest.
-        prepare: called once with the size of the camera's frames; returns the maker of inputs.
+        frames: gets the frames; holds the newest.
         watcher: called when the camera is lost, and when it is open again.
-        keep_images: False if no output reads images: their buffers are released at once.
         retry_s: shortest and longest wait before a lost camera is opened again.
     """
 
     def __init__(
         self,
         camera: Camera,
-        inputs: Mailbox[ModelInput],
-        prepare: Callable[[tuple[int, int]], InputMaker],
+        frames: Mailbox[Frame],
         watcher: CameraWatcher,
         *,
-        keep_images: bool,
         retry_s: tuple[float, float] = (FIRST_RETRY_S, LAST_RETRY_S),
     ) -> None:
         self._camera = camera
-        self._inputs = inputs
-        self._prepare = prepare
+        self._frames = frames
         self._watcher = watcher
-        self._keep_images = keep_images
         self._backoff = Backoff(min_s=retry_s[0], max_s=retry_s[1], growth=2, draw=None)
-        self._maker: InputMaker | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._next_index = 0
@@ -75,7 +67,7 @@ class CameraThread:
     def stop(self) -> None:
         """Request the end; interrupts a wait for a frame or for a retry."""
         self._stopping.set()
-        self._inputs.close()
+        self._frames.close()
         self._camera.interrupt()
 
     def join(self, timeout_s: float) -> bool:
@@ -89,7 +81,7 @@ class CameraThread:
         except Exception as error:  # noqa: BLE001 - raised again by the main thread
             self.error = error
         finally:
-            self._inputs.close()
+            self._frames.close()
             self._camera.close()
 
     def _read_until_end(self) -> None:
@@ -109,12 +101,9 @@ class CameraThread:
     def _open(self) -> None:
         self.reading_since_s = time.monotonic()
         self._camera.open()
-        if self._maker is None:
-            self._maker = self._prepare(self._camera.size)
         self._watcher.camera_up()
 
     def _read_one(self) -> bool:
-        assert self._maker is not None
         self.reading_since_s = time.monotonic()
         frame = self._camera.read()
         self.reading_since_s = None
@@ -122,10 +111,7 @@ class CameraThread:
             return False
         self.skipped += frame.index - self._next_index
         self._next_index = frame.index + 1
-        item = self._maker.make(frame)
-        if not self._keep_images:
-            item = item.without_image()
-        return self._inputs.put(item)
+        return self._frames.put(frame)
 
     def _wait_until_back(self, retry_s: float) -> bool:
         """Wait for the next try; return True, early, if the camera is back."""

@@ -1,12 +1,14 @@
 """The flow: find poses, track, smooth, hand to the sinks."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge.agent.sink_threads import OpenSink
 from edge.errors import EngineLostError
 from edge.estimator import Estimator
+from edge.frame import Frame
 from edge.mailbox import Mailbox
 from edge.ports import PoseFrame
 from edge.poses.model_input import ModelInput
@@ -15,21 +17,24 @@ from edge.poses.track import Tracker
 
 __all__ = ["Flow"]
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(kw_only=True)
 class Flow:
-    """Turns model inputs into results, for one thread.
+    """Turns frames into results, for one thread.
 
     Attributes:
-        estimator: its engine is sized before the first input arrives.
+        estimator: makes the inputs and finds the poses.
         tracker: None leaves all ids null.
         smoother: None leaves the keypoints unfiltered.
         max_frames: end after this many; None for no limit.
         on_result: called with every result after the sinks.
-        lossless: True: an input waits while the engine is lost; False: it is dropped.
+        keep_images: False if no sink reads images: a frame's buffer is released when the model's input is made.
+        lossless: True: a frame waits while the engine is lost; False: it is dropped.
         stopping: set by another thread to end the wait for a lost engine.
-        dropped: inputs dropped while the engine was lost.
-        busy_since_s: since when the model is at work, monotonic; None between two inputs.
+        dropped: frames dropped while the engine was lost.
+        busy_since_s: since when the model is at work, monotonic; None between two frames.
         frames: results so far.
     """
 
@@ -38,42 +43,60 @@ class Flow:
     smoother: Smoother | None = None
     max_frames: int | None = None
     on_result: Callable[[PoseFrame], None] = lambda _: None
+    keep_images: bool = True
     lossless: bool = False
     stopping: bool = False
     dropped: int = 0
     busy_since_s: float | None = None
     frames: int = 0
+    _input_sizes: set[tuple[int, int]] = field(default_factory=set)
 
-    def run(self, inputs: Mailbox[ModelInput], sinks: Sequence[OpenSink]) -> None:
-        """Process inputs until the mailbox is closed or `max_frames` is reached."""
-        for item in inputs:
+    def run(self, frames: Mailbox[Frame], sinks: Sequence[OpenSink]) -> None:
+        """Process frames until the mailbox is closed or `max_frames` is reached."""
+        # No reference to a frame is held longer than it is needed, else its buffer is.
+        while (frame := frames.get()) is not None:
+            item = self._input_of(frame)
+            del frame
             result = self._try(item)
+            del item
             if result is None:
                 self.dropped += 1
-                del item
                 continue
             for sink in sinks:
                 sink.offer(result)
             self.on_result(result)
             self.frames += 1
-            del item, result  # else their buffers are held until the next frame
+            del result
             if self.frames == self.max_frames:
                 return
+
+    def step(self, frame: Frame) -> PoseFrame:
+        """Find, track and smooth the poses of one frame. Raises EngineLostError."""
+        return self._result(self._input_of(frame))
+
+    def _input_of(self, frame: Frame) -> ModelInput:
+        """Return the model's input of a frame, without the image if no sink reads it."""
+        self.busy_since_s = time.monotonic()  # the first frame of a size has the engine prepared
+        item = self.estimator.input_of(frame)
+        if item.letterbox.input_size not in self._input_sizes:
+            self._input_sizes.add(item.letterbox.input_size)
+            sizes = (*frame.size, *item.letterbox.input_size)
+            log.info("camera %dx%d, model input %dx%d (width x height)", *sizes)
+        return item if self.keep_images else item.without_image()
 
     def _try(self, item: ModelInput) -> PoseFrame | None:
         """Return the result of one input; None if the engine is lost."""
         while True:
             self.busy_since_s = time.monotonic()
             try:
-                return self.step(item)
+                return self._result(item)
             except EngineLostError:
                 if self.stopping or not self.lossless:
                     return None
             finally:
                 self.busy_since_s = None
 
-    def step(self, item: ModelInput) -> PoseFrame:
-        """Find, track and smooth the poses of one input."""
+    def _result(self, item: ModelInput) -> PoseFrame:
         frame, estimate = item.frame, self.estimator.estimate(item)
         poses = estimate.poses
         if self.tracker is not None:

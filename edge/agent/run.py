@@ -31,13 +31,13 @@ from edge.config import Config
 from edge.config.source import parse_source
 from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
 from edge.estimator import Estimator
+from edge.frame import Frame
 from edge.host.random_id import random_id
 from edge.host.systemd import Notifier, Watchdog
 from edge.mailbox import Mailbox
 from edge.models.selection import RETRY_POLICY, RetryPolicy, select
 from edge.payload import DropCounts, Message, Origin, StatusMessage
 from edge.ports import PoseFrame, Sink
-from edge.poses.model_input import InputMaker, ModelInput
 from edge.poses.smooth import Smoother
 
 __all__ = ["Run", "RunOptions"]
@@ -124,24 +124,18 @@ class Run:
     def _build_flow(self, config: Config, options: RunOptions) -> None:
         """Build the camera's and the flow's thread; `run` starts them."""
         lossless = not options.paced and not self._camera.live
-        self._inputs: Mailbox[ModelInput] = Mailbox(waits=lossless)
+        self._frames: Mailbox[Frame] = Mailbox(waits=lossless)
         self._tracker = make_tracker(config)
-        self._estimator = Estimator(self._engine, min_score=config.poses.min_score, max_people=config.poses.max_people)
         self._flow = Flow(
-            estimator=self._estimator,
+            estimator=Estimator(self._engine, min_score=config.poses.min_score, max_people=config.poses.max_people),
             tracker=self._tracker,
             smoother=Smoother() if config.smooth.enabled else None,
             max_frames=options.max_frames,
             on_result=self._on_result,
+            keep_images=any(sink.sink.wants_image for sink in self._sinks),
             lossless=lossless,
         )
-        self._camera_thread = CameraThread(
-            self._camera,
-            self._inputs,
-            self._size_model,
-            self._health,
-            keep_images=any(sink.sink.wants_image for sink in self._sinks),
-        )
+        self._camera_thread = CameraThread(self._camera, self._frames, self._health)
         self._flow_thread = Thread(target=self._run_flow, name="flow", daemon=True)
         self._flow_error: BaseException | None = None
 
@@ -251,16 +245,11 @@ class Run:
 
     def _run_flow(self) -> None:
         try:
-            self._flow.run(self._inputs, self._sinks)
+            self._flow.run(self._frames, self._sinks)
         except Exception as error:  # noqa: BLE001 - raised again by the main thread
             self._flow_error = error
         finally:
             self.stop("ended")
-
-    def _size_model(self, image_size: tuple[int, int]) -> InputMaker:
-        width, height = self._engine.size_for(image_size).input_size
-        log.info("camera %dx%d, model input %dx%d (width x height)", *image_size, width, height)
-        return self._estimator.input_maker(image_size)
 
     def _on_result(self, result: PoseFrame) -> None:
         self._health.result(result, None if self._tracker is None else self._tracker.present_ids)
@@ -274,4 +263,4 @@ class Run:
 
     def _drops(self) -> DropCounts:
         lost = {sink.sink.name: sink.dropped for sink in self._sinks}
-        return DropCounts(camera=self._inputs.dropped + self._camera_thread.skipped + self._flow.dropped, outputs=lost)
+        return DropCounts(camera=self._frames.dropped + self._camera_thread.skipped + self._flow.dropped, outputs=lost)

@@ -1,6 +1,6 @@
 """Makes a model's input tensor from a camera image.
 
-Runs on the camera's thread.
+Runs on the flow's thread.
 """
 
 from dataclasses import dataclass, replace

@@ -6,8 +6,8 @@ import pytest
 from builders import ScriptedCamera, frame
 from edge.agent.capture import FIRST_RETRY_S, LAST_RETRY_S, CameraThread
 from edge.errors import CameraLostError, InputError
+from edge.frame import Frame
 from edge.mailbox import Mailbox
-from edge.poses.model_input import InputMaker, ModelInput
 
 
 class Watcher:
@@ -25,20 +25,18 @@ class Watcher:
 
 def start(
     camera: ScriptedCamera, *, retry_s: tuple[float, float] = (0.5, 30.0)
-) -> tuple[CameraThread, Mailbox[ModelInput], Watcher]:
-    inputs: Mailbox[ModelInput] = Mailbox(waits=True)
+) -> tuple[CameraThread, Mailbox[Frame], Watcher]:
+    frames: Mailbox[Frame] = Mailbox(waits=True)
     watcher = Watcher()
-    thread = CameraThread(
-        camera, inputs, lambda _: InputMaker((64, 32), "uint8", None), watcher, keep_images=True, retry_s=retry_s
-    )
+    thread = CameraThread(camera, frames, watcher, retry_s=retry_s)
     thread.start()
-    return thread, inputs, watcher
+    return thread, frames, watcher
 
 
-def test_frames_become_inputs_until_the_camera_ends() -> None:
+def test_frames_are_handed_on_until_the_camera_ends() -> None:
     camera = ScriptedCamera([frame(0), frame(1), frame(2), None])
-    thread, inputs, watcher = start(camera)
-    assert [item.frame.index for item in inputs] == [0, 1, 2]
+    thread, frames, watcher = start(camera)
+    assert [item.index for item in frames] == [0, 1, 2]
     assert thread.join(2)
     assert watcher.events == ["up"]
     assert camera.closed == 1
@@ -47,16 +45,16 @@ def test_frames_become_inputs_until_the_camera_ends() -> None:
 
 def test_a_live_camera_that_breaks_off_is_opened_again() -> None:
     camera = ScriptedCamera([frame(0), CameraLostError("unplugged"), frame(1), None])
-    thread, inputs, watcher = start(camera)
-    assert [item.frame.index for item in inputs] == [0, 1]
+    thread, frames, watcher = start(camera)
+    assert [item.index for item in frames] == [0, 1]
     assert thread.join(2)
     assert watcher.events == ["up", "unplugged", "up"]
 
 
 def test_a_live_camera_that_is_absent_at_the_start_is_tried_until_it_comes() -> None:
     camera = ScriptedCamera([frame(0), None], failing_opens=[CameraLostError("absent")])
-    thread, inputs, watcher = start(camera)
-    assert [item.frame.index for item in inputs] == [0]
+    thread, frames, watcher = start(camera)
+    assert [item.index for item in frames] == [0]
     assert thread.join(2)
     assert watcher.events == ["absent", "up"]
 
@@ -75,8 +73,8 @@ def test_waits_for_an_absent_camera_grow_up_to_the_longest_and_begin_anew_after_
     caplog.set_level(logging.DEBUG)
     absent = [CameraLostError("absent")] * 4
     camera = ScriptedCamera([frame(0), CameraLostError("unplugged"), frame(1), None], failing_opens=absent)
-    thread, inputs, _ = start(camera, retry_s=(0.01, 0.03))
-    assert [item.frame.index for item in inputs] == [0, 1]
+    thread, frames, _ = start(camera, retry_s=(0.01, 0.03))
+    assert [item.index for item in frames] == [0, 1]
     assert thread.join(2)
     waits = [text.rpartition("next try in ")[2] for text in caplog.messages if "next try" in text]
     assert waits == ["0.01 s", "0.02 s", "0.03 s", "0.03 s", "0.01 s"]
@@ -85,10 +83,10 @@ def test_waits_for_an_absent_camera_grow_up_to_the_longest_and_begin_anew_after_
 
 def test_a_camera_that_is_back_is_opened_before_the_next_try_is_due() -> None:
     camera = ScriptedCamera([frame(0), None], failing_opens=[CameraLostError("absent")] * 3)
-    thread, inputs, watcher = start(camera, retry_s=(60, 60))
+    thread, frames, watcher = start(camera, retry_s=(60, 60))
     assert watcher.lost.wait(2)
     camera.back.set()
-    assert [item.frame.index for item in inputs] == [0]
+    assert [item.index for item in frames] == [0]
     assert thread.join(2)
     assert watcher.events == ["absent", "absent", "absent", "up"]
 
@@ -116,15 +114,15 @@ class HangingCamera(ScriptedCamera):
 
 
 def test_frames_that_the_camera_skipped_are_counted() -> None:
-    thread, inputs, _ = start(ScriptedCamera([frame(0), frame(4), frame(5), frame(9), None]))
-    assert len(list(inputs)) == 4
+    thread, frames, _ = start(ScriptedCamera([frame(0), frame(4), frame(5), frame(9), None]))
+    assert len(list(frames)) == 4
     assert thread.join(2)
     assert thread.skipped == 6
 
 
 def test_an_error_of_a_file_ends_the_thread_and_is_kept_for_the_run() -> None:
-    thread, inputs, _ = start(ScriptedCamera([frame(0), InputError("broken")]))
-    assert len(list(inputs)) == 1
+    thread, frames, _ = start(ScriptedCamera([frame(0), InputError("broken")]))
+    assert len(list(frames)) == 1
     assert thread.join(2)
     with pytest.raises(InputError, match="broken"):
         raise thread.error or AssertionError

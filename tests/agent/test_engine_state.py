@@ -13,9 +13,9 @@ from edge.agent.pipeline import Flow
 from edge.agent.sink_threads import SinkThread
 from edge.errors import EngineLostError
 from edge.estimator import Estimator
+from edge.frame import Frame
 from edge.mailbox import Mailbox
 from edge.payload import DropCounts, HealthMessage, Message, PeopleMessage, StatusMessage
-from edge.poses.model_input import InputMaker, ModelInput
 
 LOST = "Edge TPU lost, running on the CPU"
 AWAY = "Edge TPU lost, no poses until it is back"
@@ -55,18 +55,17 @@ class ComingAndGoing(ScriptedEngine):
         return super().run(tensor)
 
 
-def flow(engine: ScriptedEngine, sink: ListSink, *, frames: int, lossless: bool) -> Flow:
+def flow(engine: ScriptedEngine, sink: ListSink, *, count: int, lossless: bool) -> Flow:
     """Run some frames through a flow."""
     made = Flow(estimator=Estimator(engine), lossless=lossless)
     sink_thread = SinkThread(sink, waits=True)
     sink_thread.start()
-    inputs: Mailbox[ModelInput] = Mailbox(waits=True)
-    maker = InputMaker((64, 32), "uint8", None)
-    thread = threading.Thread(target=made.run, args=(inputs, [sink_thread]))
+    frames: Mailbox[Frame] = Mailbox(waits=True)
+    thread = threading.Thread(target=made.run, args=(frames, [sink_thread]))
     thread.start()
-    for index in range(frames):
-        inputs.put(maker.make(frame(index)))
-    inputs.close()
+    for index in range(count):
+        frames.put(frame(index))
+    frames.close()
     thread.join(10)
     assert not thread.is_alive()
     sink_thread.drain(5)
@@ -76,14 +75,14 @@ def flow(engine: ScriptedEngine, sink: ListSink, *, frames: int, lossless: bool)
 
 def test_frames_that_come_while_the_engine_is_away_are_dropped_and_counted() -> None:
     sink = ListSink(lossless=True)
-    done = flow(ComingAndGoing((2, 3)), sink, frames=6, lossless=False)
+    done = flow(ComingAndGoing((2, 3)), sink, count=6, lossless=False)
     assert [each.frame.index for each in sink.results] == [0, 1, 4, 5]
     assert (done.frames, done.dropped, done.busy_since_s) == (4, 2, None)
 
 
 def test_without_a_pace_a_frame_waits_until_the_engine_is_back() -> None:
     sink = ListSink(lossless=True)
-    done = flow(ComingAndGoing((2, 3, 4)), sink, frames=5, lossless=True)
+    done = flow(ComingAndGoing((2, 3, 4)), sink, count=5, lossless=True)
     assert [each.frame.index for each in sink.results] == [0, 1, 2, 3, 4]
     assert done.dropped == 0
 
@@ -91,12 +90,12 @@ def test_without_a_pace_a_frame_waits_until_the_engine_is_back() -> None:
 def test_a_stop_does_not_wait_for_an_engine_that_stays_lost() -> None:
     engine = ComingAndGoing(range(1_000_000_000))
     made = Flow(estimator=Estimator(engine), lossless=True)
-    inputs: Mailbox[ModelInput] = Mailbox()
-    thread = threading.Thread(target=made.run, args=(inputs, []))
+    frames: Mailbox[Frame] = Mailbox()
+    thread = threading.Thread(target=made.run, args=(frames, []))
     thread.start()
-    inputs.put(InputMaker((64, 32), "uint8", None).make(frame()))
+    frames.put(frame())
     eventually(lambda: engine.calls > 10)
-    inputs.close()
+    frames.close()
     made.stopping = True
     thread.join(10)
     assert not thread.is_alive()

@@ -20,14 +20,12 @@ def ids_beside_people(camera: SceneCamera, until_s: float) -> list[dict[int, int
     """Run the flow at the default input size; for each frame, the track id that each true person was given."""
     engine = LiteRtEngine(model("multipose_standin_f16.tflite"), name="m", threads=2)
     camera.open()
-    estimator = Estimator(engine)
-    maker = estimator.input_maker(camera.size)
-    flow = Flow(estimator=estimator, tracker=Tracker(), smoother=Smoother())
+    flow = Flow(estimator=Estimator(engine), tracker=Tracker(), smoother=Smoother())
     seen: list[dict[int, int]] = []
     while len(seen) < until_s * 25:
         frame = camera.read()
         assert frame is not None
-        result = flow.step(maker.make(frame))
+        result = flow.step(frame)
         found: dict[int, int] = {}
         for person in camera.truth(frame.index):
             for pose in result.poses:

@@ -81,8 +81,7 @@ class Contestant:
 
     def __init__(self, candidate: Candidate, threads: int, frames: Sequence[Frame]) -> None:
         self._estimator = Estimator(candidate.engine(threads))
-        maker = self._estimator.input_maker(frames[0].size)
-        self._inputs: list[ModelInput] = [maker.make(frame) for frame in frames]
+        self._inputs: list[ModelInput] = [self._estimator.input_of(frame) for frame in frames]
 
     def run_ms(self, number: int) -> float:
         """Run on one of the pictures, from pixels to poses."""

@@ -72,7 +72,6 @@ def predict(
         InputError: an image has another shape than its annotations.
     """
     estimator = Estimator(engine, min_score=min_score, max_people=max_people)
-    maker = estimator.input_maker(engine.spec.input_size)
     poses: list[tuple[Pose, ...]] = []
     times_ms: list[float] = []
     unreadable: list[str] = []
@@ -83,7 +82,7 @@ def predict(
             poses.append(())
         else:
             _require_shape(frame, image, folder)
-            made = maker.make(frame)
+            made = estimator.input_of(frame)
             start_s = time.perf_counter()
             poses.append(estimator.estimate(made).poses)
             times_ms.append((time.perf_counter() - start_s) * 1e3)

@@ -89,15 +89,13 @@ def record(options: argparse.Namespace) -> list[Moment]:
     """Run the product's flow, tracking included, over the scene."""
     scene = Scene(size=SIZE, fps=options.fps, seed=options.seed)
     engine = LiteRtEngine(options.model, name=options.model.stem, threads=options.threads, input_size=options.size)
-    estimator = Estimator(engine)
-    maker = estimator.input_maker(scene.size)
-    flow = Flow(estimator=estimator, tracker=Tracker())
+    flow = Flow(estimator=Estimator(engine), tracker=Tracker())
     moments: list[Moment] = []
     progress = ProgressBar("scene")
     for index in range(options.frames):
         image, people = scene.draw(index)
         time_s = index / options.fps
-        result = flow.step(maker.make(Frame(image, index, time_s, time_s, time_s)))
+        result = flow.step(Frame(image, index, time_s, time_s, time_s))
         moments.append(Moment(time_s, result.poses, people))
         progress(index + 1, options.frames)
     engine.close()

@@ -26,11 +26,9 @@ def main() -> None:
     engine = LiteRtEngine(options.model, name=options.model.stem, threads=2, input_size=INPUT_SIZE)
     camera = SceneCamera(size=(1280, 720), paced=False)
     camera.open()
-    estimator = Estimator(engine)
-    maker = estimator.input_maker(camera.size)
-    flow = Flow(estimator=estimator, tracker=Tracker(), smoother=Smoother())
+    flow = Flow(estimator=Estimator(engine), tracker=Tracker(), smoother=Smoother())
     while (frame := camera.read()) is not None:
-        result = flow.step(maker.make(frame))
+        result = flow.step(frame)
         if frame.index == options.frame:
             break
     camera.close()

@@ -139,14 +139,14 @@ def _laps(job: Job) -> Iterator[dict[str, float]]:
     camera.open()
     engine = LiteRtEngine(Path(job.model), name="model", threads=job.threads, input_size=job.input_size)
     estimator, tracker, smoother = Estimator(engine), Tracker(), Smoother()
-    maker, origin = estimator.input_maker(camera.size), Origin("bench", "bench", "bench", "model")
+    origin = Origin("bench", "bench", "bench", "model")
     for _ in range(job.frames):
         watch = _Stopwatch()
         frame = camera.read()
         if frame is None:
             break
         watch.lap("read")
-        item = maker.make(frame)
+        item = estimator.input_of(frame)
         watch.lap("letterbox")
         estimate = estimator.estimate(item)
         watch.lap("decode")
