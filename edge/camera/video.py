@@ -75,7 +75,7 @@ class VideoCamera:
         Raises:
             InputError: not even the first frame can be read.
         """
-        if self._pacer.stopped or not self._grab_due() or not self._pacer.wait(self._position_s):
+        if self._pacer.stopped or not self._grab_due():
             return None
         assert self._capture is not None
         ok, bgr = self._capture.retrieve(self._spare)
@@ -89,6 +89,8 @@ class VideoCamera:
             )  # fmt: skip
             return None
         image = self._reader.upright_rgb(self._bgr)
+        if not self._pacer.wait(self._position_s):  # all work is done by then, as a camera's is at the time of capture
+            return None
         return self._pacer.frame(image, self._index - 1, self._position_s)
 
     def interrupt(self) -> None:
