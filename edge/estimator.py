@@ -41,8 +41,9 @@ class Estimator:
         self._min_score = min_score
         self._max_people = max_people
         self._decoder = Decoder()
-        self._maker: InputMaker | None = None
-        self._spec: ModelSpec | None = None
+        self._own = _Inputs()
+        self._ahead = _Inputs()
+        self._sized: tuple[tuple[int, int], ModelSpec] | None = None  # the last image's size, and its spec
 
     def poses(self, image: Image) -> tuple[Pose, ...]:
         """Return the poses in an RGB uint8 image (H, W, 3), best score first.
@@ -54,13 +55,26 @@ class Estimator:
         """
         return self.estimate(self.input_of(Frame(image, 0, 0.0, 0.0, 0.0))).poses
 
-    def input_of(self, frame: Frame) -> ModelInput:
-        """Return the model's input of a frame; the engine decides its size."""
+    def input_of(self, frame: Frame, ahead: ModelInput | None = None) -> ModelInput:
+        """Return the model's input of a frame; the engine decides its size.
+
+        Args:
+            frame: the image.
+            ahead: its input by `input_ahead`, which is returned if the engine wants the same size still.
+        """
         spec = self.engine.size_for(frame.size)
-        if self._maker is None or self._spec is not spec:
-            self._maker = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
-            self._spec = spec
-        return self._maker.make(frame)
+        self._sized = frame.size, spec
+        if ahead is not None and ahead.letterbox.input_size == spec.input_size:
+            return ahead
+        return self._own.make(frame, spec)
+
+    def input_ahead(self, frame: Frame) -> ModelInput | None:
+        """Return what `input_of` will probably return, for one other thread while this one infers.
+
+        None while it is not known what the engine wants for images of this size.
+        """
+        sized = self._sized
+        return self._ahead.make(frame, sized[1]) if sized is not None and sized[0] == frame.size else None
 
     def estimate(self, item: ModelInput) -> Estimate:
         """Return the poses in an input. Raises EngineLostError, as `poses`."""
@@ -69,3 +83,17 @@ class Estimator:
         inference_ms = (time.perf_counter() - start_s) * 1e3
         poses = self._decoder.decode(self.engine.spec, outputs, item.letterbox, min_score=self._min_score)
         return Estimate(tuple(pose_nms(poses, item.frame.size)[: self._max_people]), inference_ms)
+
+
+class _Inputs:
+    """Makes inputs on one thread, for a model that may change its input size."""
+
+    def __init__(self) -> None:
+        self._spec: ModelSpec | None = None
+        self._maker: InputMaker | None = None
+
+    def make(self, frame: Frame, spec: ModelSpec) -> ModelInput:
+        if self._maker is None or self._spec is not spec:
+            self._maker = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes)
+            self._spec = spec
+        return self._maker.make(frame)

@@ -25,7 +25,13 @@ class Mailbox(Generic[T]):
         self._changed = threading.Condition()
         self._item: T | None = None
         self._closed = False
+        self._waiting = False
         self.dropped = 0
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether an item put now is taken: `put` waits for that, or a thread waits in `get`."""
+        return self._waits or self._waiting
 
     def put(self, item: T) -> bool:
         """Put an item; return False if the mailbox is closed."""
@@ -36,14 +42,16 @@ class Mailbox(Generic[T]):
                 return False
             if self._item is not None:
                 self.dropped += 1
-            self._item = item
+            self._item, self._waiting = item, False
             self._changed.notify_all()
             return True
 
     def get(self, timeout_s: float | None = None) -> T | None:
         """Wait for an item; None on timeout or if closed and empty."""
         with self._changed:
+            self._waiting = self._item is None
             self._changed.wait_for(lambda: self._item is not None or self._closed, timeout_s)
+            self._waiting = False
             item, self._item = self._item, None
             self._changed.notify_all()
             return item

@@ -64,3 +64,31 @@ def test_the_engine_decides_the_size_of_the_input_for_each_image() -> None:
 def test_an_input_uses_the_buffer_of_the_one_before_while_nothing_changes() -> None:
     estimator = Estimator(ScriptedEngine())
     assert len({estimator.input_of(frame(index)).tensor.ctypes.data for index in range(5)}) == 1
+
+
+def test_an_input_made_ahead_is_the_same_and_is_used_while_the_engine_wants_that_size() -> None:
+    engine = SizedEngine()
+    estimator = Estimator(engine)
+    assert estimator.input_ahead(frame(0)) is None  # only the engine knows the size
+    first = estimator.input_of(frame(0))
+    ahead = estimator.input_ahead(frame(1))
+    assert ahead is not None
+    np.testing.assert_array_equal(ahead.tensor, first.tensor)
+    assert ahead.letterbox == first.letterbox
+    assert not np.shares_memory(ahead.tensor, first.tensor)
+    assert estimator.input_of(frame(1), ahead) is ahead
+    assert estimator.input_ahead(frame(2, width=36, height=64)) is None
+
+
+def test_an_input_made_ahead_is_made_again_where_the_engine_wants_another_size_by_then() -> None:
+    engine = SizedEngine()
+    estimator = Estimator(engine)
+    estimator.input_of(frame(0))
+    ahead = estimator.input_ahead(frame(1))
+    engine.spec = replace(engine.spec, input_size=(128, 96))
+    made = estimator.input_of(frame(1), ahead)
+    assert made is not ahead
+    assert made.tensor.shape == (1, 96, 128, 3)
+    following = estimator.input_ahead(frame(2))
+    assert following is not None
+    assert following.tensor.shape == made.tensor.shape

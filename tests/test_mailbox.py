@@ -1,5 +1,6 @@
 import threading
 
+from brokers import eventually
 from edge.mailbox import Mailbox
 
 
@@ -61,3 +62,17 @@ def test_a_get_with_a_timeout_returns_without_an_item() -> None:
     assert box.get(0.01) is None
     box.put(7)
     assert box.get(0.01) == 7
+
+
+def test_an_item_is_awaited_while_a_thread_waits_for_one_and_always_if_none_may_be_dropped() -> None:
+    box: Mailbox[int] = Mailbox()
+    assert not box.is_awaited
+    taker = threading.Thread(target=box.get)
+    taker.start()
+    eventually(lambda: box.is_awaited)
+    box.put(1)
+    assert not box.is_awaited
+    taker.join(5)
+    assert box.get(0.01) is None
+    assert not box.is_awaited  # nobody waits any more
+    assert Mailbox[int](waits=True).is_awaited

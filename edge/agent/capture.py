@@ -3,6 +3,8 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from edge.backoff import Backoff
@@ -10,8 +12,9 @@ from edge.errors import CameraLostError
 from edge.frame import Frame
 from edge.mailbox import Mailbox
 from edge.ports import Camera
+from edge.poses.model_input import ModelInput
 
-__all__ = ["CameraThread", "CameraWatcher"]
+__all__ = ["CameraThread", "CameraWatcher", "Captured"]
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +22,14 @@ FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 30.0
 POLL_S = 0.2
 """Poll interval while a camera is lost; reopening must take less than 1 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A frame on its way to the flow, and its model input if that was made ahead."""
+
+    frame: Frame
+    ahead: ModelInput | None = None
 
 
 class CameraWatcher(Protocol):
@@ -37,6 +48,7 @@ class CameraThread:
     Args:
         camera: opened, read and closed on this thread alone.
         frames: gets the frames; holds the newest.
+        prepare: makes a frame's model input ahead, or returns None; not called for a frame that may be dropped.
         watcher: called when the camera is lost, and when it is open again.
         retry_s: shortest and longest wait before a lost camera is opened again.
     """
@@ -44,13 +56,15 @@ class CameraThread:
     def __init__(
         self,
         camera: Camera,
-        frames: Mailbox[Frame],
+        frames: Mailbox[Captured],
+        prepare: Callable[[Frame], ModelInput | None],
         watcher: CameraWatcher,
         *,
         retry_s: tuple[float, float] = (FIRST_RETRY_S, LAST_RETRY_S),
     ) -> None:
         self._camera = camera
         self._frames = frames
+        self._prepare = prepare
         self._watcher = watcher
         self._backoff = Backoff(min_s=retry_s[0], max_s=retry_s[1], growth=2, draw=None)
         self._stopping = threading.Event()
@@ -111,7 +125,9 @@ class CameraThread:
             return False
         self.skipped += frame.index - self._next_index
         self._next_index = frame.index + 1
-        return self._frames.put(frame)
+        # Here the image is in this core's cache. While the flow is busy, a newer frame may replace this one.
+        ahead = self._prepare(frame) if self._frames.is_awaited else None
+        return self._frames.put(Captured(frame, ahead))
 
     def _wait_until_back(self, retry_s: float) -> bool:
         """Wait for the next try; return True, early, if the camera is back."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from edge.agent.capture import Captured
 from edge.agent.sink_threads import OpenSink
 from edge.errors import EngineLostError
 from edge.estimator import Estimator
@@ -51,12 +52,12 @@ class Flow:
     frames: int = 0
     _input_sizes: set[tuple[int, int]] = field(default_factory=set)
 
-    def run(self, frames: Mailbox[Frame], sinks: Sequence[OpenSink]) -> None:
+    def run(self, frames: Mailbox[Captured], sinks: Sequence[OpenSink]) -> None:
         """Process frames until the mailbox is closed or `max_frames` is reached."""
         # No reference to a frame is held longer than it is needed, else its buffer is.
-        while (frame := frames.get()) is not None:
-            item = self._input_of(frame)
-            del frame
+        while (captured := frames.get()) is not None:
+            item = self._input_of(captured)
+            del captured
             result = self._try(item)
             del item
             if result is None:
@@ -72,12 +73,13 @@ class Flow:
 
     def step(self, frame: Frame) -> PoseFrame:
         """Find, track and smooth the poses of one frame. Raises EngineLostError."""
-        return self._result(self._input_of(frame))
+        return self._result(self._input_of(Captured(frame)))
 
-    def _input_of(self, frame: Frame) -> ModelInput:
+    def _input_of(self, captured: Captured) -> ModelInput:
         """Return the model's input of a frame, without the image if no sink reads it."""
         self.busy_since_s = time.monotonic()  # the first frame of a size has the engine prepared
-        item = self.estimator.input_of(frame)
+        frame = captured.frame
+        item = self.estimator.input_of(frame, captured.ahead)
         if item.letterbox.input_size not in self._input_sizes:
             self._input_sizes.add(item.letterbox.input_size)
             sizes = (*frame.size, *item.letterbox.input_size)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from edge.agent.capture import CameraThread
+from edge.agent.capture import CameraThread, Captured
 from edge.agent.deadlines import max_silence_s, raise_if_stuck
 from edge.agent.health import Health, StateTopic
 from edge.agent.loading import load_engine
@@ -31,7 +31,6 @@ from edge.config import Config
 from edge.config.source import parse_source
 from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
 from edge.estimator import Estimator
-from edge.frame import Frame
 from edge.host.random_id import random_id
 from edge.host.systemd import Notifier, Watchdog
 from edge.mailbox import Mailbox
@@ -124,7 +123,7 @@ class Run:
     def _build_flow(self, config: Config, options: RunOptions) -> None:
         """Build the camera's and the flow's thread; `run` starts them."""
         lossless = not options.paced and not self._camera.live
-        self._frames: Mailbox[Frame] = Mailbox(waits=lossless)
+        self._frames: Mailbox[Captured] = Mailbox(waits=lossless)
         self._tracker = make_tracker(config)
         self._flow = Flow(
             estimator=Estimator(self._engine, min_score=config.poses.min_score, max_people=config.poses.max_people),
@@ -135,7 +134,7 @@ class Run:
             keep_images=any(sink.sink.wants_image for sink in self._sinks),
             lossless=lossless,
         )
-        self._camera_thread = CameraThread(self._camera, self._frames, self._health)
+        self._camera_thread = CameraThread(self._camera, self._frames, self._flow.estimator.input_ahead, self._health)
         self._flow_thread = Thread(target=self._run_flow, name="flow", daemon=True)
         self._flow_error: BaseException | None = None
 

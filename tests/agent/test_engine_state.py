@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from brokers import eventually
 from builders import ORIGIN, ListSink, ScriptedEngine, frame, pose, result
+from edge.agent.capture import Captured
 from edge.agent.health import Health
 from edge.agent.pipeline import Flow
 from edge.agent.sink_threads import SinkThread
 from edge.errors import EngineLostError
 from edge.estimator import Estimator
-from edge.frame import Frame
 from edge.mailbox import Mailbox
 from edge.payload import DropCounts, HealthMessage, Message, PeopleMessage, StatusMessage
 
@@ -60,11 +60,11 @@ def flow(engine: ScriptedEngine, sink: ListSink, *, count: int, lossless: bool) 
     made = Flow(estimator=Estimator(engine), lossless=lossless)
     sink_thread = SinkThread(sink, waits=True)
     sink_thread.start()
-    frames: Mailbox[Frame] = Mailbox(waits=True)
+    frames: Mailbox[Captured] = Mailbox(waits=True)
     thread = threading.Thread(target=made.run, args=(frames, [sink_thread]))
     thread.start()
     for index in range(count):
-        frames.put(frame(index))
+        frames.put(Captured(frame(index)))
     frames.close()
     thread.join(10)
     assert not thread.is_alive()
@@ -90,10 +90,10 @@ def test_without_a_pace_a_frame_waits_until_the_engine_is_back() -> None:
 def test_a_stop_does_not_wait_for_an_engine_that_stays_lost() -> None:
     engine = ComingAndGoing(range(1_000_000_000))
     made = Flow(estimator=Estimator(engine), lossless=True)
-    frames: Mailbox[Frame] = Mailbox()
+    frames: Mailbox[Captured] = Mailbox()
     thread = threading.Thread(target=made.run, args=(frames, []))
     thread.start()
-    frames.put(frame())
+    frames.put(Captured(frame()))
     eventually(lambda: engine.calls > 10)
     frames.close()
     made.stopping = True

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from builders import ListSink, ScriptedEngine, frame
+from edge.agent.capture import Captured
 from edge.agent.pipeline import Flow
 from edge.agent.sink_threads import SinkThread
 from edge.estimator import Estimator
@@ -18,13 +19,13 @@ from edge.poses.model_input import ModelInput
 from edge.poses.track import Tracker
 
 
-def frames_of(count: int) -> Mailbox[Frame]:
+def frames_of(count: int) -> Mailbox[Captured]:
     """A mailbox that a thread fills with `count` frames and closes."""
-    box: Mailbox[Frame] = Mailbox(waits=True)
+    box: Mailbox[Captured] = Mailbox(waits=True)
 
     def fill() -> None:
         for index in range(count):
-            box.put(frame(index, 100 + index / 25))
+            box.put(Captured(frame(index, 100 + index / 25)))
         box.close()
 
     threading.Thread(target=fill, daemon=True).start()
@@ -103,12 +104,12 @@ def test_an_image_is_never_written_again_and_freed_at_once_if_no_sink_wants_it(k
     pool = BufferPool()
     engine = PooledCamera(pool, (36, 64, 3))
     seen: list[PoseFrame] = []
-    frames: Mailbox[Frame] = Mailbox(waits=True)
+    frames: Mailbox[Captured] = Mailbox(waits=True)
     made = Flow(estimator=Estimator(engine), on_result=seen.append, keep_images=keep_images)
     pixels = pool.take((36, 64, 3))
     pixels[:] = 200
     at = id(pixels)
-    frames.put(replace(frame(), image=pixels))
+    frames.put(Captured(replace(frame(), image=pixels)))
     del pixels
     frames.close()
     made.run(frames, [])
@@ -136,19 +137,19 @@ def test_frames_that_are_dropped_cost_no_scaling() -> None:
             super().__init__(engine)
             self.made: list[int] = []
 
-        def input_of(self, frame: Frame) -> ModelInput:
+        def input_of(self, frame: Frame, ahead: ModelInput | None = None) -> ModelInput:
             self.made.append(frame.index)
-            return super().input_of(frame)
+            return super().input_of(frame, ahead)
 
     engine = Slow()
     estimator = Counting(engine)
-    made, frames = Flow(estimator=estimator), Mailbox[Frame]()
+    made, frames = Flow(estimator=estimator), Mailbox[Captured]()
     thread = threading.Thread(target=made.run, args=(frames, []))
     thread.start()
-    frames.put(frame(0))
+    frames.put(Captured(frame(0)))
     assert engine.running.wait(5)
     for index in range(1, 10):
-        frames.put(frame(index))
+        frames.put(Captured(frame(index)))
     engine.go_on.set()
     frames.close()
     thread.join(5)
