@@ -1,1 +1,1 @@
-"""Costs of the window and of the engine's process."""
+"""Costs of the window, of the engine's process, and of the threads between a picture and its line."""
