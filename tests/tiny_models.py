@@ -13,6 +13,7 @@ TYPES = {
     "uint8": tfl.TensorType.UINT8,
     "int8": tfl.TensorType.INT8,
     "int32": tfl.TensorType.INT32,
+    "float16": tfl.TensorType.FLOAT16,
     "float32": tfl.TensorType.FLOAT32,
 }
 

@@ -42,6 +42,17 @@ class _Net(_Graph):
         output = self.tensor("int8", (1, -(-height // stride), -(-width // stride), channels), quantization=INT8)
         return self.op("CONV_2D", inputs, output, padding=tfl.Padding.SAME, strideW=stride, strideH=stride)
 
+    def float_conv(self, source: int, channels: int, *, kernel: int = 1, stride: int = 1, name: str = "") -> int:
+        """Add a convolution whose weights are float16 in the file."""
+        _, height, width, depth = self.graph.tensors[source].shape
+        shape = (channels, kernel, kernel, depth)
+        half = self.tensor("float16", shape, data=self.random.normal(0, 0.3, shape).astype(np.float16))
+        weights = self.op("DEQUANTIZE", [half], self.tensor("float32", shape))
+        bias = self.tensor("float32", (channels,), data=self.random.normal(0, 0.3, channels))
+        output = self.tensor("float32", (1, -(-height // stride), -(-width // stride), channels), name=name)
+        settings = {"padding": tfl.Padding.SAME, "strideW": stride, "strideH": stride}
+        return self.op("CONV_2D", [source, weights, bias], output, **settings)
+
     def numbers(self, *values: int) -> int:
         return self.tensor("int32", (len(values),), data=values)
 
@@ -108,3 +119,31 @@ def tiny_singlepose(
     result = net.tensor("float32", (1, 1, 17, 3))
     net.op("RESHAPE", [real, net.numbers(1, 1, 17, 3)], result)
     return net.save(path, image, result)
+
+
+def tiny_float_heads(path: Path, *, height: int = 64, width: int = 96, padding: int = tfl.Padding.SAME) -> Path:
+    """Write a heads net as the converter's float files are: uint8 in, float16 weights, maps named after their heads.
+
+    Args:
+        path: the file.
+        height: of the input in pixels.
+        width: likewise.
+        padding: of the first convolution.
+    """
+    net = _Net(7)
+    image = net.tensor("uint8", (1, height, width, 3), name="input")
+    values, options = net.tensor("float32", (1, height, width, 3)), tfl.CastOptionsT()
+    options.inDataType, options.outDataType = TYPES["uint8"], TYPES["float32"]
+    net.operator(tfl.BuiltinOperator.CAST, [image], values, (tfl.BuiltinOptions.CastOptions, options))
+    scale, shift = net.tensor("float32", (1,), data=[2 / 255]), net.tensor("float32", (1, 1, 1, 3), data=[-1, -0.9, -1])
+    scaled = net.op("MUL", [values, scale], net.tensor("float32", (1, height, width, 3)))
+    pixels = net.op("ADD", [scaled, shift], net.tensor("float32", (1, height, width, 3)))
+    fine = net.float_conv(pixels, 5, kernel=3, stride=4)
+    net.graph.operators[-1].builtinOptions.padding = padding
+    rows, columns = height // 4, width // 4
+    coarse = net.float_conv(fine, 5, kernel=3, stride=2)
+    wide = net.tensor("float32", (1, rows, columns, 5))
+    net.op("RESIZE_BILINEAR", [coarse, net.numbers(rows, columns)], wide, halfPixelCenters=True)
+    trunk = net.op("ADD", [fine, wide], net.tensor("float32", (1, rows, columns, 5)))
+    maps = [net.float_conv(trunk, CHANNELS[name], name=name) for name in HEADS]
+    return net.save(path, image, *maps)

@@ -6,6 +6,7 @@ import numpy as np
 
 from edge.errors import ModelError
 from edge.tflite.file import TfliteModel
+from edge.tflite.reshape import scaled_sides
 from edge.tflite.schema import schema
 
 __all__ = ["resize"]
@@ -43,12 +44,7 @@ def resize(model: TfliteModel, old_size: tuple[int, int], new_size: tuple[int, i
 
 def _scale_shape(model: TfliteModel, tensor: int, old_size: tuple[int, int], new_size: tuple[int, int]) -> None:
     batch, height, width, channels = model.shape(tensor)
-    (old_width, old_height), (new_width, new_height) = old_size, new_size
-    if height * new_height % old_height or width * new_width % old_width:
-        raise ModelError(
-            f"{model.origin}: a map of {height}x{width} does not fit an input of {new_height}x{new_width} (HxW)"
-        )
-    shape = (batch, height * new_height // old_height, width * new_width // old_width, channels)
+    shape = (batch, *scaled_sides(model.origin, (height, width), old_size, new_size), channels)
     model.graph.tensors[tensor].shape = np.array(shape, np.int32)
     model.graph.tensors[tensor].shapeSignature = None
 
