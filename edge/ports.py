@@ -90,9 +90,20 @@ class ModelSpec:
 
 
 class Engine(Protocol):
-    """A loaded model; one thread runs it."""
+    """A loaded model; one thread runs it.
+
+    Attributes:
+        spec: as it ran last.
+        level: index in `choices` of the input's size to take from the next `size_for` on.
+    """
 
     spec: ModelSpec
+    level: int
+
+    @property
+    def choices(self) -> tuple[tuple[int, int], ...]:
+        """Sizes (width, height) that the input may have for the current images, largest first; one if it is fixed."""
+        ...
 
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:
         """Return the model as it is to run on images of `image_size` (width, height).

@@ -109,6 +109,11 @@ class ScriptedEngine:
 
     def __init__(self) -> None:
         self.runs = 0
+        self.level = 0
+
+    @property
+    def choices(self) -> tuple[tuple[int, int], ...]:
+        return (self.spec.input_size,)
 
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:  # noqa: ARG002 - its size is fixed
         return self.spec

@@ -67,8 +67,7 @@ def load_engine(
         log.info("model %s from %s, for the Edge TPU", tpu.name, tpu.path)
         return on_tpu
     assert cpu is not None
-    # The starter in place of the default keeps its own size.
-    on_cpu = _on_cpu(cpu, config, None if choice.fallback_reason else parse_size(config.model.size))
+    on_cpu = _on_cpu(cpu, config, parse_size(config.model.size))
     log.info("model %s from %s", cpu.name, cpu.path)  # an error is one line, and comes alone
     return on_cpu
 
@@ -114,8 +113,12 @@ def _on_cpu(model: ResolvedModel, config: Config, input_size: tuple[int, int] | 
 
 
 def _as_twin(model: ResolvedModel, config: Config, input_size: tuple[int, int]) -> "LiteRtEngine":
+    """Load the twin of an Edge TPU's model of `input_size`; a larger input than that would gain nothing."""
     engine = _on_cpu(model, config, None)
     engine.size_for(input_size)
+    areas = [width * height for width, height in engine.choices]
+    fitting = [level for level, area in enumerate(areas) if area <= input_size[0] * input_size[1]]
+    engine.level = fitting[0] if fitting else len(areas) - 1
     return engine
 
 

@@ -23,6 +23,7 @@ from edge.models.places import cache_folder
 from edge.models.selection import Choice, RetryPolicy
 from edge.payload import Origin
 from edge.ports import Camera, Sink
+from edge.poses.input_sizes import input_sizes
 from edge.poses.track import Tracker
 
 if TYPE_CHECKING:
@@ -45,9 +46,6 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-
-MODEL_PX = 256
-"""The longer side of a model's input unless `model.size` is set."""
 
 
 class Watch(Protocol):
@@ -114,6 +112,7 @@ def _make_pi(number: int, name: str, config: Config) -> Camera:
     Raises:
         UnavailableError: picamera2 is missing or broken.
     """
+    from edge.camera.opencv import rotated_size
     from edge.camera.pi.driver import DEFAULT_FPS, DEFAULT_SIZE, PiCamera
     from edge.camera.pi.imports import quiet_logging, unavailable
     from edge.camera.pi.stream import Wish
@@ -125,12 +124,14 @@ def _make_pi(number: int, name: str, config: Config) -> Camera:
         raise unavailable(error) from error
     camera, output = config.camera, config.output
     shows_picture = not output.private and (output.display or bool(output.record))
+    size = (camera.width or DEFAULT_SIZE[0], camera.height or DEFAULT_SIZE[1])
+    input_size = parse_size(config.model.size) or input_sizes(rotated_size(size, camera.rotate))[0]
     wish = Wish(
-        size=(camera.width or DEFAULT_SIZE[0], camera.height or DEFAULT_SIZE[1]),
+        size=size,
         fps=camera.fps or DEFAULT_FPS,
         hflip=camera.hflip,
         vflip=camera.vflip,
-        small_px=None if shows_picture else 2 * max(parse_size(config.model.size) or (MODEL_PX,)),
+        small_px=None if shows_picture else max(input_size),
     )
     return PiCamera(number, Picamera2Library(), name=name, wish=wish, rotate=camera.rotate, controls=camera.controls)
 

@@ -55,8 +55,8 @@ class FallbackEngine:
 
     Args:
         make: returns an isolated engine, not started.
-        load_twin: loads the same model for the CPU, if its size can be chosen for inputs of about (width, height);
-            None if there is no twin: nothing is inferred then while the TPU is lost.
+        load_twin: loads the same model for the CPU, for a compiled model of (width, height); None if there is no
+            twin: nothing is inferred then while the TPU is lost.
         name: how messages name the model.
         watcher: called on every change, on the thread that calls `run`.
         is_required: a missing or unfit library is an error at the start, as it is without a twin.
@@ -109,6 +109,21 @@ class FallbackEngine:
     def is_dynamic(self) -> bool:
         """False: the size of a compiled model is fixed."""
         return False
+
+    @property
+    def choices(self) -> tuple[tuple[int, int], ...]:
+        """Sizes (width, height) that the twin may have, largest first; the Edge TPU's one while that runs."""
+        return (self._own.input_size,) if self._twin is None else self._twin.choices
+
+    @property
+    def level(self) -> int:
+        """Index in `choices` of the size that the twin takes from its next inference on."""
+        return 0 if self._twin is None else self._twin.level
+
+    @level.setter
+    def level(self, level: int) -> None:
+        if self._twin is not None:
+            self._twin.level = level
 
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:  # noqa: ARG002 - a compiled model's size is fixed
         """Return the spec of the Edge TPU's model, for any input."""
@@ -207,8 +222,9 @@ class FallbackEngine:
             self._report(None, self._problem("no poses until it is back" if self._has_run else "no poses"))
             raise EngineLostError("no engine: there is no Edge TPU at the moment")
         self._report("cpu", self._problem("running on the CPU"))
-        outputs = twin.run(convert_input(tensor, self._own, twin.spec))
-        self.spec = twin.spec
+        spec = twin.size_for(self._own.input_size)
+        outputs = twin.run(convert_input(tensor, self._own, spec))
+        self.spec = spec
         return outputs
 
     def _loaded_twin(self) -> Engine | None:

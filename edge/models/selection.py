@@ -127,14 +127,14 @@ def select(
     except UnavailableError as error:
         if _is_required(config):
             raise
-        starter = _starter(error, config, bundled, retry_error=error if is_service else None)
+        starter = _starter(error, bundled, retry_error=error if is_service else None)
         return load(starter), starter
     try:
         return load(requested), requested
     except (ModelError, UnavailableError) as error:
         if _is_required(config):
             raise
-        starter = _starter(error, config, bundled, is_found=True)
+        starter = _starter(error, bundled, is_found=True)
         try:
             return load(starter), starter
         except EdgeError:
@@ -207,7 +207,6 @@ def _find_in_time(config: ModelConfig, environ: Mapping[str, str], policy: Retry
 
 def _starter(
     error: EdgeError,
-    config: ModelConfig,
     bundled: Places,
     *,
     retry_error: UnavailableError | None = None,
@@ -223,12 +222,11 @@ def _starter(
         model = resolve(STARTER, manifest, bundled)
     except UnavailableError as damage:
         raise UnavailableError(f"{error}; {damage}") from error
-    size = "" if config.size == "auto" else f" at its own size (not model.size {config.size})"
     next_step = (
         "the service goes on trying for the default" if retry_error else "the next start tries for the default again"
     )
-    text = "'%s' from the package is used%s, which finds fewer people; %s: %s"
-    log.warning(text, STARTER, size, next_step, error)
+    text = "'%s' from the package is used, which finds fewer people; %s: %s"
+    log.warning(text, STARTER, next_step, error)
     problem = "cannot be used" if is_found else "could not be had"
     return Choice(model, manifest, bundled, f"{STARTER} in place of the default, which {problem}", retry_error)
 

@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Letterbox", "dynamic_input_size", "fit"]
-
-STRIDE_PX = 32
-"""Sides of a dynamic MoveNet input are multiples of this (tfhub.dev/google/movenet/multipose/lightning)."""
+__all__ = ["Letterbox", "fit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +53,3 @@ def fit(image_size: tuple[int, int], input_size: tuple[int, int]) -> Letterbox:
     inner_w = min(max(round(image_w * scale), 1), input_w)
     inner_h = min(max(round(image_h * scale), 1), input_h)
     return Letterbox(image_size, input_size, (inner_w, inner_h), ((input_w - inner_w) // 2, (input_h - inner_h) // 2))
-
-
-def dynamic_input_size(image_size: tuple[int, int], longer_side_px: int = 256) -> tuple[int, int]:
-    """Return the (width, height) for an input of dynamic size.
-
-    It has the camera's aspect and sides that are multiples of 32. The shorter side is rounded up, so that the longer
-    side decides how large people are.
-    """
-    width, height = image_size
-    longest = max(width, height)
-    sides = (-(-side * longer_side_px // (longest * STRIDE_PX)) * STRIDE_PX for side in (width, height))
-    input_w, input_h = (max(side, STRIDE_PX) for side in sides)
-    return input_w, input_h

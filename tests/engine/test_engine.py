@@ -1,15 +1,18 @@
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.schema_py_generated import Padding
 
-from builders import frame
-from data import model, needs_models
+from data import MIRROR_VARIABLE, model, needs_models
 from edge.engine.litert import LiteRtEngine
 from edge.errors import ConfigError, InputError, ModelError, UnavailableError
 from edge.frame import Frame
 from edge.poses.model_input import InputMaker
 from tiny_models import echo_model
+from tiny_pose_nets import tiny_float_heads
 
 
 def fed(path: Path, image: Frame) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -121,17 +124,69 @@ def test_a_model_for_the_edge_tpu_says_that_there_is_none() -> None:
         LiteRtEngine(model("movenet_singlepose_lightning_int8_edgetpu.tflite"), name="m")
 
 
-@needs_models
-def test_a_dynamic_model_is_sized_once_for_the_first_camera() -> None:
-    engine = LiteRtEngine(model("multipose_standin_f16.tflite"), name="m")
-    assert engine.size_for((1280, 720)).input_size == (256, 160)
-    assert engine.size_for((640, 480)).input_size == (256, 160)
-    spec = engine.spec
-    made = InputMaker(spec.input_size, spec.input_dtype, spec.input_codes).make(frame())
-    assert engine.run(made.tensor)[0].shape == (1, 6, 56)
+@pytest.fixture(params=["graph", "heads"])
+def sizeable(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A model whose input takes any size: a graph that does, or heads, whose file is changed."""
+    if request.param == "heads":
+        return tiny_float_heads(tmp_path / "heads.tflite")
+    if MIRROR_VARIABLE not in os.environ:
+        pytest.skip(f"{MIRROR_VARIABLE} is not set")
+    return model("multipose_standin_f16.tflite")
 
 
-@needs_models
-def test_a_chosen_size_wins_over_the_camera() -> None:
-    engine = LiteRtEngine(model("multipose_standin_f16.tflite"), name="m", input_size=(448, 256))
+def outputs_for(engine: LiteRtEngine, image_size: tuple[int, int]) -> list[np.ndarray[Any, Any]]:
+    """Run noise of the size that the engine takes for an image of `image_size`."""
+    width, height = engine.size_for(image_size).input_size
+    tensor = np.random.default_rng(3).integers(0, 256, (1, height, width, 3)).astype(np.uint8)
+    return [output.copy() for output in engine.run(tensor)]
+
+
+def test_each_shape_of_image_has_its_size_and_the_same_results_every_time(sizeable: Path) -> None:
+    engine = LiteRtEngine(sizeable, name="m")
+    assert engine.is_dynamic
+    images = [(1280, 720), (640, 480), (480, 640), (500, 500), (720, 1280)]
+    first = [outputs_for(engine, size) for size in images]
+    again = [outputs_for(engine, size) for size in reversed(images)][::-1]
+    for one, other in zip(first, again, strict=True):
+        for mine, theirs in zip(one, other, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    alone = outputs_for(LiteRtEngine(sizeable, name="m"), (500, 500))
+    np.testing.assert_array_equal(alone[0], first[3][0])
+    assert engine.size_for((640, 480)) is engine.size_for((1280, 960))
+
+
+def test_a_level_is_a_smaller_size_of_the_same_shape(sizeable: Path) -> None:
+    engine = LiteRtEngine(sizeable, name="m")
+    assert engine.size_for((640, 480)).input_size == (384, 288)
+    assert engine.choices == ((384, 288), (288, 224), (224, 160))
+    for level, size in enumerate(engine.choices):
+        engine.level = level
+        assert engine.size_for((640, 480)).input_size == size
+        assert outputs_for(engine, (640, 480))[0].ndim > 2
+    engine.level = 0
+    assert engine.size_for((720, 1280)).input_size == (224, 384)
+
+
+def test_a_chosen_size_wins_over_the_image(sizeable: Path) -> None:
+    engine = LiteRtEngine(sizeable, name="m", input_size=(448, 256))
     assert engine.size_for((640, 480)).input_size == (448, 256)
+    assert engine.choices == ((448, 256),)
+    assert outputs_for(engine, (640, 480))[0].size > 0
+
+
+def test_heads_whose_file_is_of_the_right_size_are_not_changed(tmp_path: Path) -> None:
+    path = tiny_float_heads(tmp_path / "heads.tflite", height=288, width=384)
+    engine = LiteRtEngine(path, name="m")
+    before = outputs_for(engine, (640, 480))
+    outputs_for(engine, (1280, 720))
+    path.unlink()  # kept: neither read nor made again
+    np.testing.assert_array_equal(outputs_for(engine, (640, 480))[0], before[0])
+
+
+def test_heads_that_do_not_scale_have_one_size_and_say_why(tmp_path: Path) -> None:
+    path = tiny_float_heads(tmp_path / "heads.tflite", padding=Padding.VALID)
+    engine = LiteRtEngine(path, name="m")
+    assert not engine.is_dynamic
+    assert engine.size_for((640, 480)).input_size == (96, 64)
+    with pytest.raises(ConfigError, match=r"fixed at 64x96 \(HxW\); leave it 'auto' \(.*without SAME padding\)"):
+        LiteRtEngine(path, name="m", input_size=(160, 96))

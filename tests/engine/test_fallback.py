@@ -133,7 +133,7 @@ def test_after_three_crashes_in_a_row_the_cpu_takes_over_and_gives_back(bench: B
     eventually(lambda: ran_on(engine) == "edgetpu")
     away = [(None, AWAY), ("edgetpu", "")]
     assert bench.reported == [("edgetpu", ""), *away, *away, ("cpu", LOST), ("edgetpu", "")]
-    assert not hasattr(bench.twins[0], "_interpreter"), "the twin is let go of"
+    assert not bench.twins[0]._sized, "the twin is let go of"
 
 
 def test_a_hundred_good_inferences_make_up_for_the_failures_before_them(bench: Bench) -> None:

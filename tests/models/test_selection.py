@@ -134,21 +134,11 @@ def test_mistakes_in_a_manifest_are_never_covered_up(tmp_path: Path) -> None:
         chosen(ModelConfig(), {"EDGE_POSE_MODEL_MIRROR": str(tmp_path), "EDGE_POSE_CACHE": str(tmp_path)})
 
 
-def test_a_size_for_the_default_is_left_out_and_that_is_said(
-    offline: dict[str, str], caplog: pytest.LogCaptureFixture
-) -> None:
-    config = load(None, {"model.size": "64x96"})
-    choice = chosen(config.model, offline)
-    assert "is used at its own size (not model.size 64x96), which finds" in caplog.text
-    engine = load_engine(config, choice=choice)
-    assert engine.size_for((1280, 720)).input_size != (96, 64)
-
-
-def test_a_size_for_the_starter_by_name_must_be_its_own(offline: dict[str, str], tmp_path: Path) -> None:
-    environ = {**offline, "EDGE_POSE_MODEL_MIRROR": str(tmp_path)}
-    config = load(None, {"model.name": STARTER, "model.size": "64x96"})
-    with pytest.raises(ConfigError, match=r"the input of starter\.tflite is fixed"):
-        load_engine(config, choice=chosen(config.model, environ))
+@pytest.mark.parametrize("name", ["", STARTER])
+def test_a_size_for_the_default_is_a_size_for_the_starter(offline: dict[str, str], name: str) -> None:
+    config = load(None, {"model.name": name, "model.size": "64x96"})
+    engine = load_engine(config, choice=chosen(config.model, offline))
+    assert (engine.name, engine.size_for((1280, 720)).input_size) == (STARTER, (96, 64))
 
 
 class OnWaiting(logging.Handler):

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import to_input
-from edge.poses.letterbox import dynamic_input_size, fit
+from edge.poses.letterbox import fit
 
 sizes = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
 input_sizes = st.tuples(st.integers(1, 20), st.integers(1, 20)).map(lambda size: (size[0] * 32, size[1] * 32))
@@ -52,22 +52,3 @@ def test_a_portrait_image_is_padded_left_and_right() -> None:
     box = fit((720, 1280), (256, 160))
     assert box.inner_size == (90, 160)
     assert box.pad_px == (83, 0)
-
-
-def test_a_dynamic_input_follows_the_camera_with_sides_of_32() -> None:
-    assert dynamic_input_size((1280, 720)) == (256, 160)
-    assert dynamic_input_size((720, 1280)) == (160, 256)
-    assert dynamic_input_size((640, 480)) == (256, 192)
-    assert dynamic_input_size((1920, 1080), 448) == (448, 256)
-    assert dynamic_input_size((1, 1)) == (256, 256)
-    assert dynamic_input_size((4000, 10)) == (256, 32)
-
-
-@given(sizes, st.integers(1, 20).map(lambda steps: steps * 32))
-def test_a_dynamic_input_never_shrinks_people_more_than_the_longer_side_asks(
-    image_size: tuple[int, int], longer_side_px: int
-) -> None:
-    size = dynamic_input_size(image_size, longer_side_px)
-    assert max(size) == longer_side_px
-    assert all(side % 32 == 0 for side in size)
-    assert max(fit(image_size, size).inner_size) == longer_side_px

@@ -13,6 +13,7 @@ from edge.errors import InputError, ModelError, UnavailableError
 from edge.frame import Image
 from edge.models.derive_file import derive_file
 from edge.poses.heads import HeadsDecoder
+from tiny_pose_nets import tiny_float_heads
 from tools.train.data.coco import read_image
 from tools.train.teacher.distillation import SoftTeacher
 from tools.train.teacher.heads_model import find_model, load_heads
@@ -103,9 +104,11 @@ def test_soft_targets_are_the_models_own_maps(heads: Path, squat: tuple[Image, t
     assert 0 <= float(maps.heatmap.min()) <= float(maps.heatmap.max()) <= 1
 
 
-def test_a_teacher_of_another_size_is_refused_for_soft_targets(heads: Path) -> None:
+def test_a_teacher_takes_the_size_of_the_soft_targets_unless_its_own_is_fixed(heads: Path, tmp_path: Path) -> None:
+    assert load(heads, 192).spec.input_size == (192, 192)
+    fixed = tiny_float_heads(tmp_path / "fixed.tflite", height=128, width=128, padding=1)  # VALID
     with pytest.raises(ModelError, match=r"its input is 128x128 .*192x192 is needed: .*derive SOURCE --size 192x192"):
-        load(heads, 192)
+        load(fixed, 192)
 
 
 def test_a_model_without_heads_is_refused() -> None:

@@ -28,9 +28,6 @@ from edge.payload import utc
 
 __all__ = ["BenchOptions", "run_bench"]
 
-DYNAMIC_SIZE = [256, 256]
-"""Input (width, height) of models of dynamic size: the same on every machine, for comparison."""
-
 Figures = dict[str, Any]
 Fetch = Callable[[ModelEntry], Path]
 
@@ -133,7 +130,7 @@ def _loadable(
                 raise
             left_out.append({"name": name, "reason": str(error).removeprefix(f"{path.absolute()}: ")})
             continue
-        usable.append((facts | {"input_size": DYNAMIC_SIZE} if facts["dynamic"] else facts, path))
+        usable.append((facts, path))
     if not usable:
         raise UnavailableError("; ".join(f"{each['name']}: {each['reason']}" for each in left_out))
     return usable, left_out

@@ -68,7 +68,10 @@ def _video(job: Job) -> Figures:
 
 
 def _model(job: Job) -> Figures:
-    """Return kind, data type and input size of the model."""
+    """Return kind, data type and input size of the model.
+
+    A size that can be chosen is the largest for the scene, on every machine: figures are to be compared.
+    """
     from edge.engine.litert import LiteRtEngine
 
     engine = LiteRtEngine(Path(job.model), name=Path(job.model).name)

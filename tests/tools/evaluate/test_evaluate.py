@@ -241,6 +241,11 @@ class Oracle:
 
     def __init__(self, people: Sequence[tuple[tuple[int, int], Sequence[Pose]]]) -> None:
         self._people = list(people)
+        self.level = 0
+
+    @property
+    def choices(self) -> tuple[tuple[int, int], ...]:
+        return (self.spec.input_size,)
 
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:  # noqa: ARG002 - its size is fixed
         return self.spec

@@ -41,8 +41,12 @@ def load_heads(model: ResolvedModel, *, side: int | None = None) -> LiteRtEngine
     Raises:
         EdgeError: it cannot be loaded, is of another kind, or its input is another.
     """
-    engine = LiteRtEngine(model.path, name=model.name, longer_side_px=side or OPEN_SIDE_PX)
-    spec = engine.size_for((1, 1))
+    engine = LiteRtEngine(model.path, name=model.name)
+    if engine.is_dynamic:
+        square = side or (OPEN_SIDE_PX if engine.spec.heads is None else max(engine.spec.input_size))
+        engine.close()
+        engine = LiteRtEngine(model.path, name=model.name, input_size=(square, square))
+    spec = engine.spec
     if spec.heads is None:
         raise ModelError(
             f"{model.path}: a teacher has to give its heads, and this model is of kind {spec.kind}: "
