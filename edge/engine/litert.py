@@ -91,6 +91,11 @@ class LiteRtEngine:
         self._use(self._chosen_size or self._contract.fixed_size or TRIAL_SIZE)
 
     @property
+    def own_size(self) -> Size | None:
+        """(width, height) of the input in the file; None if that leaves it open."""
+        return self._contract.fixed_size
+
+    @property
     def is_dynamic(self) -> bool:
         """True if the model accepts inputs of any size."""
         return self._contract.fixed_size is None or self._maps is not None

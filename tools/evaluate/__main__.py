@@ -9,8 +9,8 @@ pycocotools, over all poses (--min-score 0). "reported" are those from the confi
 time is the median of inference, decoding and the search for duplicates; it is worth something on an idle machine only.
 PCK@0.1 and PCK@0.2 on the synthetic scene are in torsos, from shoulder to opposite hip, of visible keypoints.
 
-A model of dynamic size gets 256x256 for images, and the scene's aspect for the scene, unless --size or the
-configuration says otherwise.
+A model whose input may have any size gets the largest of a run's sizes for the shape of each image, unless --size or
+the configuration says otherwise.
 
 exit codes: 64 unknown or bad flag; 66 no such file, images missing from the folder, annotations that cannot be used; 69
 no such model by name, --worst cannot be written to, or pycocotools is not installed; 78 a bad configuration,
@@ -35,7 +35,6 @@ from tools.evaluate.prediction import predict
 from tools.evaluate.table import table
 from tools.progress import ProgressBar
 
-IMAGES_SIZE = (256, 256)
 SCENE_FRAMES = 120
 WORST_COUNT = 20
 
@@ -60,8 +59,6 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     if annotations:
         figures |= _on_images(engine, config, annotations, options)
     if options.scene:
-        if annotations and engine.is_dynamic:
-            engine = load_engine(config)  # a size once fixed stays, and the scene has its own aspect
         figures["scene"] = pck_on_scene(
             engine,
             frames=options.scene,
@@ -76,7 +73,6 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
 def _on_images(
     engine: LoadedEngine, config: Config, annotations: Annotations, options: argparse.Namespace
 ) -> dict[str, Any]:
-    engine.size_for(IMAGES_SIZE)
     prediction = predict(
         engine,
         annotations,

@@ -69,7 +69,8 @@ class Candidate:
         engine = LiteRtEngine(self.path, name=self.name, threads=threads)
         if engine.is_dynamic:
             engine.close()
-            return LiteRtEngine(self.path, name=self.name, threads=threads, input_size=self.size or DEFAULT_SIZE)
+            size = self.size or engine.own_size or DEFAULT_SIZE
+            return LiteRtEngine(self.path, name=self.name, threads=threads, input_size=size)
         if self.size not in (None, engine.spec.input_size):
             width, height = engine.spec.input_size
             raise UsageError(f"{self.path}: its size is fixed, {height}x{width}: leave @HxW out")

@@ -1,7 +1,7 @@
 """Runs a model over annotated images, as the product does."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +28,13 @@ class Prediction:
         poses: per image; none for one that cannot be read.
         times_ms: inference and decoding, per image that was read.
         unreadable: file names of images that cannot be read.
-        input_size: (width, height) of the model's input.
+        input_sizes: (width, height) of the model's input, by the id of the image.
     """
 
     poses: tuple[tuple[Pose, ...], ...]
     times_ms: tuple[float, ...]
     unreadable: tuple[str, ...]
-    input_size: tuple[int, int]
+    input_sizes: Mapping[int, tuple[int, int]]
 
     def detections(self, annotations: Annotations, *, min_score: float = 0.0) -> list[Detection]:
         """Return the poses from `min_score` on in COCO's results format."""
@@ -45,8 +45,9 @@ class Prediction:
         ]
 
     def height_px(self, image: AnnotatedImage, height: float) -> float:
-        """Return the height in the model's input of `height` image pixels."""
-        return height * fit(image.size, self.input_size).inner_size[1] / image.size[1]
+        """Return the height in the model's input of `height` image pixels; that itself for an unreadable image."""
+        input_size = self.input_sizes.get(image.id)
+        return height if input_size is None else height * fit(image.size, input_size).inner_size[1] / image.size[1]
 
 
 def predict(
@@ -61,7 +62,7 @@ def predict(
     """Run a model over all annotated images.
 
     Args:
-        engine: with its input size fixed.
+        engine: fits its input to each image, unless its size is fixed.
         annotations: names the images.
         folder: has them.
         min_score: people below this score are left out.
@@ -75,6 +76,7 @@ def predict(
     poses: list[tuple[Pose, ...]] = []
     times_ms: list[float] = []
     unreadable: list[str] = []
+    input_sizes: dict[int, tuple[int, int]] = {}
     for done, image in enumerate(annotations.images, 1):
         frame = read_image(folder / image.file_name)
         if frame is None:
@@ -83,12 +85,13 @@ def predict(
         else:
             _require_shape(frame, image, folder)
             made = estimator.input_of(frame)
+            input_sizes[image.id] = made.letterbox.input_size
             start_s = time.perf_counter()
             poses.append(estimator.estimate(made).poses)
             times_ms.append((time.perf_counter() - start_s) * 1e3)
         if on_progress:
             on_progress(done, len(annotations.images))
-    return Prediction(tuple(poses), tuple(times_ms), tuple(unreadable), engine.spec.input_size)
+    return Prediction(tuple(poses), tuple(times_ms), tuple(unreadable), input_sizes)
 
 
 def read_image(path: Path) -> Frame | None:

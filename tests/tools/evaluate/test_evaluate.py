@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from builders import pose, to_input
 from command import NO_MIRROR, PROJECT, TIMEOUT_S, Outcome, environment, tool_arguments, use_tool
 from data import data, model, needs_data, needs_models
+from edge.engine.litert import LiteRtEngine
 from edge.errors import InputError, UnavailableError
 from edge.ports import ModelSpec
+from edge.poses.input_sizes import input_sizes
 from edge.poses.letterbox import fit
 from edge.poses.pose import KEYPOINT_NAMES, Pose
 from edge.scene.truth import TruePerson
@@ -26,6 +28,7 @@ from tiny_models import echo_model
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
 from tools.evaluate.metrics.coco import FIGURES, average_precision, detections_of, match_detections
 from tools.evaluate.metrics.false_negatives import draw_miss, worst, write_worst
+from tools.evaluate.metrics.figures import figures_of
 from tools.evaluate.metrics.pck import pck
 from tools.evaluate.metrics.sizes import by_height
 from tools.evaluate.prediction import Prediction, predict
@@ -93,7 +96,7 @@ def ap(annotations: Annotations, wide: Sequence[Pose], tall: Sequence[Pose]) -> 
 
 
 def predicted(wide: Sequence[Pose], tall: Sequence[Pose]) -> Prediction:
-    return Prediction((tuple(wide), tuple(tall)), (1.0, 2.0), (), (128, 64))
+    return Prediction((tuple(wide), tuple(tall)), (1.0, 2.0), (), {70: (128, 64), 8: (128, 64)})
 
 
 def test_who_finds_everybody_exactly_has_an_ap_and_an_ar_of_1(annotations: Annotations) -> None:
@@ -313,7 +316,7 @@ def test_at_most_so_many_people_are_the_best_ones(annotations: Annotations, imag
 
 def test_people_are_sorted_by_their_height_in_the_input(annotations: Annotations) -> None:
     # The wide image shrinks to 40 %, to 102x64; the tall one to 16 %.
-    prediction = Prediction(((), ()), (), (), (128, 64))
+    prediction = Prediction(((), ()), (), (), {70: (128, 64), 8: (128, 64)})
     sure = match_detections(detections_of(70, [TALL_MAN], WIDE), annotations)
     all_found = match_detections(
         [*detections_of(70, [TALL_MAN, SMALL_WOMAN], WIDE), *detections_of(8, [LONELY_CHILD], TALL)], annotations
@@ -538,9 +541,17 @@ def test_a_running_configuration_is_measured_on_the_scene(tmp_path: Path) -> Non
     limited = json.loads(evaluate("--config", config, "--scene", "4", "--json").out)["scene"]
     config.write_text(config.read_text().replace("max_people = 1", ""))
     scene = json.loads(evaluate("--config", config, "--scene", "4", "--json").out)["scene"]
-    assert (scene["frames"], scene["size"], scene["people"]) == (4, "160x256", limited["people"])
+    assert (scene["frames"], scene["size"], scene["people"]) == (4, "256x448", limited["people"])
     assert scene["PCK@0.2"] > 0.8
     assert limited["PCK@0.2"] < 0.5  # of about four people per frame one is reported
     table = evaluate("--config", config, "--scene", "4").out
     assert "the largest person of every image" in table
     assert f"{scene['PCK@0.2']:.3f}" in table
+
+
+def test_each_image_has_the_input_of_its_shape(annotations: Annotations, images: Path) -> None:
+    starter = Path(__file__).parents[3] / "models" / "starter.tflite"
+    prediction = predict(LiteRtEngine(starter, name="starter"), annotations, images)
+    assert prediction.input_sizes == {70: input_sizes(WIDE)[0], 8: input_sizes(TALL)[0]}
+    size = figures_of(annotations, prediction, reported_min_score=0.2)["size"]
+    assert sorted(size.split(", ")) == sorted(f"{high}x{wide}" for wide, high in prediction.input_sizes.values())

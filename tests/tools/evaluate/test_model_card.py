@@ -57,7 +57,7 @@ def annotated(folder: Path, *people: dict[str, Any]) -> Annotations:
 
 
 def predicted(wide: list[Pose], tall: list[Pose]) -> Prediction:
-    return Prediction((tuple(wide), tuple(tall)), (1.0, 2.0), (), (128, 64))
+    return Prediction((tuple(wide), tuple(tall)), (1.0, 2.0), (), {70: (128, 64), 8: (128, 64)})
 
 
 def moved(truth: Pose, x: float) -> Pose:
@@ -335,7 +335,7 @@ def test_times_are_compared_with_requested_models(images: list[str | Path], star
         (["none/m.tflite", "--write"], 66, "none/m.md: cannot read the card"),
         (["STARTER", "--float", "none/f.tflite"], 66, "none/f.tflite: no such model file"),
         (["STARTER", "--against", "nobody"], 69, "nobody"),
-        (["STARTER", "--against", "STARTER@128x96"], 64, "its size is fixed, 64x96"),
+        (["STARTER", "--against", "FIXED@128x96"], 64, "its size is fixed, 32x64"),
         (["STARTER", "--write", "--card", "PEOPLE"], 66, "no place for the figures"),
         (["CUT"], 78, "damaged"),
     ],
@@ -345,7 +345,8 @@ def test_bad_input_is_one_line_and_its_code(
 ) -> None:
     cut = starter.with_name("cut.tflite")
     cut.write_bytes(starter.read_bytes()[:2000])
-    places = {"STARTER": starter, "PEOPLE": starter.with_name("people.json"), "CUT": cut}
+    fixed = echo_model(starter.with_name("fixed.tflite"))
+    places = {"STARTER": starter, "FIXED": fixed, "PEOPLE": starter.with_name("people.json"), "CUT": cut}
     for name, path in places.items():
         words = [word.replace(name, str(path)) for word in words]
     done = measure(*words, *([] if says == "--images" else images))

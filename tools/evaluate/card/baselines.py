@@ -68,7 +68,7 @@ def default_baselines(size: tuple[int, int], folder: Path) -> Baselines:
 def _at(candidate: Candidate, size: tuple[int, int]) -> Candidate:
     if candidate.size is None:
         engine = LiteRtEngine(candidate.path, name=candidate.name)
-        if engine.is_dynamic:
+        if engine.own_size is None:
             candidate = replace(candidate, size=size)
         engine.close()
     candidate.engine(1).close()

@@ -1,6 +1,7 @@
 """All figures of a model: AP, people found, false poses, by size."""
 
 import statistics
+from collections import Counter
 from typing import Any
 
 from tools.evaluate.annotations import Annotations
@@ -16,16 +17,21 @@ def figures_of(annotations: Annotations, prediction: Prediction, *, reported_min
     detections = prediction.detections(annotations)
     found = match_detections(detections, annotations)
     reported = match_detections(prediction.detections(annotations, min_score=reported_min_score), annotations)
-    width, height = prediction.input_size
     return {
         **average_precision(detections, annotations),
         "images": len(annotations.images),
         "people": annotations.people,
         "unreadable": len(prediction.unreadable),
-        "size": f"{height}x{width}",
+        "size": _sizes(prediction),
         "ms_per_frame": round(statistics.median(prediction.times_ms), 2) if prediction.times_ms else None,
         "reported_min_score": reported_min_score,
         "reported": round(len(reported.found) / annotations.people, 4) if annotations.people else None,
         "false_per_image": round(len(reported.false) / len(annotations.images), 4),
         "by_height": by_height(annotations, prediction, found, reported),
     }
+
+
+def _sizes(prediction: Prediction) -> str:
+    """Return the sizes of the model's input, HxW, the most frequent first."""
+    counted = Counter(prediction.input_sizes.values()).most_common()
+    return ", ".join(f"{height}x{width}" for (width, height), _ in counted)

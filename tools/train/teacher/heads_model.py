@@ -43,7 +43,7 @@ def load_heads(model: ResolvedModel, *, side: int | None = None) -> LiteRtEngine
     """
     engine = LiteRtEngine(model.path, name=model.name)
     if engine.is_dynamic:
-        square = side or (OPEN_SIDE_PX if engine.spec.heads is None else max(engine.spec.input_size))
+        square = side or max(engine.own_size or (OPEN_SIDE_PX,))
         engine.close()
         engine = LiteRtEngine(model.path, name=model.name, input_size=(square, square))
     spec = engine.spec
