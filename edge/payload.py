@@ -160,6 +160,9 @@ class HealthMessage(Message, kw_only=True):
     disk_free_bytes: Annotated[
         dict[str, int | None], Meta(description="where each of record, jsonl and cache is written")
     ] = {}
+    input_size: Annotated[
+        tuple[int, int] | None, Meta(description="width, height of the model's input, which `model.size` may choose")
+    ] = None
 
 
 def utc(seconds: float) -> str:

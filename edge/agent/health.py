@@ -70,6 +70,7 @@ class Health:
         self._latency_ms = Rolling(300)
         self._inference_ms = Rolling(300)
         self._frames = 0
+        self._input_size: tuple[int, int] | None = None
         self._last_frame_s: float | None = None
         self._lost_reason: str | None = None
         self._logged_reason = ""  # cleared by a frame: a camera may reopen repeatedly without delivering any
@@ -142,13 +143,20 @@ class Health:
             self._set_state("degraded", f"engine: {self._engine_problem}")
             self._set_people(None, None)
 
-    def result(self, result: PoseFrame, ids: tuple[int, ...] | None) -> None:
-        """Record a result; `ids` are the confirmed tracks, None without tracking."""
+    def result(self, result: PoseFrame, ids: tuple[int, ...] | None, input_size: tuple[int, int] | None = None) -> None:
+        """Record a result.
+
+        Args:
+            result: of the flow.
+            ids: the confirmed tracks; None without tracking.
+            input_size: (width, height) of the model's input in pixels.
+        """
         now_s = time.monotonic()
         with self._lock:
             if self._ended:
                 return
             self._frames += 1
+            self._input_size = input_size
             self._last_frame_s = now_s
             self._latency_ms.add((now_s - result.frame.time_s) * 1e3)
             self._inference_ms.add(result.inference_ms)
@@ -241,6 +249,7 @@ class Health:
             unit_memory_bytes=vitals.unit_memory_bytes,
             unit_memory_max_bytes=vitals.unit_memory_max_bytes,
             disk_free_bytes=dict(vitals.disk_free_bytes),
+            input_size=self._input_size,
         )
         self._publish("health", message)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edge.agent.capture import Captured
 from edge.agent.sink_threads import OpenSink
+from edge.agent.size_policy import Lap, SizePolicy
 from edge.errors import EngineLostError
 from edge.estimator import Estimator
 from edge.frame import Frame
@@ -31,6 +32,7 @@ class Flow:
         smoother: None leaves the keypoints unfiltered.
         max_frames: end after this many; None for no limit.
         on_result: called with every result after the sinks.
+        size_policy: chooses the size of the model's input; None leaves it to the engine.
         keep_images: False if no sink reads images: a frame's buffer is released when the model's input is made.
         lossless: True: a frame waits while the engine is lost; False: it is dropped.
         stopping: set by another thread to end the wait for a lost engine.
@@ -44,6 +46,7 @@ class Flow:
     smoother: Smoother | None = None
     max_frames: int | None = None
     on_result: Callable[[PoseFrame], None] = lambda _: None
+    size_policy: SizePolicy | None = None
     keep_images: bool = True
     lossless: bool = False
     stopping: bool = False
@@ -56,6 +59,7 @@ class Flow:
         """Process frames until the mailbox is closed or `max_frames` is reached."""
         # No reference to a frame is held longer than it is needed, else its buffer is.
         while (captured := frames.get()) is not None:
+            start_s, index, capture_s = time.monotonic(), captured.frame.index, captured.frame.time_s
             item = self._input_of(captured)
             del captured
             result = self._try(item)
@@ -70,6 +74,8 @@ class Flow:
             del result
             if self.frames == self.max_frames:
                 return
+            done_s = time.monotonic()
+            self._choose_size(Lap(index, capture_s, done_s, done_s - start_s))
 
     def step(self, frame: Frame) -> PoseFrame:
         """Find, track and smooth the poses of one frame. Raises EngineLostError."""
@@ -85,6 +91,15 @@ class Flow:
             sizes = (*frame.size, *item.letterbox.input_size)
             log.info("camera %dx%d, model input %dx%d (width x height)", *sizes)
         return item if self.keep_images else item.without_image()
+
+    def _choose_size(self, lap: Lap) -> None:
+        engine = self.estimator.engine
+        decision = self.size_policy and self.size_policy.record(lap, engine.choices, engine.level)
+        if decision:
+            width, height = size = engine.choices[decision.level]
+            log.info("model input %dx%d (HxW): %s", height, width, decision.reason)
+            self._input_sizes.add(size)  # one line is enough
+            engine.level = decision.level
 
     def _try(self, item: ModelInput) -> PoseFrame | None:
         """Return the result of one input; None if the engine is lost."""

@@ -27,7 +27,9 @@ from edge.agent.parts import (
 )
 from edge.agent.pipeline import Flow
 from edge.agent.sink_threads import drain, open_sinks
+from edge.agent.size_policy import SizePolicy
 from edge.config import Config
+from edge.config.input_size import parse_size
 from edge.config.source import parse_source
 from edge.errors import ConfigError, EdgeError, RestartError, UnavailableError
 from edge.estimator import Estimator
@@ -131,6 +133,8 @@ class Run:
             smoother=Smoother() if config.smooth.enabled else None,
             max_frames=options.max_frames,
             on_result=self._on_result,
+            # Without a pace every run of the same file gives the same results.
+            size_policy=None if lossless or parse_size(config.model.size) else SizePolicy(config.model.min_fps),
             keep_images=any(sink.sink.wants_image for sink in self._sinks),
             lossless=lossless,
         )
@@ -251,7 +255,8 @@ class Run:
             self.stop("ended")
 
     def _on_result(self, result: PoseFrame) -> None:
-        self._health.result(result, None if self._tracker is None else self._tracker.present_ids)
+        ids = None if self._tracker is None else self._tracker.present_ids
+        self._health.result(result, ids, self._engine.spec.input_size)
 
     def _publish_state(self, topic: StateTopic, message: Message) -> None:
         if isinstance(message, StatusMessage):

@@ -135,10 +135,13 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
     size: Annotated[
         str,
         _about(
-            'input as "HxW", multiples of 32, or "auto": longer side 256, aspect of the camera',
+            'input as "HxW", multiples of 32, or "auto": shape of the picture, the largest of three that holds min_fps',
             check=_check_size,
         ),
     ] = "auto"
+    min_fps: Annotated[
+        float, _about('size "auto": frames per second that this machine has to hold, else a smaller input', 0.1, 1000)
+    ] = 8.0
     threads: Annotated[
         int, _about("processor threads for inference (default: all cores, at most 4)", 1, 64, example=4)
     ] = field(default_factory=default_threads)

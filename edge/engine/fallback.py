@@ -89,6 +89,7 @@ class FallbackEngine:
         self._backoff = retry_policy.backoff()
         self._engine: IsolatedEngine | None = None
         self._twin: Engine | None = None
+        self._twin_level = 0
         self._failures = 0
         self._good_inferences = 0
         self._has_run = False
@@ -112,18 +113,21 @@ class FallbackEngine:
 
     @property
     def choices(self) -> tuple[tuple[int, int], ...]:
-        """Sizes (width, height) that the twin may have, largest first; the Edge TPU's one while that runs."""
-        return (self._own.input_size,) if self._twin is None else self._twin.choices
+        """Sizes (width, height) that the twin may have, largest first; the Edge TPU's one while that runs.
+
+        None is larger than what the twin was loaded with: inputs are made for the Edge TPU's model.
+        """
+        return (self._own.input_size,) if self._twin is None else self._twin.choices[self._twin_level :]
 
     @property
     def level(self) -> int:
         """Index in `choices` of the size that the twin takes from its next inference on."""
-        return 0 if self._twin is None else self._twin.level
+        return 0 if self._twin is None else self._twin.level - self._twin_level
 
     @level.setter
     def level(self, level: int) -> None:
         if self._twin is not None:
-            self._twin.level = level
+            self._twin.level = self._twin_level + level
 
     def size_for(self, image_size: tuple[int, int]) -> ModelSpec:  # noqa: ARG002 - a compiled model's size is fixed
         """Return the spec of the Edge TPU's model, for any input."""
@@ -231,6 +235,7 @@ class FallbackEngine:
         if self._twin is None and self._load_twin is not None and not self._retiring:
             try:
                 self._twin = self._load_twin(self._own.input_size)
+                self._twin_level = self._twin.level
                 log.warning("engine: the CPU takes over, with model %s", self._twin.spec.name)
             except EdgeError as error:
                 log.warning("engine: the CPU cannot take over: %s", error)

@@ -111,7 +111,7 @@ def test_the_end_is_offline_and_final() -> None:
 
 def test_health_says_what_the_schema_promises() -> None:
     health, published = started(interval_s=0.0)
-    health.result(result(pose()), (1,))
+    health.result(result(pose()), (1,), (448, 256))
     health.tick()
     topic, message = published.messages[-1]
     body: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(message))
@@ -119,6 +119,7 @@ def test_health_says_what_the_schema_promises() -> None:
     jsonschema.validate(body, schemas()["health"])
     assert body["drops"] == {"camera": 4, "outputs": {"mqtt": 1}}
     assert body["inference_ms"] == 12.5
+    assert body["input_size"] == [448, 256]
     assert body["rss_bytes"] > 10_000_000
     assert body["people"] == 1
 

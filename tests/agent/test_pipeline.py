@@ -1,5 +1,6 @@
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from builders import ListSink, ScriptedEngine, frame
 from edge.agent.capture import Captured
 from edge.agent.pipeline import Flow
 from edge.agent.sink_threads import SinkThread
+from edge.agent.size_policy import Decision, Lap, SizePolicy
 from edge.estimator import Estimator
 from edge.frame import BufferPool, Frame
 from edge.mailbox import Mailbox
@@ -163,3 +165,32 @@ def test_each_input_size_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
     for width, height in ((64, 36), (64, 36), (36, 64)):
         made.step(frame(width=width, height=height))
     assert caplog.messages == ["camera 64x36, model input 64x32 (width x height)"]
+
+
+class SizeableEngine(ScriptedEngine):
+    """Says that it has three sizes."""
+
+    choices = ((448, 256), (320, 192), (256, 160))
+
+
+class Scripted(SizePolicy):
+    """Decides at the second frame; keeps what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(8)
+        self.asked: list[tuple[int, int]] = []
+
+    def record(self, lap: Lap, choices: Sequence[tuple[int, int]], level: int) -> Decision | None:
+        assert choices == SizeableEngine.choices
+        assert lap.done_s >= lap.busy_s >= 0
+        self.asked.append((lap.index, level))
+        return Decision(2, "because") if len(self.asked) == 2 else None
+
+
+def test_the_engine_takes_the_size_that_is_decided_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    engine, policy = SizeableEngine(), Scripted()
+    with caplog.at_level(logging.INFO):
+        Flow(estimator=Estimator(engine), size_policy=policy).run(frames_of(5), [])
+    assert policy.asked == [(0, 0), (1, 0), (2, 2), (3, 2), (4, 2)]
+    assert engine.level == 2
+    assert [line for line in caplog.messages if "256" in line] == ["model input 160x256 (HxW): because"]

@@ -20,6 +20,7 @@ from edge.errors import ConfigError, EngineLostError, ModelError, UnavailableErr
 from edge.ports import Engine
 from edgetpu_double import Double, compiled_model, needs_compiler
 from tiny_models import echo_model
+from tiny_pose_nets import tiny_float_heads
 
 pytestmark = needs_compiler
 
@@ -134,6 +135,25 @@ def test_after_three_crashes_in_a_row_the_cpu_takes_over_and_gives_back(bench: B
     away = [(None, AWAY), ("edgetpu", "")]
     assert bench.reported == [("edgetpu", ""), *away, *away, ("cpu", LOST), ("edgetpu", "")]
     assert not bench.twins[0]._sized, "the twin is let go of"
+
+
+def test_the_twin_may_be_made_smaller_and_never_larger_than_it_came(bench: Bench) -> None:
+    twin = LiteRtEngine(tiny_float_heads(bench.folder / "heads.tflite"), name="twin")
+
+    def load(input_size: tuple[int, int]) -> LiteRtEngine:
+        twin.level = 1
+        twin.size_for(input_size)
+        return twin
+
+    bench.double.tell("refuse")
+    engine = bench.engine(load_twin=load)
+    assert (engine.choices, engine.level) == (((64, 32),), 0)
+    engine.run(ramp())
+    assert engine.choices == twin.choices[1:]
+    assert (engine.level, engine.spec.input_size) == (0, twin.choices[1])
+    engine.level = 1
+    engine.run(ramp())
+    assert (engine.level, engine.spec.input_size) == (1, twin.choices[2])
 
 
 def test_a_hundred_good_inferences_make_up_for_the_failures_before_them(bench: Bench) -> None:

@@ -149,3 +149,22 @@ def test_a_damaged_file_could_not_be_used(tmp_path: Path) -> None:
     path.write_bytes(FILE.read_bytes()[: FILE.stat().st_size // 2])
     with pytest.raises(EdgeError):
         LiteRtEngine(path, name=STARTER)
+
+
+TOO_FAST = ("run", "--camera", "scene", "--set", "camera.fps=1000", "--set", "model.min_fps=1000", "--jsonl", "-")
+
+
+def test_a_run_takes_a_smaller_input_where_the_machine_cannot_hold_the_rate_and_says_so() -> None:
+    outcome = offline(*TOO_FAST, "--max-frames", "60", "--model", "starter")
+    assert outcome.code == 0
+    (line,) = [line for line in outcome.err.splitlines() if "would give" in line]
+    assert "model input 160x256 (HxW): 256x448 would give" in line
+    assert line.endswith("fps here, model.min_fps is 1000")
+
+
+@pytest.mark.parametrize("how", [("--no-pace",), ("--set", "model.size=256x448")])
+def test_a_run_without_a_pace_or_with_a_size_of_its_own_keeps_it(how: tuple[str, ...]) -> None:
+    outcome = offline(*TOO_FAST, "--max-frames", "60", "--model", "starter", *how)
+    assert outcome.code == 0
+    assert "model input 448x256 (width x height)" in outcome.err
+    assert "fps here" not in outcome.err

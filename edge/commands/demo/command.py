@@ -112,7 +112,7 @@ class Demo:
         # A starter in place of the default is reported once, here, and not again by the agent.
         name = choice.model.name if choice.fallback_reason else self._model
         model = () if name is None else ("--model", name)
-        # The hall is wide and its people are small: the default size would miss more of them.
+        # The hall is wide and its people are small: a smaller size would miss more of them on a busy machine.
         size = ("--set", f"model.size={MODEL_SIZE}") if takes_any_size else ()
         scene = ("run", "--camera", "scene", "--set", f"device.name={DEVICE}", "--set", f"health.interval_s={HEALTH_S}")
         return (sys.executable, "-c", AGENT, *scene, *size, *model)
