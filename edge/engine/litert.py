@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge.engine import contract
 from edge.engine.interpreter import allocate, make_interpreter
 from edge.errors import ConfigError, ModelError, one_line
+from edge.host.memory import trim_heap
 from edge.ports import ModelSpec
 from edge.poses.input_sizes import input_sizes
 from edge.tflite.magic import open_tflite
@@ -178,8 +179,11 @@ class LiteRtEngine:
 
     def _use(self, size: Size) -> None:
         """Make `size` the current one: in milliseconds to tens of them, unless it is kept."""
-        if self._maps is None or not self._has_run:  # there is one graph, or the others are not needed any more
-            self._sized = OrderedDict((kept, self._sized[kept]) for kept in self._sized if kept == size)
+        others = self._sized.keys() - {size}
+        if others and (self._maps is None or not self._has_run):  # there is one graph, or they are not needed any more
+            for other in others:
+                del self._sized[other]
+            trim_heap()  # they may have been made by another thread
         if size not in self._sized:
             self._sized[size] = self._prepare(size)
         self._sized.move_to_end(size)
