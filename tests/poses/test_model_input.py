@@ -72,7 +72,8 @@ def test_a_place_in_the_image_stays_where_the_letterbox_says(
 
 
 @pytest.mark.parametrize(
-    ("size", "target"), [((1280, 720), (448, 252)), ((641, 479), (214, 160)), ((90, 4000), (5, 256))]
+    ("size", "target"),
+    [((1280, 720), (448, 252)), ((641, 479), (214, 160)), ((90, 4000), (5, 256)), ((640, 480), (341, 256))],
 )
 def test_what_is_one_pixel_thin_is_averaged_and_not_skipped(size: tuple[int, int], target: tuple[int, int]) -> None:
     image = np.zeros((size[1], size[0], 3), np.uint8)
