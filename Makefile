@@ -77,23 +77,18 @@ training-test: training
 	$(WORKSTATION)/bin/python -m pytest tests/training -n auto --dist loadfile $(PYTEST_FLAGS)
 
 # The starter model, from the photographs in TRAIN_DATA, or from the scene alone where there are none.
-# Started again it goes on where it was; STEPS, TRAINING (the folder) and TRAIN_FLAGS may be given.
+# Started again it goes on where it was; STEPS, TRAINING (the folder), BEGIN (a model of ours whose weights it begins
+# with) and TRAIN_FLAGS may be given.
 TRAIN_DATA ?= $(and $(EDGE_POSE_TEST_DATA),$(wildcard $(EDGE_POSE_TEST_DATA)/data/train))
 TRAINING ?= training
 STEPS ?= 22000
-TEACHER := $(TRAINING)/teacher.tflite
-PHOTOGRAPHS = --annotated $(TRAIN_DATA)/coco/labels.json $(TRAIN_DATA)/coco 0.22 \
+PHOTOGRAPHS = --annotated $(TRAIN_DATA)/coco/labels.json $(TRAIN_DATA)/coco 0.26 \
 	--annotated $(TRAIN_DATA)/coco_derived/labels.json $(TRAIN_DATA)/coco_derived 0.08 \
-	--unlabelled $(TRAIN_DATA)/unlabelled/images 0.58 --boxes $(TRAIN_DATA)/unlabelled/rtmdet_boxes.json \
-	--teacher $(TEACHER) --calibration $(TRAIN_DATA)/unlabelled/images
-train: training $(if $(TRAIN_DATA),$(TEACHER))
-	$(WORKSTATION)/bin/python -m tools.train --scene 0.12 $(if $(TRAIN_DATA),$(PHOTOGRAPHS)) \
-		--size 256x448 --steps $(STEPS) --output $(TRAINING) $(TRAIN_FLAGS)
-
-# Google's Lightning, which labels people close up.
-$(TEACHER): | training
-	@mkdir -p $(TRAINING)
-	$(WORKSTATION)/bin/edge-pose models derive movenet-singlepose-lightning-int8 --size 192x192 --output $@
+	--labelled $(TRAIN_DATA)/unlabelled/thunder_labels.json $(TRAIN_DATA)/unlabelled/images 0.56 \
+	--calibration $(TRAIN_DATA)/unlabelled/images
+train: training
+	$(WORKSTATION)/bin/python -m tools.train --scene 0.10 $(if $(TRAIN_DATA),$(PHOTOGRAPHS)) \
+		$(if $(BEGIN),--begin-with $(BEGIN)) --size 256x448 --steps $(STEPS) --output $(TRAINING) $(TRAIN_FLAGS)
 
 check: setup
 	$(BIN)/ruff format --check .

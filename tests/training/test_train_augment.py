@@ -5,7 +5,7 @@ import pytest
 
 from edge.frame import Image
 from tools.train.data.augment import Variety, View, choose_view, mosaic, recolour, take_view
-from tools.train.data.picture import Picture
+from tools.train.data.picture import OUTSIDE, Picture
 from training.small import image, person, picture
 
 SIDE = 64
@@ -51,10 +51,11 @@ def test_a_keypoint_stays_on_its_pixel(scale: float, mirrored: bool, degrees: fl
     assert y0 < 21.0 < y1
 
 
-def test_what_leaves_the_view_is_unknown() -> None:
+def test_what_leaves_the_view_is_known_to_be_outside_and_what_is_unknown_stays_so() -> None:
     view = View(np.array([[1, 0, -60], [0, 1, 0]], np.float32), mirrored=False)
     seen = take_view(dotted(20, 30), view, SIDE, np.random.default_rng(0))
-    assert seen.people[0, 5, 2] == 0
+    assert seen.people[0, 5, 2] == OUTSIDE
+    assert (np.delete(seen.people[0, :, 2], 5) == 0).all()
     assert len(seen.ignored) == 0
     assert seen.boxes.shape == (1, 4)  # a person keeps their place among the others
 
@@ -70,6 +71,43 @@ def test_chosen_views_have_people_in_them_of_the_wanted_sizes() -> None:
         extents.append(np.ptp(seen.people[0, :, 1]))
     assert min(extents) < 27
     assert max(extents) > 40
+
+
+def test_close_views_show_people_from_the_head_down_as_large_as_the_view_and_cut_off() -> None:
+    rng = np.random.default_rng(4)
+    variety = Variety(whole=0.0, close=1.0, tilted=0.0)
+    heights, lowest, tops = [], [], []
+    for _ in range(80):
+        source = picture(person(40, 5, 30, 80))
+        seen = take_view(source, choose_view(source, SIDE, rng, variety), SIDE, rng)
+        known = seen.people[0, :, 2] > 0
+        heights.append(np.ptp(seen.people[0, :, 1]) / SIDE)
+        lowest.append(known[15:].any())
+        tops.append(seen.people[0, 0, 2] > 0)
+        assert (seen.boxes[0] >= 0).all()
+        assert (seen.boxes[0] <= SIDE).all()
+    assert min(heights) < 0.8
+    assert max(heights) > 1.5
+    assert np.mean(lowest) < 0.6  # most have no ankles in view
+    assert np.mean(tops) > 0.9
+
+
+def test_whole_pictures_are_where_letterboxing_puts_them_or_anywhere() -> None:
+    rng = np.random.default_rng(4)
+    variety = Variety(whole=1.0, tilted=0.0)
+    corners = []
+    for _ in range(300):
+        source = picture(person())  # 120x90
+        view = choose_view(source, SIDE, rng, variety)
+        scale = np.diag(view.matrix)
+        spare = SIDE - scale * (120, 90)
+        if (spare > 4).all():
+            corners.append(view.matrix[:, 2] / spare)
+    shares = np.array(corners)
+    assert len(shares) > 30
+    assert 0.2 < (np.abs(shares) < 0.08).all(axis=1).mean() < 0.6  # top left
+    assert (np.abs(shares - 0.5) < 0.08).all(axis=1).mean() > 0.1  # in the middle
+    assert shares.max() > 0.8
 
 
 def test_a_picture_of_nobody_is_shown_whole() -> None:

@@ -77,7 +77,7 @@ def test_what_is_said_where_nothing_is_known_costs_nothing() -> None:
     heads = perfect(truth)
     before = losses(heads, truth)
     heads["center"][1, 0][~truth.center_judged[1]] = 5.0
-    heads["heatmap"][1][~truth.heat_judged[1]] = 5.0
+    heads["heatmap"][1][truth.heat_judged[1] == 0] = 5.0
     after = losses(heads, truth)
     assert float(after["center"]) == float(before["center"])
     assert float(after["heatmap"]) == float(before["heatmap"])

@@ -9,6 +9,7 @@ import pytest
 
 from edge.errors import InputError
 from tools.train.data.coco import CocoSource, read_image
+from tools.train.data.picture import LESS_SURE
 from tools.train.data.synthetic import SceneSource
 from training.small import SIZE, annotated, coco, image, person, write
 
@@ -20,6 +21,17 @@ def test_labels_are_told_in_the_pixels_of_the_file(tmp_path: Path) -> None:
     assert shown.image.shape == (SIZE[1] // 3, SIZE[0] // 2, 3)
     assert shown.people[0, :, :2] == pytest.approx(person(20)[:, :2] / (2, 3), rel=1e-5)
     assert shown.name.endswith("p2.png")
+
+
+@pytest.mark.parametrize(("by_model", "meant"), [(False, 1.0), (True, LESS_SURE)])
+def test_a_v_of_one_is_hidden_by_annotators_and_less_sure_by_a_model(
+    tmp_path: Path, by_model: bool, meant: float
+) -> None:
+    labels = coco(tmp_path / "pictures", 1)
+    labels["annotations"][0]["keypoints"][5] = 1
+    labels["annotations"][0]["keypoints"][8] = 0
+    source = CocoSource(write(tmp_path / "people.json", labels), tmp_path / "pictures", by_model=by_model)
+    assert source.at(0).people[0, :4, 2].tolist() == [2, meant, 0, 2]
 
 
 def test_pictures_are_rgb_and_not_too_large(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edge.poses.head_maps import HEAD_CHANNELS, HeadsSpec, MapSpec
 from edge.poses.heads import HeadsDecoder
-from tools.train.data.picture import Picture, bounds, labelled_enough
+from tools.train.data.picture import LESS_SURE, OUTSIDE, Picture, bounds, labelled_enough
 from tools.train.data.targets import Targets, make_targets
 from training.small import person, picture
 
@@ -88,6 +88,43 @@ def test_people_with_hardly_a_keypoint_are_ignored() -> None:
     assert targets.center.max() == targets.heat.max() == 0
     assert not targets.center_judged[y, x]
     assert len(targets.seed_cells) == len(targets.offset_cells) == 0
+
+
+def test_somebody_of_whom_hardly_anything_is_in_view_is_ignored_as_far_as_they_reach() -> None:
+    one = person(40, 8, 24, 72)
+    one[:, 2] = OUTSIDE
+    shown = replace(sized(one), boxes=np.array([[40, 48, 80, 96]], np.float32))
+    targets = make_targets(shown)
+    assert targets.center.max() == 0
+    assert not targets.center_judged[12:24, 10:20].any()
+    assert targets.center_judged[:10].all()
+    away = make_targets(replace(shown, boxes=np.array([[0, 0, 0, 0]], np.float32)))
+    assert away.center_judged.all()
+
+
+def test_a_keypoint_outside_of_the_view_is_nowhere_in_it() -> None:
+    one = person(40, 8, 24, 72)
+    one[9, 2] = OUTSIDE
+    targets = make_targets(sized(one))
+    assert targets.heat[9].max() == 0
+    assert (targets.heat_judged[9] == 1).all()
+    assert (targets.seed_weights[:, 18:20] == 0).all()
+    assert 9 not in targets.offset_cells[:, 0]
+
+
+def test_a_keypoint_that_is_less_sure_counts_less() -> None:
+    one = person(40, 8, 24, 72)
+    one[9, 2] = LESS_SURE
+    sure, targets = make_targets(sized(person(40, 8, 24, 72))), make_targets(sized(one))
+    x, y = (one[9, :2] // 4).astype(int)
+    assert targets.heat[9, y, x] == 1
+    assert targets.heat_judged[9, y, x] == LESS_SURE
+    assert targets.heat_judged[9, 0, -1] == 1
+    assert (targets.heat_judged[10] == 1).all()
+    assert targets.seed_weights[:, 18:20] == pytest.approx(sure.seed_weights[:, 18:20] * LESS_SURE)
+    assert targets.seed_weights[:, 20:] == pytest.approx(sure.seed_weights[:, 20:])
+    assert 9 not in targets.offset_cells[:, 0]
+    assert 10 in targets.offset_cells[:, 0]
 
 
 def test_ignored_boxes_are_not_judged_but_where_somebody_is_known() -> None:

@@ -38,7 +38,8 @@ the folder gets: checkpoint.pt, log.jsonl, curve.png, labels_1.json, starter_flo
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """Read the command line. Raises UsageError for flags that contradict."""
     values = vars(_parser().parse_args(arguments))
-    values["annotated"] = tuple(map(_annotated, values["annotated"]))
+    by_model = [_annotated("--labelled", words, by_model=True) for words in values.pop("labelled")]
+    values["annotated"] = (*(_annotated("--annotated", words) for words in values["annotated"]), *by_model)
     values["unlabelled"] = tuple(_unlabelled(words, boxes) for words, boxes in values["unlabelled"])
     options = Options(**values)
     _check(options)
@@ -47,7 +48,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
 
 def _check(options: Options) -> None:
     if not (options.annotated or options.unlabelled or options.scene):
-        raise UsageError("nothing to learn from: give --scene, --annotated or --unlabelled (see --help)")
+        raise UsageError("nothing to learn from: give --scene, --annotated, --labelled or --unlabelled (see --help)")
     if options.unlabelled and options.teacher is None:
         raise UsageError("--unlabelled: needs --teacher, the model that labels the pictures")
     if options.soft and options.teacher is None:
@@ -58,10 +59,10 @@ def _check(options: Options) -> None:
         raise UsageError(f"--name '{options.name}': a plain name, of which file names are made")
 
 
-def _annotated(words: Sequence[str]) -> AnnotatedPhotographs:
+def _annotated(option: str, words: Sequence[str], *, by_model: bool = False) -> AnnotatedPhotographs:
     if not 2 <= len(words) <= 3:
-        raise UsageError(f"--annotated: needs JSON FOLDER [WEIGHT], not {len(words)} words: {' '.join(words)}")
-    return AnnotatedPhotographs(Path(words[0]), Path(words[1]), _weight("--annotated", words[2:]))
+        raise UsageError(f"{option}: needs JSON FOLDER [WEIGHT], not {len(words)} words: {' '.join(words)}")
+    return AnnotatedPhotographs(Path(words[0]), Path(words[1]), _weight(option, words[2:]), by_model)
 
 
 def _unlabelled(words: Sequence[str], boxes: Path | None) -> UnlabelledPhotographs:
@@ -111,6 +112,14 @@ def _add_sources(group: Any) -> None:
         help="photographs with keypoints; may be given several times",
     )
     group.add_argument(
+        "--labelled",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("JSON FOLDER", "WEIGHT"),
+        help="photographs whose keypoints are a model's: a v of 1 says that it was less sure, and counts less",
+    )
+    group.add_argument(
         "--unlabelled",
         nargs="+",
         action=_AddUnlabelled,
@@ -137,6 +146,12 @@ def _add_sources(group: Any) -> None:
 
 
 def _add_recipe(group: Any) -> None:
+    group.add_argument(
+        "--begin-with",
+        type=Path,
+        metavar="FILE",
+        help="model that tools.train made, float or int8, whose weights a new training begins with (default: random)",
+    )
     group.add_argument("--steps", type=_positive, default=15_000, metavar="N", help="batches in all (15000)")
     group.add_argument("--batch", type=_positive, default=32, metavar="N", help="pictures in a batch (32)")
     group.add_argument("--side", type=_side, default=192, metavar="PX", help="of the square input in training (192)")

@@ -1,5 +1,7 @@
 """The `train` command, from the command line to the exit code."""
 
+import contextlib
+import itertools
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +20,8 @@ __all__ = ["main"]
 
 WARMUP_SHARE = 10
 """A short training has no time for a long warm-up."""
+BATCHES, SIZE = 8, 16
+"""Pictures whose statistics unfold the normalization of a model to begin with."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,8 +50,11 @@ def _run(options: Options, signals: Signals) -> None:
             _say(f"{trainer.step} steps of {options.steps} are done: nothing is left to learn")
         if trainer.step >= options.steps and not options.exports:
             return
+        beginning = _beginning(options, trainer)
         teacher = _teacher(options)
         shares = _shares(options, folder, teacher, signals)
+        if beginning is not None:
+            _begin(options, trainer, beginning, shares)
         if trainer.step < options.steps:
             _learn(options, folder, trainer, _batches(options, shares, teacher, trainer.step), signals)
         if options.exports:
@@ -84,6 +91,29 @@ def _trainer(options: Options, folder: TrainingFolder) -> Any:
         for change in recipe.changes(checkpoint.recipe) if trainer.step < options.steps else ():
             _say(f"from here on it learns otherwise: {change}")
     return trainer
+
+
+def _beginning(options: Options, trainer: Any) -> Any | None:
+    """Return the network that a new training begins with; None for random weights. Raises EdgeError."""
+    from tools.train.model.begin import read_weights  # noqa: PLC0415
+    from tools.train.model.network import PoseNetwork  # noqa: PLC0415
+
+    if options.begin_with is None or trainer.step:
+        return None
+    network = PoseNetwork(trainer.network.shape)
+    read_weights(options.begin_with, network)
+    return network
+
+
+def _begin(options: Options, trainer: Any, network: Any, shares: Sequence[Any]) -> None:
+    """Give the trainer a model's weights. Raises EdgeError."""
+    from tools.train.data.batches import Batches  # noqa: PLC0415
+    from tools.train.model.begin import unfold_normalization  # noqa: PLC0415
+
+    with contextlib.closing(Batches(shares, size=SIZE, side=options.side, seed=options.seed + 2)) as batches:
+        unfold_normalization(network, itertools.islice(batches, BATCHES))
+    trainer.begin(network)
+    _say(f"begins with the weights of {options.begin_with}")
 
 
 def _teacher(options: Options) -> ResolvedModel | None:

@@ -9,11 +9,12 @@ __all__ = ["AnnotatedPhotographs", "Options", "UnlabelledPhotographs"]
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedPhotographs:
-    """Photographs with keypoints."""
+    """Photographs with keypoints; `by_model` where a model labelled them."""
 
     annotations: Path
     folder: Path
     weight: float
+    by_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Options:
         unlabelled: photographs without keypoints.
         teacher: name or file of the model that labels those; None where none is needed.
         soft: what the teacher's maps count beside the keypoints; 0 for nothing.
+        begin_with: model whose weights a fresh training begins with; None: random ones.
         network: name of the network's shape.
         steps: batches in all.
         batch: pictures in one.
@@ -62,6 +64,7 @@ class Options:
     unlabelled: tuple[UnlabelledPhotographs, ...]
     teacher: str | None
     soft: float
+    begin_with: Path | None
     network: str
     steps: int
     batch: int

@@ -36,7 +36,10 @@ def open_shares(
     Raises:
         EdgeError: a source, or the teacher, cannot be used.
     """
-    shares = [Share(CocoSource(each.annotations, each.folder), each.weight) for each in options.annotated]
+    shares = [
+        Share(CocoSource(each.annotations, each.folder, by_model=each.by_model), each.weight)
+        for each in options.annotated
+    ]
     for number, each in enumerate(options.unlabelled, 1):
         assert teacher is not None
         labels = folder.labels(number)

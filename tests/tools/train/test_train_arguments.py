@@ -29,6 +29,19 @@ def test_sources_come_with_their_weights() -> None:
     assert options.teacher == "lightning"
 
 
+def test_what_a_model_labelled_is_told_from_what_people_did() -> None:
+    options = parse([*OUT, "--labelled", "b.json", "b", "0.4", "--annotated", "a.json", "a"])
+    assert options.annotated == (
+        AnnotatedPhotographs(Path("a.json"), Path("a"), 1.0),
+        AnnotatedPhotographs(Path("b.json"), Path("b"), 0.4, by_model=True),
+    )
+
+
+def test_a_training_begins_with_random_weights_unless_a_model_is_named() -> None:
+    assert parse([*OUT, "--scene", "1"]).begin_with is None
+    assert parse([*OUT, "--scene", "1", "--begin-with", "a.tflite"]).begin_with == Path("a.tflite")
+
+
 def test_one_command_line_leaves_nothing_for_the_next() -> None:
     parse([*OUT, "--annotated", "a.json", "a", "--unlabelled", "c", "--teacher", "x"])
     again = parse([*OUT, "--scene", "1"])
@@ -44,6 +57,7 @@ def test_the_size_is_told_height_first() -> None:
     ("words", "complaint"),
     [
         ([], "nothing to learn from"),
+        (["--labelled", "a.json"], "--labelled: needs JSON FOLDER [WEIGHT], not 1 words: a.json"),
         (["--annotated", "a.json"], "--annotated: needs JSON FOLDER [WEIGHT], not 1 words: a.json"),
         (["--annotated", "a.json", "a", "much"], "--annotated: 'much' is not a number above 0"),
         (["--annotated", "a.json", "a", "0"], "--annotated: '0' is not a number above 0"),
@@ -73,6 +87,8 @@ def test_help_names_every_option_and_needs_nothing() -> None:
     assert shown.code == 0
     for option in (
         "--annotated",
+        "--labelled",
+        "--begin-with",
         "--scene",
         "--unlabelled",
         "--boxes",

@@ -7,12 +7,14 @@ import cv2
 import numpy as np
 
 from edge.frame import Image
-from tools.train.data.picture import Floats, Picture, bounds, labelled_enough
+from tools.train.data.picture import OUTSIDE, Floats, Picture, bounds, labelled_enough
 
 __all__ = ["Variety", "View", "choose_view", "mosaic", "recolour", "take_view"]
 
 MIRRORED = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 """Left keypoints for right ones, in COCO's order."""
+TOP_LEFT, CENTRED = 0.35, 0.25
+"""Shares of the whole pictures that are placed so; the others are anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,9 @@ class Variety:
         max_extent_px: at most; whole pictures may have larger ones.
         max_enlargement: pixels of the input per pixel of a picture, at most.
         whole: share of views that show the whole picture, letterboxed, as a camera's is.
+        close: share of views of somebody close to the camera, who is cut off: from the waist or the shoulders up.
+        close_heights: range of such a person's height, as far as the picture shows them, in heights of the view.
+        close_enlargement: as `max_enlargement`, in such a view.
         max_degrees: angle of most views.
         tilted: share of the views that are tilted at all.
         filled: share of the views that show no more than they must of what is around the picture.
@@ -34,6 +39,9 @@ class Variety:
     max_extent_px: float = 190.0
     max_enlargement: float = 2.5
     whole: float = 0.3
+    close: float = 0.2
+    close_heights: tuple[float, float] = (0.6, 2.0)
+    close_enlargement: float = 4.0
     max_degrees: float = 28.0
     tilted: float = 0.6
     filled: float = 0.8
@@ -56,11 +64,22 @@ def choose_view(picture: Picture, side: int, rng: np.random.Generator, variety: 
     boxes = bounds(picture.people[labelled_enough(picture.people)])
     angle = rng.uniform(-1, 1) * variety.max_degrees if rng.random() < variety.tilted else 0.0
     mirrored = bool(rng.random() < 0.5)
-    if not len(boxes) or rng.random() < variety.whole:
-        # The whole picture, a little larger or smaller, and not quite in the middle.
+    stretch = rng.uniform(0.92, 1.08, 2)  # lenses and pixels are not always square
+    kind = rng.random()
+    if not len(boxes) or kind < variety.whole:
+        # The whole picture, a little larger or smaller, at the top left, in the middle, or anywhere.
         scale = side / max(height, width) * rng.uniform(0.8, 1.6)
-        focus = np.array([width / 2, height / 2]) + rng.uniform(-0.15, 0.15, 2) * (width, height)
-        place = np.full(2, side / 2) + rng.uniform(-0.1, 0.1, 2) * side
+        focus = np.array([width / 2, height / 2])
+        place = _placed(side - scale * stretch * 2 * focus, rng) + scale * stretch * focus
+    elif kind < variety.whole + variety.close:
+        # One person, most likely a large one, from the head down to where the view ends.
+        boxes = picture.boxes[labelled_enough(picture.people)]
+        heights = np.maximum(boxes[:, 3] - boxes[:, 1], 4.0)
+        chosen = rng.choice(len(boxes), p=heights / heights.sum())
+        wanted = side * np.exp(rng.uniform(*np.log(variety.close_heights)))
+        scale = float(min(wanted / heights[chosen], variety.close_enlargement))
+        focus = np.array([(boxes[chosen, 0] + boxes[chosen, 2]) / 2, boxes[chosen, 1]])
+        place = side * np.array([0.5 + rng.uniform(-0.3, 0.3), rng.uniform(-0.05, 0.3)])
     else:
         # One person at a chosen size, anywhere in the input.
         box = boxes[rng.integers(len(boxes))]
@@ -75,14 +94,24 @@ def choose_view(picture: Picture, side: int, rng: np.random.Generator, variety: 
         focus = np.array([width - focus[0], focus[1]])
     turn = np.deg2rad(angle)
     linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    linear = linear * rng.uniform(0.92, 1.08, (2, 1))  # lenses and pixels are not always square
+    linear = linear * stretch[:, None]
     if rng.random() < variety.filled:
-        share = np.array([width, height]) * scale / side
-        place = np.asarray(_filling(place, focus, share, side, scale), np.float64)
+        share = np.array([width, height]) * scale * stretch / side
+        place = np.asarray(_filling(place, focus, share, side, scale * stretch), np.float64)
     return View(np.column_stack([linear, place - linear @ focus]).astype(np.float32), mirrored)
 
 
-def _filling(place: Floats, focus: Floats, share: Floats, side: int, scale: float) -> Floats:
+def _placed(spare: Floats, rng: np.random.Generator) -> Floats:
+    """Return the corner of a picture in the view: where letterboxing puts it, or anywhere.
+
+    `spare` is what the view has more than the picture, by axis; less than nothing where the picture is larger.
+    """
+    kind = rng.random()
+    anywhere = rng.uniform(0, 1, 2)
+    return np.asarray(spare * (0.0 if kind < TOP_LEFT else 0.5 if kind < TOP_LEFT + CENTRED else anywhere))
+
+
+def _filling(place: Floats, focus: Floats, share: Floats, side: int, scale: Floats) -> Floats:
     """Return the focus's place where the picture fills the input or is inside.
 
     `share` is the picture's size in sides of the input.
@@ -93,7 +122,7 @@ def _filling(place: Floats, focus: Floats, share: Floats, side: int, scale: floa
 
 
 def take_view(picture: Picture, view: View, side: int, rng: np.random.Generator) -> Picture:
-    """Return the view, (side, side, 3); keypoints out of view become unknown."""
+    """Return the view, (side, side, 3); keypoints out of view become OUTSIDE."""
     image, people = picture.image, picture.people.copy()
     matrix = view.matrix.astype(np.float64)
     if view.mirrored:
@@ -102,7 +131,7 @@ def take_view(picture: Picture, view: View, side: int, rng: np.random.Generator)
         people = people[:, MIRRORED]
     people[..., :2] = people[..., :2] @ matrix[:, :2].T + matrix[:, 2]
     inside = ((people[..., :2] >= 0) & (people[..., :2] < side)).all(axis=-1)
-    people[..., 2] *= inside
+    people[..., 2] = np.where(inside | (people[..., 2] <= 0), people[..., 2], OUTSIDE)
     shown = _warped(image, matrix, side, _border(rng))
     boxes, ignored = _moved(picture.boxes, matrix, side), _moved(picture.ignored, matrix, side)
     seen = (ignored[:, 2:] - ignored[:, :2]).min(axis=1, initial=side) > 1

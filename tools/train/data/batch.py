@@ -46,7 +46,7 @@ class Batch:
         center: float32 (N, h, w).
         heat: float32 (N, 17, h, w).
         center_judged: bool (N, h, w).
-        heat_judged: bool (N, 17, h, w).
+        heat_judged: float32 (N, 17, h, w).
         seed_cells: int64 (S, 3), the picture's number, y, x.
         seeds: float32 (S, 34).
         seed_weights: float32 (S, 34).

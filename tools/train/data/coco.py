@@ -11,7 +11,7 @@ import numpy as np
 from edge.errors import InputError
 from edge.frame import Image
 from tools.train.data.annotations import Annotated, read_annotations
-from tools.train.data.picture import Picture
+from tools.train.data.picture import LESS_SURE, Picture
 
 __all__ = ["CocoSource", "read_image", "require_pictures"]
 
@@ -32,14 +32,18 @@ class CocoSource:
     Args:
         annotations: a file that `read_annotations` takes.
         images: folder with the files it names.
+        by_model: a model labelled them: a v of 1 says that it was less sure, and not that the keypoint is hidden.
         kept_bytes: of pixels that stay in memory.
 
     Raises:
         InputError: it cannot be read, makes no sense, or none of its pictures is there.
     """
 
-    def __init__(self, annotations: Path, images: Path, *, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(
+        self, annotations: Path, images: Path, *, by_model: bool = False, kept_bytes: int = KEPT_BYTES
+    ) -> None:
         self.name = annotations.stem
+        self._hidden = LESS_SURE if by_model else 1.0
         self._entries = require_pictures(read_annotations(annotations, images), annotations, images)
         self._images: dict[int, Image] = {}
         self._room_bytes = kept_bytes
@@ -58,7 +62,7 @@ class CocoSource:
         for place in range(number, number + len(self._entries)):
             image = self._image(place % len(self._entries))
             if image is not None:
-                return _picture(image, self._entries[place % len(self._entries)])
+                return _picture(image, self._entries[place % len(self._entries)], self._hidden)
         raise InputError(f"{self._entries[0].path.parent}: not one of the {len(self._entries)} pictures can be read")
 
     def _image(self, number: int) -> Image | None:
@@ -125,10 +129,11 @@ def require_pictures(entries: Sequence[Annotated], annotations: Path, images: Pa
     return there
 
 
-def _picture(image: Image, entry: Annotated) -> Picture:
-    """Return a picture with its annotations in pixels."""
+def _picture(image: Image, entry: Annotated, hidden: float) -> Picture:
+    """Return a picture with its annotations in pixels; `hidden` stands for v = 1."""
     factors = np.array(image.shape[1::-1]) / entry.size
     people = entry.people.copy()
     people[..., :2] *= factors
+    people[..., 2][people[..., 2] == 1] = hidden
     boxes, others = ((each * np.tile(factors, 2)).astype(np.float32) for each in (entry.boxes, entry.others))
     return Picture(image, people, boxes, others, str(entry.path))

@@ -7,12 +7,16 @@ from numpy.typing import NDArray
 
 from edge.frame import Image
 
-__all__ = ["Floats", "Picture", "bounds", "labelled_enough"]
+__all__ = ["LESS_SURE", "OUTSIDE", "Floats", "Picture", "bounds", "labelled_enough"]
 
 Floats = NDArray[np.floating]
 """float32 where it matters; NumPy has float64 intermediates."""
 MIN_LABELLED = 3
 """People with fewer labelled keypoints in view are not learned from, nor taken for background."""
+LESS_SURE = 0.5
+"""v of a keypoint that a model labelled without being sure: what it counts beside a sure one."""
+OUTSIDE = -1.0
+"""v of a keypoint that is known to be outside of the view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Picture:
     Attributes:
         image: uint8 (h, w, 3), RGB.
         people: (P, 17, 3), rows of x, y, v: pixels of the image; v is 0 for a keypoint of which nothing is known,
-            else 1 (hidden) or 2 (visible), as COCO has it.
+            1 (hidden) or 2 (visible) as COCO has it, LESS_SURE, or OUTSIDE: known not to be in the picture.
         boxes: (P, 4) x0, y0, x1, y1 in pixels: where all of each person is, unknown keypoints included.
         ignored: (Q, 4) x0, y0, x1, y1 in pixels: in there may be people of whom nothing more is known.
         name: what to call it in a message.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.poses.pose import KEYPOINTS
-from tools.train.data.picture import Floats, Picture, bounds, labelled_enough
+from tools.train.data.picture import LESS_SURE, Floats, Picture, bounds, labelled_enough
 
 __all__ = ["MIN_WEIGHED_EXTENT", "STRIDE", "Targets", "make_targets"]
 
@@ -44,11 +44,11 @@ class Targets:
         center: float32 (h, w), 1 at every center.
         heat: float32 (17, h, w), 1 at every keypoint.
         center_judged: bool (h, w), False where nothing is known.
-        heat_judged: bool (17, h, w).
+        heat_judged: float32 (17, h, w), what a cell counts: 0 where nothing is known, less where it is less sure.
         seed_cells: int64 (S, 2), y, x.
         seeds: float32 (S, 34), dy, dx of every keypoint in cells.
         seed_weights: float32 (S, 34): 0 for unknown keypoints, else the inverse of the person's extent in cells, or
-            of MIN_WEIGHED_EXTENT.
+            of MIN_WEIGHED_EXTENT; less for a keypoint that is less sure.
         offset_cells: int64 (T, 3): keypoint, y, x.
         offsets: float32 (T, 2): dy, dx in cells.
     """
@@ -56,7 +56,7 @@ class Targets:
     center: Floats
     heat: Floats
     center_judged: NDArray[np.bool_]
-    heat_judged: NDArray[np.bool_]
+    heat_judged: Floats
     seed_cells: NDArray[np.int64]
     seeds: Floats
     seed_weights: Floats
@@ -72,26 +72,40 @@ def make_targets(picture: Picture) -> Targets:
     enough = labelled_enough(people)
     boxes = bounds(people)
     center_judged = np.ones((height, width), bool)
-    heat_judged = np.ones((KEYPOINTS, height, width), bool)
-    for box in [*(picture.ignored / STRIDE), *boxes[~enough & (people[..., 2] > 0).any(axis=1)]]:
+    heat_judged = np.ones((KEYPOINTS, height, width), np.float32)
+    # Of whom too little is known, or too little is in view: all that is there of them.
+    unclear = _around(boxes, picture.boxes / STRIDE)[~enough & (people[..., 2] > 0).any(axis=1)]
+    hidden = (picture.boxes / STRIDE)[~enough & ~(people[..., 2] > 0).any(axis=1)]
+    for box in [*(picture.ignored / STRIDE), *unclear, *hidden[_areas(hidden) > 0]]:
         part = _cells_in(box, height, width, 0.5)
         center_judged[part] = False
-        heat_judged[(slice(None), *part)] = False
+        heat_judged[(slice(None), *part)] = 0
     people, boxes = people[enough], boxes[enough]
     whole = _around(boxes, picture.boxes[enough] / STRIDE)
     extents = (whole[:, 2:] - whole[:, :2]).max(axis=1, initial=1.0)
     for person, box, all_of_them, extent in zip(people, boxes, whole, extents, strict=True):
         unknown = person[:, 2] == 0
-        heat_judged[(unknown, *_cells_in(box, height, width, UNKNOWN_MARGIN * extent))] = False
-        heat_judged[(unknown, *_cells_in(all_of_them, height, width, 0.5))] = False
-    # Of the whole person: which of the keypoints are known has nothing to do with what can be seen.
+        heat_judged[(unknown, *_cells_in(box, height, width, UNKNOWN_MARGIN * extent))] = 0
+        heat_judged[(unknown, *_cells_in(all_of_them, height, width, 0.5))] = 0
+    # Of the whole person in view: which of the keypoints are known has nothing to do with what can be seen.
     middles = (whole[:, :2] + whole[:, 2:]) / 2
     center, heat = _gaussians(people, middles, extents, height, width)
     # What is known of one person holds where nothing is known of another.
     center_judged |= center > 0.3
-    heat_judged |= heat > 0.3
+    sure = people[..., 2] >= 1
+    if not sure[people[..., 2] > 0].all():
+        less = _heat(np.where(sure[..., None], 0, people), extents, height, width)
+        heat_judged = np.where(less > 0.01, np.minimum(heat_judged, LESS_SURE), heat_judged)
+        heat_judged[less > 0.3] = LESS_SURE
+        heat_judged[_heat(np.where(sure[..., None], people, 0), extents, height, width) > 0.3] = 1
+    heat_judged[(heat > 0.3) & (heat_judged == 0)] = 1
     seeds = _seeds(people, middles, extents, height, width)
     return Targets(center, heat, center_judged, heat_judged, *seeds, *_offsets(people, height, width))
+
+
+def _areas(boxes: Floats) -> Floats:
+    """Return the areas (P,) of boxes (P, 4)."""
+    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
 
 
 def _around(boxes: Floats, others: Floats) -> Floats:
@@ -107,19 +121,27 @@ def _cells_in(box: Floats, height: int, width: int, margin: float) -> tuple[slic
 
 def _gaussians(people: Floats, middles: Floats, extents: Floats, height: int, width: int) -> tuple[Floats, Floats]:
     """Return center (h, w) and heat (17, h, w); the nearer keypoint counts."""
-    center, heat = np.zeros((height, width), np.float32), np.zeros((KEYPOINTS, height, width), np.float32)
+    center = np.zeros((height, width), np.float32)
     # A keypoint within cell i (i <= x < i + 1) has its peak there.
     ys, xs = np.arange(height, dtype=np.float32), np.arange(width, dtype=np.float32)
-    for person, middle, extent in zip(people, middles, extents, strict=True):
+    for middle, extent in zip(middles, extents, strict=True):
         sigma = float(np.clip(CENTER_SIGMA * extent, MIN_CENTER_SIGMA, MAX_CENTER_SIGMA))
         x, y = np.floor(middle)
         np.maximum(center, _bell(ys - y, sigma)[:, None] * _bell(xs - x, sigma), out=center)
+    return center, _heat(people, extents, height, width)
+
+
+def _heat(people: Floats, extents: Floats, height: int, width: int) -> Floats:
+    """Return the heat (17, h, w) of the keypoints whose v is above 0."""
+    heat = np.zeros((KEYPOINTS, height, width), np.float32)
+    ys, xs = np.arange(height, dtype=np.float32), np.arange(width, dtype=np.float32)
+    for person, extent in zip(people, extents, strict=True):
         sigma = float(np.clip(HEAT_SIGMA * extent, MIN_HEAT_SIGMA, MAX_HEAT_SIGMA))
         cells = np.floor(person[:, :2])
         rows, columns = _bell(ys - cells[:, 1:], sigma), _bell(xs - cells[:, :1], sigma)
         rows = rows * (person[:, 2:] > 0)
         np.maximum(heat, rows[:, :, None] * columns[:, None], out=heat)
-    return center, heat
+    return heat
 
 
 def _bell(away: Floats, sigma: float) -> Floats:
@@ -140,7 +162,7 @@ def _seeds(
         at = at[((at >= 0) & (at < (height, width))).all(axis=1)]
         # The decode compares seeds with the numbers of cells: a keypoint in the middle of a cell is at its number.
         away = person[None, :, 1::-1] - 0.5 - at[:, None]  # (S, 17, [y, x])
-        known = np.repeat(person[:, 2] > 0, 2) / max(extent, MIN_WEIGHED_EXTENT)
+        known = np.repeat(np.clip(person[:, 2], 0, 1), 2) / max(extent, MIN_WEIGHED_EXTENT)
         cells.append(at)
         values.append(away.reshape(len(at), -1))
         weights.append(np.broadcast_to(known, (len(at), 2 * KEYPOINTS)))
@@ -155,8 +177,8 @@ def _seeds(
 
 
 def _offsets(people: Floats, height: int, width: int) -> tuple[NDArray[np.int64], Floats]:
-    """Return the cells around every keypoint, and its offset from them."""
-    who, which = np.nonzero(people[..., 2] > 0)
+    """Return the cells around every sure keypoint, and its offset from them."""
+    who, which = np.nonzero(people[..., 2] >= 1)
     points = people[who, which, 1::-1]  # (K, [y, x])
     around = np.mgrid[-1:2, -1:2].reshape(2, -1).T
     at = np.floor(points)[:, None] + around  # (K, 9, 2)

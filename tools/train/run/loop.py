@@ -139,6 +139,11 @@ class Trainer:
             asdict(self.recipe),
         )
 
+    def begin(self, network: nn.Module) -> None:
+        """Begin with the weights of a network of the same shape."""
+        self.network.load_state_dict(network.state_dict())
+        self.average.load_state_dict(network.state_dict())
+
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint.
 
