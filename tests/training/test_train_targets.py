@@ -199,3 +199,12 @@ def test_an_unknown_keypoint_may_be_anywhere_in_the_box_of_the_whole_person() ->
     assert not targets.heat_judged[15, y, x]
     assert targets.heat_judged[0, y, x]
     assert make_targets(sized(one)).heat_judged[15, y, x]
+
+
+def test_a_center_is_as_wide_as_its_person_is_large() -> None:
+    widths = []
+    for height in (60.0, 150.0, 250.0):
+        targets = make_targets(sized(person(60, 4, height / 2, height), width=320, height=288))
+        widths.append(int((targets.center.max(axis=0) > 0.5).sum()))
+    assert widths == sorted(set(widths))
+    assert widths[-1] >= 9

@@ -39,7 +39,7 @@ class Variety:
     max_extent_px: float = 190.0
     max_enlargement: float = 2.5
     whole: float = 0.3
-    close: float = 0.2
+    close: float = 0.27
     close_heights: tuple[float, float] = (0.6, 2.0)
     close_enlargement: float = 4.0
     max_degrees: float = 28.0

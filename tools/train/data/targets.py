@@ -20,7 +20,8 @@ HEAT_SIGMA = 0.035
 MIN_HEAT_SIGMA, MAX_HEAT_SIGMA = 0.75, 2.2
 """... within these, in cells."""
 CENTER_SIGMA = 0.09
-MIN_CENTER_SIGMA, MAX_CENTER_SIGMA = 0.9, 3.0
+MIN_CENTER_SIGMA, MAX_CENTER_SIGMA = 0.9, 4.5
+"""In cells. Where people are cut off their middle is not exact: close ones are not to lose their score for it."""
 CENTER_REACH = (1, 2)
 """Cells around a center that learn the regression: of small people, of those larger than LARGE cells."""
 LARGE = 16.0
