@@ -22,6 +22,7 @@ NO_MIRROR: Mapping[str, str | None] = {
     "EDGE_POSE_CACHE": EMPTY_CACHE,
     "http_proxy": NO_PROXY,
     "https_proxy": NO_PROXY,
+    "npm_config_offline": "true",
 }
 """Variables of a machine that has no model and no network."""
 

@@ -15,7 +15,7 @@ from edge.config import Config
 from edge.config.source import SourceKind, parse_source
 from edge.config.text import default_text
 from edge.errors import EdgeError, UsageError
-from edge.models.entry import SOURCE_KIND, EntryTable
+from edge.models.entry import SOURCE_KINDS, EntryTable
 from edge.payload import Message, schemas
 from edge.tflite.notes import Notes
 from pages import MANUAL, PROJECT, command_of, commands, section, subcommands
@@ -107,9 +107,9 @@ def test_every_table_of_the_config_is_in_the_docs(table: str) -> None:
 
 def test_manifest_files_and_docs_know_the_same_kinds_of_model() -> None:
     runnable = set(get_args(get_type_hints(Notes)["kind"]))
-    assert set(get_args(get_type_hints(EntryTable)["kind"])) == runnable | {SOURCE_KIND}
+    assert set(get_args(get_type_hints(EntryTable)["kind"])) == runnable | set(SOURCE_KINDS)
     (row,) = re.findall(r"^\| `kind` \|(.+)", (PROJECT / "docs/models.md").read_text(), re.MULTILINE)
-    assert set(re.findall(r"`(\w+)`", row)) == runnable | {SOURCE_KIND}
+    assert set(re.findall(r"`(\w+)`", row)) == runnable | set(SOURCE_KINDS)
 
 
 # --- messages ----------------------------------------------------------------------------------------------

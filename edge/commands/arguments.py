@@ -151,7 +151,7 @@ def _add_watch(group: Any) -> None:
 
 
 def _add_models(group: Any) -> None:
-    models = _add(group, "models", None, "list, fetch, verify, show or derive models")
+    models = _add(group, "models", None, "list, fetch, verify, show, build or derive models")
     actions = models.add_subparsers(title="actions", required=True, metavar="ACTION")
     _add(actions, "list", model_commands.models_list, "every model of the manifest, and whether its file is here")
     fetch = _add(
@@ -171,6 +171,21 @@ def _add_models(group: Any) -> None:
     verify.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all that are here)")
     show = _add(actions, "show", model_commands.models_show, "everything that is known about a model")
     show.add_argument("name", nargs="?", metavar="NAME", help="default: the manifest's default")
+    build = _add(
+        actions, "build", model_commands.models_build, "make a heads file of MoveNet MultiPose as it was published"
+    )
+    build.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a TensorFlow.js graph model (.json, or its folder), a whole .tflite file, or a name of `models list`",
+    )
+    build.add_argument(
+        "--size", metavar="HxW", type=_size, default=(448, 256), help="of its input, multiples of 32 (default: 256x448)"
+    )
+    build.add_argument(
+        "--quantize", choices=("fp16", "float32"), default="fp16", help="how weights are stored (default: fp16)"
+    )
+    build.add_argument("--output", metavar="FILE", type=Path, required=True, help="the .tflite file to write")
     derive = _add(
         actions, "derive", model_commands.models_derive, "make a multi-person model from an int8 singlepose MoveNet"
     )

@@ -1,4 +1,4 @@
-"""`edge-pose models`: list, fetch, verify, show, derive.
+"""`edge-pose models`: list, fetch, verify, show, build, derive.
 
 Each imports what it needs: `models list` must not wait for OpenCV.
 """
@@ -12,7 +12,33 @@ from pathlib import Path
 
 from edge.host.process import Signals
 
-__all__ = ["models_derive", "models_fetch", "models_list", "models_show", "models_verify"]
+__all__ = ["models_build", "models_derive", "models_fetch", "models_list", "models_show", "models_verify"]
+
+
+def models_build(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
+    """Build a heads file of MoveNet MultiPose as it was published."""
+    from edge.graph.build_file import build_file
+    from edge.graph.heads_file import FloatKind
+
+    kind: FloatKind = "none" if options.quantize == "float32" else "fp16"
+    for line in build_file(_source(options.source), options.output, options.size, kind):
+        print(line)
+    return 0
+
+
+def _source(source: str) -> Path:
+    """Return the file or folder that a command starts from, which may be a model's name."""
+    from edge.download.progress import ConsoleProgress
+    from edge.models.fetch import Fetcher
+    from edge.models.files import is_path
+    from edge.models.mirror import known_models
+    from edge.models.places import places
+
+    if is_path(source) or Path(source).exists():
+        return Path(source)
+    where = places(os.environ)
+    entry = known_models(where).entry(source)
+    return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)
 
 
 def models_derive(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
@@ -67,7 +93,7 @@ def models_list(options: argparse.Namespace, signals: Signals) -> int:  # noqa: 
         size = "" if row.size_bytes is None else f"{row.size_bytes / 1e6:.1f} MB"
         mark = "*" if row.is_default else " "
         place = {"package": "in the package", None: ""}.get(row.source, row.source)
-        print(f"{mark} {row.entry.name:42} {row.entry.kind:10} {row.state:12} {place:14} {size:>8}")
+        print(f"{mark} {row.entry.name:42} {row.entry.kind:11} {row.state:12} {place:14} {size:>8}")
     print("\n* the default; searched for files:", where.mirror or where.mirror_url or "(no mirror)", where.cache)
     return 0
 
@@ -114,7 +140,9 @@ def models_show(options: argparse.Namespace, signals: Signals) -> int:  # noqa: 
         "member": row.entry.member,
         "delegate": row.entry.delegate,
         "cpu twin": row.entry.cpu_twin,
-        "made of": row.entry.derived_from,
+        "package": f"{row.entry.package}@{row.entry.version}" if row.entry.package else "",
+        "made of": row.entry.derived_from or " or ".join(row.entry.built_from),
+        "recipe": row.entry.recipe,
         "comes": "with the program" if row.entry.bundled else "",
         "size": row.entry.size,
         "licence": row.entry.licence,

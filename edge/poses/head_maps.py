@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edge.poses.pose import KEYPOINTS
 
-__all__ = ["HEADS", "HEAD_CHANNELS", "Floats", "HeadsSpec", "MapSpec"]
+__all__ = ["HEADS", "HEAD_CHANNELS", "PUBLISHED_CONSTANTS", "DecodeConstants", "Floats", "HeadsSpec", "MapSpec"]
 
 HEADS = ("center", "heatmap", "regression", "offset", "box_scale", "box_offset")
 """Order of the maps everywhere in this package; a model without boxes has the first four."""
@@ -34,6 +34,25 @@ class MapSpec:
     shift: Floats
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeConstants:
+    """Numbers of the decode, which a graph of float16 weights holds rounded.
+
+    Attributes:
+        peak_tolerance: a center may be this much below the greatest of its neighbours.
+        min_keypoint_score: keypoints above this make a person's score.
+        gaussian: a keypoint at distance d from its seed weighs exp(-d^2 / (gaussian * shorter side of the map)).
+    """
+
+    peak_tolerance: float = 1e-6
+    min_keypoint_score: float = 0.127
+    gaussian: float = 0.3
+
+
+PUBLISHED_CONSTANTS = DecodeConstants()
+"""Of the graph published as tfhub.dev/google/movenet/multipose/lightning/1."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeadsSpec:
     """Size and quantization of a model's maps.
@@ -42,11 +61,13 @@ class HeadsSpec:
         size: (width, height) of the maps in cells.
         maps: one per head, in the order of `HEADS`: six, or four without boxes.
         logits: True if center and heatmap are given before the sigmoid.
+        constants: of the decode.
     """
 
     size: tuple[int, int]
     maps: tuple[MapSpec, ...]
     logits: bool = True
+    constants: DecodeConstants = PUBLISHED_CONSTANTS
 
     @property
     def has_boxes(self) -> bool:

@@ -26,17 +26,12 @@ from numpy.typing import NDArray
 from edge.poses.head_maps import Floats, HeadsSpec
 from edge.poses.pose import KEYPOINTS
 
-__all__ = ["GAUSSIAN", "MIN_BOX_KEYPOINT_SCORE", "PEAK_SIDE", "HeadsDecoder"]
+__all__ = ["MIN_BOX_KEYPOINT_SCORE", "PEAK_SIDE", "HeadsDecoder"]
 
 PEAK_SIDE = 5
 """A center is the greatest of its 5x5 cells."""
-PEAK_TOLERANCE = 1e-6
 GRAPH_PEOPLE = 6
 """Number of centers that the graph takes."""
-GAUSSIAN = 0.3
-"""A keypoint at distance d from its seed weighs exp(-d^2 / (GAUSSIAN * shorter side of the map))."""
-MIN_KEYPOINT_SCORE = 0.127
-"""Keypoints above this make a person's score."""
 MIN_BOX_KEYPOINT_SCORE = 0.2
 """Keypoints from this score on make the box of a person whose model gives none (the score from which on MoveNet's own
 crop algorithm trusts a keypoint, TF Hub's MoveNet tutorial)."""
@@ -73,7 +68,7 @@ class HeadsDecoder:
         self.spec = spec
         width, height = spec.size
         self._grid = np.arange(max(height, width), dtype=np.float32)
-        self._spread = GAUSSIAN * min(height, width)
+        self._spread = spec.constants.gaussian * min(height, width)
         self._centers = np.empty((height, width), np.float32)
         self._highest = np.empty((height, width), np.float32)
         self._heat = np.empty(height * width * KEYPOINTS, np.float32)
@@ -127,7 +122,7 @@ class HeadsDecoder:
         self._to_scores(0, center[..., 0], self._centers)
         cv2.dilate(self._centers, self._kernel, dst=self._highest)
         np.subtract(self._highest, self._centers, out=self._highest)
-        peaks = np.flatnonzero(self._highest < PEAK_TOLERANCE)
+        peaks = np.flatnonzero(self._highest < self.spec.constants.peak_tolerance)
         scores = self._centers.ravel()[peaks]
         # Empty regions are full of peaks. Take twice as many as are wanted, because plateaus are thinned below.
         order = np.argsort(-scores, kind="stable")[: 2 * max_people]
@@ -214,7 +209,7 @@ class HeadsDecoder:
         trio[..., 2] = scores
         boxes = people.boxes[:wanted] if self.spec.has_boxes else _bounds(keypoints, scores)
         # A person scores as their center times the mean of the keypoints that count, as in the published graph.
-        counts = scores > MIN_KEYPOINT_SCORE
+        counts = scores > self.spec.constants.min_keypoint_score
         mean = (scores * counts).sum(axis=1) / np.maximum(counts.sum(axis=1), 1)
         parts = (
             trio.reshape(wanted, 3 * KEYPOINTS),

@@ -19,7 +19,7 @@ from edge.tflite.packing import encode
 from edge.tflite.prune import operands, prune_unused
 from edge.tflite.schema import schema
 
-__all__ = ["TfliteModel", "load"]
+__all__ = ["TfliteModel", "load", "parse"]
 
 SIGNATURE = "serving_default"
 DTYPES: Mapping[int, str] = {
@@ -186,15 +186,20 @@ def load(path: Path) -> TfliteModel:
     """
     with open_tflite(path) as file:
         content = file.read()
+    return parse(content, str(path))
+
+
+def parse(content: bytes, origin: str) -> TfliteModel:
+    """Read a TFLite file's content; `origin` names it. Raises ModelError, see `load`."""
     try:
-        model = TfliteModel(schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)), str(path))
+        model = TfliteModel(schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0)), origin)
         _check_references(model)
     except (struct.error, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError) as error:
-        raise _damaged(path) from error
+        raise _damaged(origin) from error
     except ValueError as error:
         if isinstance(error, ModelError):
             raise
-        raise _damaged(path) from error
+        raise _damaged(origin) from error
     return model
 
 
@@ -223,5 +228,5 @@ def _at(items: Sequence[Any], number: int, low: int = 0) -> None:
         raise IndexError(number)
 
 
-def _damaged(path: Path) -> ModelError:
-    return ModelError(f"{path}: the model file is damaged or truncated (its tables do not fit together)")
+def _damaged(origin: str) -> ModelError:
+    return ModelError(f"{origin}: the model file is damaged or truncated (its tables do not fit together)")

@@ -11,10 +11,12 @@ from msgspec import Meta, Struct
 from edge.errors import ModelError, one_line
 from edge.tflite.metadata import read_metadata
 
-__all__ = ["METADATA_NAME", "Affine", "Notes", "Source", "encode_notes", "notes_path", "read_notes"]
+__all__ = ["METADATA_NAME", "SCALED", "Affine", "Decode", "Notes", "Source", "encode_notes", "notes_path", "read_notes"]
 
 METADATA_NAME = "edge-pose"
 """Name of the metadata entry that holds the notes."""
+SCALED = ":scaled"
+"""Suffix of a head whose channels were rescaled; its values need the factors in the notes."""
 FORMAT = 1
 MAX_NOTES_BYTES = 1 << 20
 
@@ -43,6 +45,14 @@ class Source(Struct, frozen=True):
     digest: Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
 
 
+class Decode(Struct, frozen=True, kw_only=True):
+    """Constants of the decode of heads, see `edge.poses.head_maps.DecodeConstants`."""
+
+    peak_tolerance: Annotated[float, Meta(gt=0, lt=1)]
+    min_keypoint_score: Annotated[float, Meta(gt=0, lt=1)]
+    gaussian: Annotated[float, Meta(gt=0, lt=1)]
+
+
 class Notes(Struct, frozen=True, kw_only=True):
     """Properties of a model made by our tools.
 
@@ -55,6 +65,7 @@ class Notes(Struct, frozen=True, kw_only=True):
         quantization: of weights and activations.
         source: of the model.
         tool: that made it, with its version.
+        decode: constants of the decode, as the source has them; unset: those of the published graph.
     """
 
     format: int = FORMAT
@@ -65,6 +76,7 @@ class Notes(Struct, frozen=True, kw_only=True):
     quantization: Literal["none", "fp16", "dynamic", "int8"]
     source: Source
     tool: str
+    decode: Decode | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Format(Struct):

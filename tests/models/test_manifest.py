@@ -31,8 +31,8 @@ def problems(folder: Path, text: str) -> tuple[str, ...]:
 
 def test_the_products_own_manifest_names_a_multipose_default() -> None:
     entry = load_manifest().entry()
-    assert (entry.name, entry.kind) == ("movenet-multipose-lightning-f16", "multipose")
-    assert entry.digest == "git_blob:13f58ef630012938688bea78156729c7ef049a5d"
+    assert (entry.name, entry.kind) == ("movenet-multipose", "heads")
+    assert entry.sources[0].digest == "git_blob:13f58ef630012938688bea78156729c7ef049a5d"
 
 
 def test_an_edge_tpu_model_names_its_twin_for_the_processor() -> None:
@@ -44,7 +44,7 @@ def test_an_edge_tpu_model_names_its_twin_for_the_processor() -> None:
 
 def test_every_model_has_an_origin_a_licence_and_unless_it_is_not_to_be_run_a_digest() -> None:
     for entry in load_manifest().entries.values():
-        assert entry.bundled or entry.source or entry.url.startswith("https://")
+        assert entry.bundled or entry.source or entry.sources or entry.package or entry.url.startswith("https://")
         assert entry.licence == "Apache-2.0"
         assert len(entry.digest) > len("git_blob:") or entry.kind == "savedmodel"
 
@@ -101,7 +101,7 @@ def test_a_mirror_without_a_default_keeps_the_products(tmp_path: Path) -> None:
 
 def test_a_mirrors_entry_replaces_the_products_of_the_same_name_as_a_whole(tmp_path: Path) -> None:
     text = GOOD.replace("[own]", "[movenet-multipose-lightning-f16]")
-    entry = load_manifest(mirror(tmp_path, text)).entry()
+    entry = load_manifest(mirror(tmp_path, text)).entry("movenet-multipose-lightning-f16")
     assert (entry.file, entry.url, entry.git_blob) == ("own.tflite", "", "")
 
 
@@ -117,7 +117,7 @@ def test_a_digest_is_compared_in_lower_case(tmp_path: Path) -> None:
 def test_a_git_blob_id_is_what_git_computes(tmp_path: Path) -> None:
     path = tmp_path / "hello"
     path.write_bytes(b"hello world\n")
-    entry = load_manifest().entry()
+    entry = load_manifest().entry("movenet-multipose-lightning-f16")
     # `printf 'hello world\n' | git hash-object --stdin`
     assert entry.digest_of(path) == "git_blob:3b18e512dba79e4c8300dd08aeb37f8e728b8dad"
 
@@ -133,7 +133,9 @@ def test_an_unknown_model_is_answered_with_the_nearest_and_all_known_names() -> 
     with pytest.raises(UnavailableError) as caught:
         load_manifest().entry("movenet-multipose-lightning-fp16")
     assert "(did you mean 'movenet-multipose-lightning-f16'?)" in str(caught.value)
-    assert "known: movenet-multipose-lightning-f16, starter, movenet-singlepose-lightning-int8, " in str(caught.value)
+    assert "known: movenet-multipose, movenet-multipose-graph, movenet-multipose-lightning-f16, starter, " in str(
+        caught.value
+    )
     assert "\n" not in str(caught.value)
 
 
@@ -157,7 +159,7 @@ def test_a_file_name_that_could_leave_the_mirror_is_refused(tmp_path: Path, name
         (
             '"multipose"',
             '"multipos"',
-            'own.kind: expected "heads", "multipose", "savedmodel" or "singlepose", got "multipos"',
+            'own.kind: expected "graph_model", "heads", "multipose", "savedmodel" or "singlepose", got "multipos"',
         ),
         ('licence = "MIT"', "", "own.licence: missing"),
         ('licence = "MIT"', "licence = 3", "own.licence: expected text in quotes, got 3"),
@@ -242,8 +244,14 @@ def test_a_source_that_the_mirror_replaces_is_the_one_that_is_used(tmp_path: Pat
             f'many.derived_from: "{EDGETPU}" is not a singlepose model for the processor',
         ),
         (DERIVED.replace('"heads"', '"multipose"'), 'many.derived_from: needs size, sha256 and kind = "heads"'),
-        (DERIVED.replace("derived_from", "# "), "many.derived_from: goes with size, and not with url"),
-        (DERIVED + 'url = "https://a.example"', "many.derived_from: goes with size, and not with url"),
+        (
+            DERIVED.replace("derived_from", "# "),
+            "many.size: goes with derived_from or built_from, and these not with url",
+        ),
+        (
+            DERIVED + 'url = "https://a.example"',
+            "many.size: goes with derived_from or built_from, and these not with url",
+        ),
         (DERIVED.replace("96x160", "97x160"), "many.size: '97x160' is not a multiple of 32 (nearest: 96x160)"),
         (DERIVED.replace("96x160", "auto"), "many.size: must be HxW, height first"),
     ],

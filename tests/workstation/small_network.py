@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.graph.network import Floats, Kind, Layer, Network
 from edge.poses.head_maps import HEAD_CHANNELS, HEADS
-from tools.convert.int8.network import Floats, Kind, Layer, Network
 
 INPUT_SIZE = (32, 48)
 """(width, height)."""

@@ -9,6 +9,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 from data import data, model, needs_data, needs_models
 from edge.errors import ModelError
+from edge.graph.int8_file import write_int8
+from edge.graph.network import Floats, Layer, Network, read_network
+from edge.graph.rounded import Codes, Rounded
 from edge.poses.head_maps import HEADS
 from edge.tflite.file import load
 from tools.convert.graph.cut import cut_heads
@@ -24,11 +27,9 @@ from tools.convert.int8.equalize import (
     trunk,
 )
 from tools.convert.int8.execute import activate, compute, convolve, run_network
-from tools.convert.int8.int8_file import write_int8
-from tools.convert.int8.network import Floats, Layer, Network, read_network
 from tools.convert.int8.observe import head_ranges, relevant_cells, sigmoid, tensor_ranges
 from tools.convert.int8.quantize import PLAIN, Int8Heads, _on_pixels, _read, quantize_int8
-from tools.convert.int8.rounding import Codes, Rounded, round_network, round_plainly
+from tools.convert.int8.rounding import round_network, round_plainly
 from workstation.small_network import TRUNK, small_network, some_images
 
 PIXELS = Codes(1 / 127.5, 0)

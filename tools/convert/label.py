@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge import __version__
-from edge.engine.layout import SCALED
 from edge.errors import UnavailableError
 from edge.tflite.file import TfliteModel, load
-from edge.tflite.notes import Affine, Notes, Source
+from edge.tflite.notes import SCALED, Affine, Notes, Source
 from tools.convert.graph.frozen import INPUT, Quantization
 
 __all__ = ["POSES_NAME", "label_heads", "label_whole", "signature_outputs"]

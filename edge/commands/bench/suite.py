@@ -20,7 +20,7 @@ from edge.commands.bench.job import Job
 from edge.commands.bench.measure import Plan, Report, do, measure, prefixed, thread_counts
 from edge.errors import EdgeError, UnavailableError
 from edge.host.board import describe_machine, heat
-from edge.models.entry import SOURCE_KIND, ModelEntry
+from edge.models.entry import SOURCE_KINDS, ModelEntry
 from edge.models.files import is_path, model_rows, resolve, resolve_file
 from edge.models.manifest import load_manifest
 from edge.models.places import Places, places
@@ -106,7 +106,7 @@ def _models(model: str | None, where: Places, fetch: Fetch | None, report: Repor
         return [(found.name, found.path)]
     manifest = load_manifest(where.mirror)
     rows = [] if model is not None else model_rows(manifest, where)
-    usable = [row for row in rows if row.state == "ok" and row.entry.kind != SOURCE_KIND]
+    usable = [row for row in rows if row.state == "ok" and row.entry.kind not in SOURCE_KINDS]
     here = [(row.entry.name, row.path) for row in usable if row.path is not None]
     if here:
         if manifest.default not in dict(here):

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from edge.graph.network import INPUT
+
 __all__ = ["INPUT", "FrozenGraph", "FrozenHeads", "Links", "Quantization", "node_of"]
 
-INPUT = "input"
-"""Name of the input of every converted graph and file."""
 Quantization = Literal["none", "fp16", "dynamic", "int8"]
 
 

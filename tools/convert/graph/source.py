@@ -12,7 +12,6 @@ from pathlib import Path
 from edge.download.archive import is_gzip
 from edge.download.progress import ConsoleProgress
 from edge.errors import InputError, ModelError
-from edge.models.entry import SOURCE_KIND
 from edge.models.fetch import Fetcher
 from edge.models.files import find, is_path
 from edge.models.mirror import known_models
@@ -82,7 +81,7 @@ def _unreadable(path: Path, error: OSError) -> InputError:
 def _by_name(name: str) -> Path:
     where = places(os.environ)
     entry = known_models(where).entry(name)
-    if entry.kind != SOURCE_KIND:
+    if entry.kind != "savedmodel":
         raise ModelError(
             f"model '{name}' is not a SavedModel but a {entry.kind} file: convert starts from a SavedModel; "
             "`edge-pose models derive` makes heads of the int8 Lightning"

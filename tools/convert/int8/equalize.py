@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.graph.network import Layer, Network
 from edge.tflite.notes import Affine
-from tools.convert.int8.network import Layer, Network
 from tools.convert.int8.observe import Range
 
 __all__ = ["center_channels", "equalize_channels", "fuse_trunk", "rescale_heads", "split_trunk", "trunk"]
@@ -24,8 +24,9 @@ SPARE = 1.1
 """Factor of room above the greatest observed value."""
 LOW_PART = 0.35
 """Share of a channel's range that gets steps of its own."""
-LEAST_FACTOR = 1e-3
-"""Nearly constant channels are scaled up by at most 1 / this."""
+LEAST_FACTOR = 0.02
+"""Nearly constant channels are scaled up by at most 1 / this. With 1e-3 one of MoveNet's came near the limit of
+XNNPACK, which refuses a convolution whose input scale * weight scale / output scale is 256 or more."""
 Ranges = Mapping[int, Range]
 
 

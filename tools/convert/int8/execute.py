@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.convert.int8.network import Floats, Layer, Network
+from edge.graph.network import Floats, Layer, Network
 from tools.convert.workstation import load_tensorflow
 
 __all__ = ["activate", "compute", "convolve", "patches", "run_network"]

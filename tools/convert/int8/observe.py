@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.graph.network import Floats, Layer, Network
 from tools.convert.int8.execute import run_network
-from tools.convert.int8.network import Floats, Layer, Network
 
 __all__ = [
     "BATCH",

@@ -11,10 +11,13 @@ calibration pictures. What each step gains: models/README.md, by tools/convert/i
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edge.graph.int8_file import UINT8_SHIFT, write_int8
+from edge.graph.network import Floats, Network, read_network
+from edge.graph.rounded import Codes, Rounded
 from edge.tflite.file import TfliteModel
 from edge.tflite.notes import Affine
 from edge.tflite.schema import schema
@@ -23,17 +26,15 @@ from tools.convert.graph.frozen import FrozenHeads
 from tools.convert.int8.calibration import Calibration
 from tools.convert.int8.equalize import center_channels, equalize_channels, fuse_trunk, rescale_heads, split_trunk
 from tools.convert.int8.execute import run_network
-from tools.convert.int8.int8_file import UINT8_SHIFT, write_int8
-from tools.convert.int8.network import Floats, Network, read_network
 from tools.convert.int8.observe import Range, batches, head_ranges, relevant_cells, tensor_ranges
-from tools.convert.int8.rounding import Codes, round_network, round_plainly
+from tools.convert.int8.rounding import round_network, round_plainly
 from tools.convert.label import signature_outputs
 
 __all__ = ["ALL_STEPS", "PLAIN", "Int8Heads", "Steps", "fit_images", "quantize_int8", "quantize_network"]
 
 Progress = Callable[[int, int, str], None]
 FIT_PIXELS = 48 * 256 * 256
-"""Pixels that go through both networks at once, which takes about 1.5 GB; at least one picture does."""
+"""Pixels that go through both networks at once, which takes 4 to 5 GB; at least one picture does."""
 LABEL = "quantizing"
 
 
@@ -65,11 +66,17 @@ class Int8Heads:
         content: a TFLite file; uint8 [1, H, W, 3] in, int8 maps out.
         output_names: name of the output tensor by head.
         affine: by head, real[c] = gain[c] * dequantized[c] + shift[c]; empty where nothing was rescaled.
+        network: what the steps made of the network; float.
+        codes: by tensor.
+        rounded: convolutions by tensor.
     """
 
     content: bytes
     output_names: dict[str, str]
     affine: dict[str, Affine]
+    network: Network
+    codes: dict[int, Codes]
+    rounded: dict[int, Rounded]
 
 
 def quantize_int8(
@@ -135,7 +142,13 @@ def quantize_network(
     else:
         rounded = round_plainly(network, codes)
     bar.finish()
-    return Int8Heads(write_int8(network, codes, rounded), {head: head for head in network.heads}, affine)
+    # As the file keeps scales, so that a recipe of them gives the same file.
+    rounded = {
+        tensor: replace(each, scales=each.scales.astype(np.float32).astype(np.float64))
+        for tensor, each in rounded.items()
+    }
+    names = {head: head for head in network.heads}
+    return Int8Heads(write_int8(network, codes, rounded), names, affine, network, codes, rounded)
 
 
 def fit_images(images: Floats) -> Floats:

@@ -8,17 +8,17 @@ what is left of the mean error.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.graph.network import Floats, Layer, Network
+from edge.graph.rounded import Codes, Rounded
 from tools.convert.int8.execute import activate, compute, convolve, patches
-from tools.convert.int8.network import Floats, Layer, Network
 from tools.convert.int8.observe import Cells, cells_of
 
-__all__ = ["Codes", "Rounded", "round_network", "round_plainly"]
+__all__ = ["round_network", "round_plainly"]
 
 Reals = NDArray[np.float64]
 RIDGE = 1.0
@@ -28,39 +28,6 @@ DAMPING = 0.01
 MAX_ROWS = 30_000
 MAX_DEPTHWISE_ROWS = 4_000
 MAX_INT32 = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Codes:
-    """Quantization of a tensor: real = scale * (code - zero)."""
-
-    scale: float
-    zero: int
-
-    def fake_quantize(self, values: Floats) -> Floats:
-        """Return real `values` after quantization, of the same shape."""
-        codes = np.clip(np.rint(values / self.scale) + self.zero, -128, 127)
-        return np.asarray((codes - self.zero) * self.scale, np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Rounded:
-    """A convolution in int8.
-
-    Attributes:
-        weights: int8, shaped like the layer's.
-        scales: (O,) what a step of each output channel's weights is worth.
-        bias: int32 (O,), in steps of `scales` times the input's scale.
-    """
-
-    weights: NDArray[np.int8]
-    scales: Reals
-    bias: NDArray[np.int32]
-
-    def real_weights(self, layer: Layer) -> Floats:
-        """Return the dequantized weights."""
-        shape = (-1, 1, 1, 1) if layer.kind == "conv" else (1, 1, 1, -1)
-        return np.asarray(self.weights * self.scales.reshape(shape), np.float32)
 
 
 class _Moments(NamedTuple):
@@ -97,7 +64,7 @@ def round_network(
     images: Floats,
     relevant: Mapping[str, Cells],
     *,
-    fit: bool = True,
+    fit: bool = False,
     on_layer: Callable[[], None] = lambda: None,
 ) -> dict[int, Rounded]:
     """Round the weights of every layer; return layers by output tensor.
@@ -107,7 +74,7 @@ def round_network(
         codes: by tensor, that of the input included.
         images: (N, H, W, 3) normalized, as the int8 network gets them.
         relevant: cells of the same pictures that matter, by head; elsewhere at the maps' resolution errors are free.
-        fit: False to leave the weights as they are but for the rounding.
+        fit: fit the weights to the rounded input first.
         on_layer: called after each layer.
     """
     last, rng = network.last_use(), np.random.default_rng(0)

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from edge.engine.litert import LiteRtEngine
+from edge.graph.network import Floats
 from edge.poses.head_maps import HEADS
 from edge.tflite.file import load
 from edge.tflite.notes import Affine, Source
@@ -23,7 +24,6 @@ from tools.convert.graph.cut import cut_heads
 from tools.convert.graph.freeze import freeze
 from tools.convert.graph.frozen import Quantization
 from tools.convert.int8.calibration import Calibration, calibrate
-from tools.convert.int8.network import Floats
 from tools.convert.int8.observe import relevant_cells, sigmoid
 from tools.convert.int8.quantize import Steps, quantize_int8
 from tools.convert.label import label_heads, signature_outputs

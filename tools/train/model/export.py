@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from edge.graph.float_file import write_float
+from edge.graph.network import Floats, Kind, Layer, Network
 from edge.tflite.file import load
 from edge.tflite.notes import Affine, Source
 from tools.convert.graph.frozen import Quantization
 from tools.convert.int8.calibration import calibrate
-from tools.convert.int8.float_file import write_float
-from tools.convert.int8.network import Floats, Kind, Layer, Network
 from tools.convert.int8.quantize import quantize_network
 from tools.convert.label import label_heads
 from tools.train.model.network import HEAD_NAMES, PIXEL_HALF, PoseNetwork, Scaled, Separable

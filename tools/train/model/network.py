@@ -2,7 +2,7 @@
 
 The pyramid leads back up to stride 4.
 
-Only what an Edge TPU runs in int8 and `convert.int8.network` knows: convolutions, additions, bilinear resizes, ReLU6.
+Only what an Edge TPU runs in int8 and `edge.graph.network` knows: convolutions, additions, bilinear resizes, ReLU6.
 """
 
 from dataclasses import asdict, dataclass

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edge.poses.heads import GAUSSIAN, PEAK_SIDE
+from edge.poses.head_maps import PUBLISHED_CONSTANTS
+from edge.poses.heads import PEAK_SIDE
 from tools.train.data.batch import Batch
 from tools.train.model.losses import SURE
 from tools.train.model.network import PoseNetwork, Scaled, normalize
@@ -123,7 +124,7 @@ def _keypoints(heads: Mapping[str, Tensor], batch: Batch) -> Evidence:
     heat = heads["heatmap"].float()[number]  # (P, 17, h, w)
     height, width = heat.shape[2:]
     # The decode looks for the hottest cell near the seed: heat times a Gaussian around it.
-    spread = GAUSSIAN * min(height, width)
+    spread = PUBLISHED_CONSTANTS.gaussian * min(height, width)
     rows = torch.arange(height, device=heat.device) - (seeds[..., 0] + y[:, None])[..., None]
     columns = torch.arange(width, device=heat.device) - (seeds[..., 1] + x[:, None])[..., None]
     weights = torch.exp(-rows.square() / spread)[..., None] * torch.exp(-columns.square() / spread)[..., None, :]

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from edge.graph.network import INPUT, Layer, Network
+from edge.graph.rounded import Codes, Rounded
+from edge.graph.tflite_file import TfliteFile, add_options, convolution_options, resize_options
 from edge.tflite.schema import schema
-from tools.convert.graph.frozen import INPUT
-from tools.convert.int8.network import Layer, Network
-from tools.convert.int8.rounding import Codes, Rounded
-from tools.convert.int8.tflite_file import TfliteFile, add_options, convolution_options, resize_options
 
 __all__ = ["write_int8"]
 

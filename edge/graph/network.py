@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from edge.errors import ModelError
 from edge.tflite.file import TfliteModel
 
-__all__ = ["Floats", "Kind", "Layer", "Network", "read_network"]
+__all__ = ["INPUT", "Floats", "Kind", "Layer", "Network", "read_network"]
 
+INPUT = "input"
+"""Name of the input of every file that is made here."""
 Floats = NDArray[np.float32]
 Kind = Literal["conv", "depthwise", "add", "resize"]
 KINDS: Mapping[str, Kind] = {

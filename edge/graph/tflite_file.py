@@ -1,6 +1,6 @@
 """Builds a TFLite file: tensors, constants, operators and their options.
 
-In the terms of `convert.int8.network`.
+In the terms of `edge.graph.network`.
 """
 
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.graph.network import Layer
 from edge.tflite.packing import encode
 from edge.tflite.schema import schema
-from tools.convert.int8.network import Layer
 
 __all__ = ["TfliteFile", "add_options", "convolution_options", "resize_options"]
 

@@ -1,0 +1,1 @@
+"""Reads MoveNet's published graphs and writes TFLite files, with NumPy alone."""

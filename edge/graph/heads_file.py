@@ -1,0 +1,125 @@
+"""Makes heads files of published graphs: the same bytes on every machine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from edge.errors import InputError
+from edge.graph.float_file import write_float
+from edge.graph.graph_model import read_graph_model
+from edge.graph.int8_file import write_int8
+from edge.graph.network import INPUT
+from edge.graph.published import Published, cut_published
+from edge.graph.recipe import Recipe, apply, read_recipe
+from edge.graph.whole_file import read_whole_file
+from edge.poses.head_maps import DecodeConstants
+from edge.tflite.file import parse
+from edge.tflite.magic import is_tflite
+from edge.tflite.notes import SCALED, Affine, Decode, Notes, Source
+
+__all__ = ["SOURCE_NAME", "FloatKind", "build_int8", "read_published", "write_heads", "write_int8_heads"]
+
+TOOL = "edge-pose build 1"
+"""Names the recipe, not the version of edge-pose: the same content must give the same file in every version."""
+SOURCE_NAME = "movenet-multipose"
+"""Names the weights, not their file: either format of them must give the same result."""
+HEAD_BYTES = 8
+FloatKind = Literal["none", "fp16"]
+Quantization = Literal["none", "fp16", "int8"]
+
+
+def read_published(path: Path, size: tuple[int, int]) -> Published:
+    """Read MoveNet MultiPose as it was published, for an input of `size` (width, height).
+
+    Args:
+        path: the .json file of a TensorFlow.js graph model, the folder that has one, or a whole TFLite file.
+        size: of the input in pixels, multiples of 32.
+
+    Raises:
+        InputError: nothing of the kind is there, or it cannot be read.
+        ModelError: it is damaged, or not MoveNet MultiPose.
+    """
+    path = _file_of(path)
+    try:
+        with path.open("rb") as file:
+            is_whole = is_tflite(file.read(HEAD_BYTES))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    return cut_published(read_whole_file(path) if is_whole else read_graph_model(path), size)
+
+
+def write_heads(published: Published, kind: FloatKind) -> bytes:
+    """Return a TFLite file from pixels to the maps of the heads, with its notes.
+
+    Pixels are uint8 [1, H, W, 3].
+
+    Args:
+        published: the network.
+        kind: `none` stores weights as float32, `fp16` as float16.
+    """
+    content = write_float(published.network, scale=published.scale, shift=published.shift, half=kind == "fp16")
+    return _labelled(content, published, kind, {})
+
+
+def write_int8_heads(published: Published, recipe: Recipe) -> bytes:
+    """Return the int8 file of the same kind; see `write_heads`.
+
+    Raises:
+        ModelError: the recipe is for other weights, or damaged.
+    """
+    network, codes, rounded = apply(recipe, published.network, published.digest)
+    return _labelled(write_int8(network, codes, rounded), published, "int8", recipe.header.affine)
+
+
+def build_int8(source: Path, size: tuple[int, int], recipe: Path) -> bytes:
+    """Return the int8 heads of a published model; see `read_published` and `write_int8_heads`."""
+    return write_int8_heads(read_published(source, size), read_recipe(recipe))
+
+
+def _labelled(content: bytes, published: Published, quantization: Quantization, affine: Mapping[str, Affine]) -> bytes:
+    model = parse(content, SOURCE_NAME)
+    tensors = {model.name(tensor): tensor for tensor in map(int, model.graph.outputs)}
+    heads = tuple(published.network.heads)
+    model.cut(
+        inputs={INPUT: int(model.graph.inputs[0])},
+        outputs={f"{head}{SCALED if head in affine else ''}": tensors[head] for head in heads},
+    )
+    for place, head in zip(model.tree.signatureDefs[0].outputs, heads, strict=True):
+        place.name = head.encode()
+    model.set_notes(
+        Notes(
+            kind="heads",
+            heads=heads,
+            affine=dict(affine),
+            quantization=quantization,
+            source=Source(SOURCE_NAME, published.digest),
+            tool=TOOL,
+            decode=_decode(published.constants),
+        )
+    )
+    return model.encode()
+
+
+def _decode(constants: DecodeConstants) -> Decode:
+    return Decode(
+        peak_tolerance=constants.peak_tolerance,
+        min_keypoint_score=constants.min_keypoint_score,
+        gaussian=constants.gaussian,
+    )
+
+
+def _file_of(path: Path) -> Path:
+    """Return the JSON file of a folder, or the path itself. Raises InputError."""
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+        found = sorted(path.glob("*.json")) if is_folder else []
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if not exists:
+        raise InputError(f"{path}: no such file or folder")
+    if not is_folder:
+        return path
+    if len(found) != 1:
+        listed = ", ".join(file.name for file in found) or "none"
+        raise InputError(f"{path}: a graph model is one .json file with its .bin beside it; here: {listed}: name one")
+    return found[0]
