@@ -17,8 +17,7 @@ __all__ = ["models_build", "models_derive", "models_fetch", "models_list", "mode
 
 def models_build(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
     """Build a heads file of MoveNet MultiPose as it was published."""
-    from edge.graph.build_file import build_file
-    from edge.graph.heads_file import FloatKind
+    from edge.graph.heads_file import FloatKind, build_file
 
     kind: FloatKind = "none" if options.quantize == "float32" else "fp16"
     for line in build_file(_source(options.source), options.output, options.size, kind):

@@ -28,6 +28,8 @@ OLDEST = 7
 MAX_SAID_BYTES = 1 << 20
 MAX_SHOWN_CHARACTERS = 160
 POLL_S = 0.2
+QUIET_BYTES, QUIET_S = 1 << 16, 2.0
+"""An npm that fails before it has brought this much is not shown as a download."""
 NAME = "npm"
 ADVICE: dict[str, tuple[str, Retry]] = {
     "E401": ("the registry asks for a login: npm login, or set a token in .npmrc", "never"),
@@ -144,15 +146,17 @@ class _Pack:
         """Wait until npm has ended; return why it was given up, "" if it was not."""
         start_s = moved_s = time.monotonic()
         seen = 0
-        self._show("running", 0, 0.0)
+        shown = False
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL_S)
             now_s, size = time.monotonic(), _size(self.work)
             if size > seen:
                 seen, moved_s = size, now_s
+            shown = shown or seen > QUIET_BYTES or now_s - start_s > QUIET_S
             if process.returncode is not None:
-                self._show("broken" if process.returncode else "done", seen, now_s - start_s)
+                if shown or not process.returncode:
+                    self._show("broken" if process.returncode else "done", seen, now_s - start_s)
                 return ""
             problem = ""
             if now_s - moved_s > limits.stall_s:
@@ -161,7 +165,8 @@ class _Pack:
                 problem = f"took longer than {limits.total_s:g} s"
             elif seen > limits.max_bytes:
                 problem = f"fetched more than {limits.max_bytes >> 20} MB"
-            self._show("broken" if problem else "running", seen, now_s - start_s)
+            if shown:
+                self._show("broken" if problem else "running", seen, now_s - start_s)
             if problem:
                 return problem
 

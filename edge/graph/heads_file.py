@@ -1,10 +1,12 @@
 """Makes heads files of published graphs: the same bytes on every machine."""
 
-from collections.abc import Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from edge.errors import InputError
+from edge.errors import InputError, UsageError
 from edge.graph.float_file import write_float
 from edge.graph.graph_model import read_graph_model
 from edge.graph.int8_file import write_int8
@@ -12,12 +14,13 @@ from edge.graph.network import INPUT
 from edge.graph.published import Published, cut_published
 from edge.graph.recipe import Recipe, apply, read_recipe
 from edge.graph.whole_file import read_whole_file
+from edge.host.atomic_write import write_whole
 from edge.poses.head_maps import DecodeConstants
 from edge.tflite.file import parse
 from edge.tflite.magic import is_tflite
 from edge.tflite.notes import SCALED, Affine, Decode, Notes, Source
 
-__all__ = ["SOURCE_NAME", "FloatKind", "build_int8", "read_published", "write_heads", "write_int8_heads"]
+__all__ = ["SOURCE_NAME", "FloatKind", "build_file", "build_int8", "read_published", "write_heads", "write_int8_heads"]
 
 TOOL = "edge-pose build 1"
 """Names the recipe, not the version of edge-pose: the same content must give the same file in every version."""
@@ -123,3 +126,39 @@ def _file_of(path: Path) -> Path:
         listed = ", ".join(file.name for file in found) or "none"
         raise InputError(f"{path}: a graph model is one .json file with its .bin beside it; here: {listed}: name one")
     return found[0]
+
+
+def build_file(source: Path, output: Path, size: tuple[int, int], kind: FloatKind) -> Iterator[str]:
+    """Write the heads of MoveNet MultiPose; an existing file is replaced atomically.
+
+    Args:
+        source: see `edge.graph.heads_file.read_published`.
+        output: the file to write; not touched after an error.
+        size: (width, height) of the input in pixels, multiples of 32.
+        kind: `fp16` or `none` (float32).
+
+    Yields:
+        Lines of a report.
+
+    Raises:
+        UsageError: output and source are the same file.
+        EdgeError: see `read_published`; UnavailableError if the output cannot be written.
+    """
+    if _is_same(output, source):
+        raise UsageError(f"{output}: is the source itself: name another output")
+    published = read_published(source, size)
+    content = write_heads(published, kind)
+    write_whole(output, content)
+    layers = Counter(layer.kind for layer in published.network.layers).most_common()
+    precision = "float32" if kind == "none" else kind
+    yield f"{output}: heads of {source.name} at {size[1]}x{size[0]} (HxW), {precision}, {len(content)} bytes"
+    yield f"layers: {', '.join(f'{count} {name}' for name, count in layers)}"
+    yield f"weights: {published.digest}"
+    yield f"sha256: {hashlib.sha256(content).hexdigest()}"
+
+
+def _is_same(output: Path, source: Path) -> bool:
+    try:
+        return output.samefile(source)
+    except OSError:  # missing or unreadable: writing reports it
+        return False

@@ -241,8 +241,9 @@ class Fetcher:
                 other = other or path
             except EdgeError as error:
                 problems.append(error)
-                log.info("model %s: not built from '%s': %s", entry.name, source.name, _reason(error))
             else:
+                for problem in problems:  # otherwise the error says them
+                    log.info("model %s: passed over: %s", entry.name, _reason(problem))
                 write_whole(final, content)
                 log.info("model %s: built from '%s', kept as %s", entry.name, source.name, final)
                 return final

@@ -184,9 +184,9 @@ def test_the_starter_by_name_needs_no_mirror(tmp_path: Path) -> None:
 
 def test_a_default_that_is_missing_is_no_problem_while_the_starter_is_there(tmp_path: Path) -> None:
     found = model_of(written(tmp_path, ""))
-    assert (found.state, found.subject) == ("warning", "movenet-multipose-lightning-f16")
+    assert (found.state, found.subject) == ("warning", "movenet-multipose")
     assert found.found.endswith("a run fetches it when it starts, else takes 'starter', which finds fewer people")
-    assert found.fix.endswith("edge-pose models fetch movenet-multipose-lightning-f16")
+    assert found.fix.endswith("edge-pose models fetch movenet-multipose")
 
 
 @pytest.mark.parametrize("key", ['name = "movenet-multipose-lightning-f16"', 'delegate = "edgetpu"'])
