@@ -4,10 +4,12 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import termios
 import threading
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Self
@@ -79,7 +81,12 @@ class Terminal:
         eventually(lambda: all(text in self.page() for text in texts))
 
     def end(self) -> int:
-        return self.process.wait(10)
+        """Wait for the end, and for all that was written; return the exit code."""
+        code = self.process.wait(10)
+        while select.select([self._mine], [], [], 0)[0]:
+            time.sleep(0.01)  # the reader has not taken all of it yet
+        time.sleep(0.05)
+        return code
 
     def modes_now(self) -> list[Any]:
         return termios.tcgetattr(self._theirs)
