@@ -47,12 +47,15 @@ def measure(path: Path, size: tuple[int, int], rounds: int, threads: int) -> tup
 
     Args:
         path: the model file.
-        size: (width, height) for a model of dynamic size.
+        size: (width, height) for a model whose input may have any.
         rounds: number of pairs.
         threads: CPU threads per inference.
     """
     inside = LiteRtEngine(path, name=path.stem, threads=threads)
-    spec = inside.size_for(size)
+    if inside.is_dynamic:
+        inside.close()
+        inside = LiteRtEngine(path, name=path.stem, threads=threads, input_size=size)
+    spec = inside.spec
     isolated = IsolatedEngine(
         Job(path=str(path.absolute()), name=path.stem, threads=threads, input_size=spec.input_size)
     )
@@ -80,7 +83,7 @@ def _time_ms(engine: Engine | IsolatedEngine, tensor: NDArray[Any]) -> float:
 def _options() -> argparse.Namespace:
     parser = Parser("costs.isolation_cost", __doc__)
     parser.add_argument("--model", type=Path, action="append", help="a model file; may be given again (default: ours)")
-    parser.add_argument("--size", type=parse_size, default=(256, 256), help="HxW for a model of dynamic size")
+    parser.add_argument("--size", type=parse_size, default=(256, 256), help="HxW for a model whose input may have any")
     parser.add_argument("--rounds", type=int, default=300, help="pairs of inferences")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads per inference")
     return parser.parse_args()

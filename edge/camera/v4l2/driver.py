@@ -25,7 +25,7 @@ __all__ = ["DEFAULT_FPS", "DEFAULT_SIZE", "V4l2Camera", "is_flat"]
 log = logging.getLogger(__name__)
 
 DEFAULT_SIZE, DEFAULT_FPS = (640, 360), 30.0
-"""The model needs 256 pixels. Most cameras give this size raw, at 30 fps, over USB 2, so nothing is decoded."""
+"""The model needs 448 pixels. Most cameras give this size raw, at 30 fps, over USB 2, so nothing is decoded."""
 MAX_BROKEN_S = 5.0
 MAX_FLAT_S = 1.0
 """Pictures of one colour are skipped for this long after the start: many cameras begin with black or green ones."""
