@@ -118,6 +118,7 @@ def _add_run(group: Any) -> None:
     run.add_argument("--config", metavar="FILE", type=Path, help="TOML file; flags and --set override it")
     run.add_argument("--camera", metavar="SRC", help="where frames come from (default: scene)")
     run.add_argument("--model", metavar="NAME|FILE", help="a name of `models list`, or a path to a .tflite")
+    run.add_argument("--offline", action="store_true", help="fetch no model: only what is on this machine")
     run.add_argument("--mqtt", metavar="URL", help="mqtt://host[:1883] or mqtts://host[:8883]")
     run.add_argument("--jsonl", metavar="FILE|-", help="append every pose message as a line; - is stdout")
     run.add_argument("--record", metavar="FILE", help="record annotated frames: .mp4, .mkv, .avi, .webm")
@@ -162,6 +163,7 @@ def _add_models(group: Any) -> None:
     )
     fetch.add_argument("names", nargs="*", metavar="NAME", help="these (default: the manifest's default)")
     fetch.add_argument("--all", action="store_true", help="every model whose digest is known")
+    fetch.add_argument("--offline", action="store_true", help="fetch nothing; make what can be made of files here")
     fetch.add_argument(
         "--accept-digest", metavar="SHA256", default="", help="trust this content of a model without a known digest"
     )

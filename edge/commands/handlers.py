@@ -45,6 +45,7 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
         "camera.source": options.camera,
         "model.file": model if by_path else None,
         "model.name": None if by_path else model,
+        "model.offline": options.offline or None,
         "mqtt.url": options.mqtt,
         "output.jsonl": options.jsonl,
         "output.record": options.record,

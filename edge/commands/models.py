@@ -68,7 +68,7 @@ def models_fetch(options: argparse.Namespace, signals: Signals) -> int:  # noqa:
     from edge.models.mirror import known_models
     from edge.models.places import places
 
-    where = places(os.environ)
+    where = places(os.environ, offline=options.offline)
     fetcher = Fetcher(where, on_progress=ConsoleProgress(sys.stderr))
     rows = fetcher.fetch_all(options.names, known_models(where), everything=options.all, accept=options.accept_digest)
     problems = []

@@ -20,6 +20,7 @@ FLAGS = {
     "device.name": "--device",
     "model.file": "--model",
     "model.name": "--model",
+    "model.offline": "--offline",
     "mqtt.base_topic": "--base-topic",
     "mqtt.url": "--mqtt",
     "output.display": "--display",

@@ -132,6 +132,7 @@ class ModelConfig(Struct, frozen=True, kw_only=True):
         str, _about("name in the manifest (`edge-pose models list`); empty: the default or the starter")
     ] = ""
     file: Annotated[str, _about("a .tflite file instead of a name")] = ""
+    offline: Annotated[bool, _about("fetch nothing: take the model from the mirror's folder or the cache only")] = False
     size: Annotated[
         str,
         _about(

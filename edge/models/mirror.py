@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 def known_models(where: Places, timeouts: Timeouts | None = None) -> Manifest:
     """Return the package's manifest, merged with that of the mirror.
 
-    The mirror is a folder or an address. The manifest of an address is cached, for when it does not answer.
+    The mirror is a folder or an address. The manifest of an address is cached, for when it does not answer, or is not
+    asked because nothing is to be fetched; without a copy the package's holds then.
 
     Raises:
         ConfigError: one line for every mistake in a manifest.
@@ -32,6 +33,12 @@ def known_models(where: Places, timeouts: Timeouts | None = None) -> Manifest:
         return manifest
     url = f"{where.mirror_url}/{MANIFEST_NAME}"
     cached = where.cache / f"mirror-{hashlib.sha256(url.encode()).hexdigest()[:12]}.toml"
+    if where.offline:
+        return (
+            merge(manifest, parse_toml(cached.read_text(encoding="utf-8")), str(cached))
+            if cached.exists()
+            else manifest
+        )
     try:
         text = get_text(url, timeouts or Timeouts(), wanted="manifest") or ""
         merged = merge(manifest, _parsed(text, shown_url(url)), shown_url(url))

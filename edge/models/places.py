@@ -23,16 +23,18 @@ class Places:
         cache: folder of fetched files.
         mirror_url: address to fetch from before any other, without a slash at its end; empty: none.
         package: folder of the bundled files.
+        offline: whether nothing is fetched, neither from an address nor by npm.
     """
 
     mirror: Path | None
     cache: Path
     mirror_url: str = ""
     package: Path = PACKAGE
+    offline: bool = False
 
 
-def places(environ: Mapping[str, str]) -> Places:
-    """Return the places named by environment variables.
+def places(environ: Mapping[str, str], *, offline: bool = False) -> Places:
+    """Return the places named by environment variables; `offline` as in `Places`.
 
     The mirror is `EDGE_POSE_MODEL_MIRROR`, a folder or an http(s) address. The cache is the first of
     `EDGE_POSE_CACHE`, systemd's `CACHE_DIRECTORY`, and `edge-pose` in the user's cache folder (XDG Base
@@ -43,12 +45,12 @@ def places(environ: Mapping[str, str]) -> Places:
     """
     mirror = environ.get(MIRROR_VARIABLE, "")
     if "://" in mirror:
-        return Places(mirror=None, cache=cache_folder(environ), mirror_url=_address(mirror))
+        return Places(mirror=None, cache=cache_folder(environ), mirror_url=_address(mirror), offline=offline)
     if mirror and not is_folder(Path(mirror)):
         raise UnavailableError(
             f"{MIRROR_VARIABLE}: {mirror} is not a folder that can be read: mount it, or unset the variable"
         )
-    return Places(mirror=Path(mirror) if mirror else None, cache=cache_folder(environ))
+    return Places(mirror=Path(mirror) if mirror else None, cache=cache_folder(environ), offline=offline)
 
 
 def _address(mirror: str) -> str:

@@ -160,7 +160,7 @@ def find_requested(
         own = load_manifest()
         if config.name in own.entries and own.entries[config.name].bundled:  # whatever the mirror holds
             return Choice(resolve(config.name, own, PACKAGE_ONLY), own, PACKAGE_ONLY)
-    where = places(environ)
+    where = places(environ, offline=config.offline)
     manifest = _manifest(where)
     return Choice(find_named(config.name, manifest, where, fetch=fetch), manifest, where)
 

