@@ -9,7 +9,8 @@
 set -euo pipefail
 umask 022
 
-readonly HOME_DIR=/opt/edge-pose CONFIG_DIR=/etc/edge-pose CACHE_DIR=/var/cache/edge-pose NAME=edge-pose
+readonly HOME_DIR=/opt/edge-pose CONFIG_DIR=/etc/edge-pose CACHE_DIR=/var/cache/edge-pose STATE_DIR=/var/lib/edge-pose
+readonly NAME=edge-pose
 readonly USAGE=64 NO_INPUT=66 UNAVAILABLE=69
 
 fail() {
@@ -49,7 +50,25 @@ reason() {
     sed 's/^[[:space:]]*//; /^$/d' <<<"$errors" | tail -n 1
 }
 
-as_service() { runuser -u $NAME -- env -C / CACHE_DIRECTORY=$CACHE_DIR ${mirror:+"EDGE_POSE_MODEL_MIRROR=$mirror"} "$@"; }
+# As the service is started: with its variables, such as a proxy or npm's registry, and its home, where npm looks for .npmrc.
+as_service() {
+    local variables
+    mapfile -d '' -t variables < <(service_variables $CONFIG_DIR/environment)
+    runuser -u $NAME -- env -C / HOME=$STATE_DIR ${variables[@]+"${variables[@]}"} CACHE_DIRECTORY=$CACHE_DIR \
+        ${mirror:+"EDGE_POSE_MODEL_MIRROR=$mirror"} "$@"
+}
+
+# service_variables FILE: NAME=VALUE of each line, as systemd reads an EnvironmentFile, each with a zero byte at its end.
+service_variables() {
+    local line name value
+    [ -r "$1" ] || return 0
+    while IFS= read -r line || [ -n "$line" ]; do
+        [[ $line =~ ^[[:space:]]*([A-Za-z_][A-Za-z0-9_]*)=[[:space:]]*(.*[^[:space:]])?[[:space:]]*$ ]] || continue
+        name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
+        [[ ! $value =~ ^\"(.*)\"$ && ! $value =~ ^\'(.*)\'$ ]] || value=${BASH_REMATCH[1]}
+        printf '%s=%s\0' "$name" "$value"
+    done <"$1"
+}
 
 is_installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
@@ -121,7 +140,7 @@ make_user() {
         getent group $group >/dev/null || quietly "groupadd $group" groupadd --system $group
     done
     getent passwd $NAME >/dev/null ||
-        quietly "useradd $NAME" useradd --system --user-group --home-dir /var/lib/edge-pose --no-create-home \
+        quietly "useradd $NAME" useradd --system --user-group --home-dir $STATE_DIR --no-create-home \
             --shell /usr/sbin/nologin $NAME
     install -d -o $NAME -g $NAME $CACHE_DIR
     say "user: $NAME"

@@ -145,6 +145,27 @@ def test_it_runs_however_it_is_started(machine: Machine, words: tuple[str, ...])
     assert (done.returncode, done.stderr) == (69, f"install.sh: needs root: sudo {INSTALL}\n")
 
 
+def test_the_variables_of_the_service_are_read_as_systemd_reads_them(machine: Machine) -> None:
+    text = """
+# a comment
+https_proxy=http://proxy.example:3128
+ npm_config_registry = no
+npm_config_registry="http://registry.example/a b"
+TOKEN='a=b "c"'\t
+; EMPTY=no
+EMPTY=
+last=x y"""
+    (machine.folder / "environment").write_text(text)
+    done = machine.bash("-c", f"source {INSTALL}; service_variables {machine.folder}/environment | tr '\\0' '\\n'")
+    assert done.stdout.splitlines() == [
+        "https_proxy=http://proxy.example:3128",
+        "npm_config_registry=http://registry.example/a b",
+        'TOKEN=a=b "c"',
+        "EMPTY=",
+        "last=x y",
+    ]
+
+
 def test_read_by_another_script_it_does_nothing(machine: Machine) -> None:
     (machine.folder / "other.sh").write_text(f"read_it() {{ source {INSTALL}; }}\nread_it\ntype -t fail")
     done = machine.bash("other.sh")
