@@ -173,19 +173,20 @@ def _add_models(group: Any) -> None:
     verify.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all that are here)")
     show = _add(actions, "show", model_commands.models_show, "everything that is known about a model")
     show.add_argument("name", nargs="?", metavar="NAME", help="default: the manifest's default")
-    build = _add(
-        actions, "build", model_commands.models_build, "make a heads file of MoveNet MultiPose as it was published"
-    )
+    build = _add(actions, "build", model_commands.models_build, "make a .tflite file of MoveNet as Google published it")
     build.add_argument(
         "source",
         metavar="SOURCE",
         help="a TensorFlow.js graph model (.json, or its folder), a whole .tflite file, or a name of `models list`",
     )
     build.add_argument(
-        "--size", metavar="HxW", type=_size, default=(448, 256), help="of its input, multiples of 32 (default: 256x448)"
+        "--size", metavar="HxW", type=_size, help="of its input, multiples of 32 (default: 256x448, SinglePose's own)"
     )
     build.add_argument(
-        "--quantize", choices=("fp16", "float32"), default="fp16", help="how weights are stored (default: fp16)"
+        "--quantize",
+        choices=("fp16", "none", "int8"),
+        default="fp16",
+        help="fp16: half the size of none, which is float32; int8: half the time, MultiPose only (default: fp16)",
     )
     build.add_argument("--output", metavar="FILE", type=Path, required=True, help="the .tflite file to write")
     derive = _add(

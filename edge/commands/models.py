@@ -14,13 +14,17 @@ from edge.host.process import Signals
 
 __all__ = ["models_build", "models_derive", "models_fetch", "models_list", "models_show", "models_verify"]
 
+RECIPE = "multipose-int8.recipe"
+"""In the package, as the manifest names it."""
+
 
 def models_build(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
-    """Build a heads file of MoveNet MultiPose as it was published."""
-    from edge.graph.heads_file import FloatKind, build_file
+    """Build a TFLite file of MoveNet as it was published."""
+    from edge.graph.heads_file import build_file
+    from edge.models.places import places
 
-    kind: FloatKind = "none" if options.quantize == "float32" else "fp16"
-    for line in build_file(_source(options.source), options.output, options.size, kind):
+    recipe = places(os.environ).package / RECIPE
+    for line in build_file(_source(options.source), options.output, options.size, options.quantize, recipe):
         print(line)
     return 0
 

@@ -13,7 +13,7 @@ from edge.graph.network import INPUT, Layer, Network
 from edge.graph.tflite_file import TfliteFile, add_options, convolution_options, resize_options
 from edge.tflite.schema import schema
 
-__all__ = ["write_float"]
+__all__ = ["add_network", "write_float"]
 
 
 def write_float(
@@ -28,6 +28,23 @@ def write_float(
         half: store weights as float16; the runtime computes in float32 all the same.
     """
     file = TfliteFile()
+    image, places = add_network(file, network, scale, shift, half=half)
+    return file.content([image], {head: places[tensor] for head, tensor in network.heads.items()})
+
+
+def add_network(
+    file: TfliteFile,
+    network: Network,
+    scale: float | Sequence[float],
+    shift: float | Sequence[float],
+    *,
+    half: bool = False,
+) -> tuple[int, dict[int, int]]:
+    """Add a network to a file; see `write_float`.
+
+    Returns:
+        The file's tensor of the pixels, and that of each of the network's tensors.
+    """
     shape = network.shapes[network.input]
     image = file.tensor(INPUT, shape, "UINT8")
     places = {network.input: _prepare(file, image, shape, _colours(scale), _colours(shift))}
@@ -37,7 +54,7 @@ def write_float(
         inputs = [places[tensor] for tensor in layer.inputs] + _weights(file, layer, number, half=half)
         places[layer.output] = file.tensor(name, made, "FLOAT32")
         _add_layer(file, layer, inputs, places[layer.output], made)
-    return file.content([image], {head: places[tensor] for head, tensor in network.heads.items()})
+    return image, places
 
 
 def _colours(value: float | Sequence[float]) -> NDArray[np.float32]:

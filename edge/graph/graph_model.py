@@ -90,6 +90,10 @@ def _graph(path: Path, nodes: Any, weights: dict[str, NDArray[Any]]) -> dict[str
     graph = {str(node["name"]): _node(path, node, weights) for node in nodes}
     filters = {node.inputs[1] for node in graph.values() if node.op in CONVOLUTIONS}
     graph = {name: _turned(node) if name in filters else node for name, node in graph.items()}
+    for name in dict.fromkeys(each for node in graph.values() for each in node.inputs):
+        operation, _, place = name.rpartition(":")
+        if name not in graph and operation in graph and place.isdecimal():  # one of several outputs
+            graph[name] = replace(graph[operation], place=int(place))
     for name, node in graph.items():
         if missing := set(node.inputs) - graph.keys():
             raise ModelError(f"{path}: damaged: '{name}' reads '{missing.pop()}', which is not there")
@@ -140,7 +144,7 @@ def _weight(path: Path, entry: Any, content: bytes, offset: int) -> NDArray[Any]
 def _node(path: Path, node: Any, weights: dict[str, NDArray[Any]]) -> Node:
     name, op = str(node["name"]), str(node["op"])
     kind, attr = OPS.get(op, op), node.get("attr", {})
-    inputs = tuple(str(each).split(":")[0] for each in node.get("input", ()) if not str(each).startswith("^"))
+    inputs = tuple(str(each).removesuffix(":0") for each in node.get("input", ()) if not str(each).startswith("^"))
     if kind == "constant":
         if name not in weights:
             raise ModelError(f"{path}: damaged: the weights of '{name}' are missing")
@@ -151,7 +155,11 @@ def _node(path: Path, node: Any, weights: dict[str, NDArray[Any]]) -> Node:
             half_pixel_centers=_flag(attr, "half_pixel_centers"),
         )  # fmt: skip
     if kind not in CONVOLUTIONS:
-        return Node(kind, inputs)
+        dims = attr["shape"]["shape"]["dim"] if kind == "input" and "shape" in attr else ()
+        return Node(
+            kind, inputs, original=op, axis=_axis(attr), dtype=str(attr.get("DstT", {}).get("type", "")),
+            shape=tuple(int(each["size"]) for each in dims),
+        )  # fmt: skip
     fused = tuple(_text(each) for each in attr.get("fused_ops", {}).get("list", {}).get("s", ()))
     padding, dilations = _text(attr["padding"]["s"]), _numbers(attr, "dilations")
     if fused not in FUSED or padding not in ("SAME", "VALID") or set(dilations) - {1}:
@@ -163,6 +171,11 @@ def _node(path: Path, node: Any, weights: dict[str, NDArray[Any]]) -> Node:
 def _turned(node: Node) -> Node:
     """Return filters (h, w, I, O) and (h, w, C, 1) as TFLite has them."""
     return node if node.value is None or node.value.ndim != 4 else replace(node, value=node.value.transpose(3, 0, 1, 2))
+
+
+def _axis(attr: Any) -> int:
+    squeezed = attr.get("squeeze_dims", {}).get("list", {}).get("i", (0,))
+    return int(attr.get("axis", {}).get("i", squeezed[0]))
 
 
 def _flag(attr: Any, key: str) -> bool:

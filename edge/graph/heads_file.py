@@ -1,18 +1,22 @@
-"""Makes heads files of published graphs: the same bytes on every machine."""
+"""Makes TFLite files of published graphs: the same bytes on every machine."""
 
+import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge.errors import InputError, UsageError
+from edge.errors import EdgeError, InputError, ModelError, UsageError
 from edge.graph.float_file import write_float
 from edge.graph.graph_model import read_graph_model
 from edge.graph.int8_file import write_int8
-from edge.graph.network import INPUT
+from edge.graph.network import INPUT, Network
+from edge.graph.nodes import SINGLE_HEADS, NodeGraph, find_heads
 from edge.graph.published import Published, cut_published
 from edge.graph.recipe import Recipe, apply, read_recipe
+from edge.graph.singlepose import POSES_NAME, SinglePose, cut_singlepose, write_singlepose
 from edge.graph.whole_file import read_whole_file
 from edge.host.atomic_write import write_whole
 from edge.poses.head_maps import DecodeConstants
@@ -20,13 +24,25 @@ from edge.tflite.file import parse
 from edge.tflite.magic import is_tflite
 from edge.tflite.notes import SCALED, Affine, Decode, Notes, Source
 
-__all__ = ["SOURCE_NAME", "FloatKind", "build_file", "build_int8", "read_published", "write_heads", "write_int8_heads"]
+__all__ = [
+    "SOURCE_NAME",
+    "FloatKind",
+    "Quantization",
+    "build_file",
+    "build_int8",
+    "read_published",
+    "write_heads",
+    "write_int8_heads",
+]
 
 TOOL = "edge-pose build 1"
 """Names the recipe, not the version of edge-pose: the same content must give the same file in every version."""
 SOURCE_NAME = "movenet-multipose"
 """Names the weights, not their file: either format of them must give the same result."""
+SINGLE_NAME = "movenet-singlepose"
+DEFAULT_SIZE = (448, 256)
 HEAD_BYTES = 8
+DAMAGES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError)
 FloatKind = Literal["none", "fp16"]
 Quantization = Literal["none", "fp16", "int8"]
 
@@ -42,13 +58,9 @@ def read_published(path: Path, size: tuple[int, int]) -> Published:
         InputError: nothing of the kind is there, or it cannot be read.
         ModelError: it is damaged, or not MoveNet MultiPose.
     """
-    path = _file_of(path)
-    try:
-        with path.open("rb") as file:
-            is_whole = is_tflite(file.read(HEAD_BYTES))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    return cut_published(read_whole_file(path) if is_whole else read_graph_model(path), size)
+    graph = _read(path)
+    with _one_line(graph):
+        return cut_published(graph, size)
 
 
 def write_heads(published: Published, kind: FloatKind) -> bytes:
@@ -128,33 +140,96 @@ def _file_of(path: Path) -> Path:
     return found[0]
 
 
-def build_file(source: Path, output: Path, size: tuple[int, int], kind: FloatKind) -> Iterator[str]:
-    """Write the heads of MoveNet MultiPose; an existing file is replaced atomically.
+def build_file(
+    source: Path, output: Path, size: tuple[int, int] | None, kind: Quantization, recipe: Path
+) -> Iterator[str]:
+    """Write the heads of MoveNet MultiPose, or all of SinglePose; an existing file is replaced atomically.
 
     Args:
-        source: see `edge.graph.heads_file.read_published`.
+        source: see `read_published`; of SinglePose a graph model.
         output: the file to write; not touched after an error.
-        size: (width, height) of the input in pixels, multiples of 32.
-        kind: `fp16` or `none` (float32).
+        size: (width, height) of the input in pixels, multiples of 32; None: 448x256, or SinglePose's own.
+        kind: `int8`, `fp16` or `none` (float32).
+        recipe: for `int8`.
 
     Yields:
         Lines of a report.
 
     Raises:
-        UsageError: output and source are the same file.
-        EdgeError: see `read_published`; UnavailableError if the output cannot be written.
+        UsageError: output and source are the same file, or SinglePose has no such form.
+        EdgeError: see `read_published` and `write_int8_heads`; UnavailableError if the output cannot be written.
     """
     if _is_same(output, source):
         raise UsageError(f"{output}: is the source itself: name another output")
-    published = read_published(source, size)
-    content = write_heads(published, kind)
-    write_whole(output, content)
-    layers = Counter(layer.kind for layer in published.network.layers).most_common()
+    graph = _read(source)
+    with _one_line(graph):
+        made = _single(graph, size, kind) if len(find_heads(graph)) == len(SINGLE_HEADS) else None
+        made = made or _multi(cut_published(graph, size or DEFAULT_SIZE), kind, recipe)
+    write_whole(output, made.content)
+    _, height, width, _ = made.network.shapes[made.network.input]
+    layers = Counter(layer.kind for layer in made.network.layers).most_common()
     precision = "float32" if kind == "none" else kind
-    yield f"{output}: heads of {source.name} at {size[1]}x{size[0]} (HxW), {precision}, {len(content)} bytes"
+    yield f"{output}: {made.form} of {source.name} at {height}x{width} (HxW), {precision}, {len(made.content)} bytes"
     yield f"layers: {', '.join(f'{count} {name}' for name, count in layers)}"
-    yield f"weights: {published.digest}"
-    yield f"sha256: {hashlib.sha256(content).hexdigest()}"
+    yield f"weights: {made.digest}"
+    yield f"sha256: {hashlib.sha256(made.content).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    form: str
+    content: bytes
+    network: Network
+    digest: str
+
+
+def _multi(published: Published, kind: Quantization, recipe: Path) -> _Made:
+    content = write_int8_heads(published, read_recipe(recipe)) if kind == "int8" else write_heads(published, kind)
+    return _Made("heads", content, published.network, published.digest)
+
+
+def _single(graph: NodeGraph, size: tuple[int, int] | None, kind: Quantization) -> _Made:
+    if kind == "int8":
+        raise UsageError(
+            "models build: no int8 recipe is for SinglePose: --quantize fp16; int8 is published: "
+            "edge-pose models fetch movenet-singlepose-lightning-int8"
+        )
+    single = cut_singlepose(graph)
+    if size not in (None, single.size):
+        raise UsageError(
+            f"models build --size: this SinglePose has {single.size[1]}x{single.size[0]} and no other size"
+        )
+    content = _labelled_single(write_singlepose(single, half=kind == "fp16"), single, kind)
+    return _Made("singlepose", content, single.cut.network, single.cut.digest)
+
+
+def _labelled_single(content: bytes, single: SinglePose, kind: FloatKind) -> bytes:
+    model = parse(content, SINGLE_NAME)
+    model.cut(inputs={INPUT: int(model.graph.inputs[0])}, outputs={POSES_NAME: int(model.graph.outputs[0])})
+    source = Source(SINGLE_NAME, single.cut.digest)
+    model.set_notes(Notes(kind="singlepose", quantization=kind, source=source, tool=TOOL))
+    return model.encode()
+
+
+@contextlib.contextmanager
+def _one_line(graph: NodeGraph) -> Iterator[None]:
+    """Turn what a graph whose parts contradict each other causes into a ModelError."""
+    try:
+        yield
+    except EdgeError:
+        raise
+    except DAMAGES as error:
+        raise ModelError(f"{graph.origin}: the graph is damaged (its parts do not fit together)") from error
+
+
+def _read(path: Path) -> NodeGraph:
+    path = _file_of(path)
+    try:
+        with path.open("rb") as file:
+            is_whole = is_tflite(file.read(HEAD_BYTES))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    return read_whole_file(path) if is_whole else read_graph_model(path)
 
 
 def _is_same(output: Path, source: Path) -> bool:

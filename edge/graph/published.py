@@ -1,6 +1,7 @@
 """MoveNet MultiPose as it was published, cut at its heads."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ModelError
-from edge.graph.find import find_heads, image_of
 from edge.graph.network import Floats, Kind, Layer, Network
-from edge.graph.nodes import CONVOLUTIONS, Node, NodeGraph
+from edge.graph.nodes import CONVOLUTIONS, SINGLE_HEADS, Node, NodeGraph, find_heads, image_of
 from edge.poses.head_maps import DecodeConstants
 
-__all__ = ["STRIDE_PX", "Published", "cut_published"]
+__all__ = ["STRIDE_PX", "Cut", "Published", "cut_network", "cut_published"]
 
 STRIDE_PX = 32
 """Sides of the input are multiples of this: the deepest map has one cell for it."""
@@ -24,7 +24,7 @@ EMPTY: Floats = np.empty(0, np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published network for one input size, without its decode.
+    """MoveNet MultiPose for one input size, without its decode.
 
     Attributes:
         network: float; its input is `scale * pixel + shift`.
@@ -41,24 +41,42 @@ class Published:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a graph computes above its heads; see `Published`."""
+
+    network: Network
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+    digest: str
+
+
 def cut_published(graph: NodeGraph, size: tuple[int, int]) -> Published:
     """Cut a whole graph at its heads, for an input of `size` (width, height).
 
     Raises:
         ModelError: the graph is not MoveNet MultiPose, or `size` does not suit it.
     """
+    heads = find_heads(graph)
+    if len(heads) == len(SINGLE_HEADS):
+        raise ModelError(f"{graph.origin}: not MoveNet MultiPose but SinglePose, which has no boxes")
+    cut = cut_network(graph, heads, size)
+    return Published(cut.network, cut.scale, cut.shift, _constants(graph), cut.digest)
+
+
+def cut_network(graph: NodeGraph, heads: Mapping[str, str], size: tuple[int, int]) -> Cut:
+    """Return the network above the nodes `heads`; see `cut_published`."""
     if any(side % STRIDE_PX or not 0 < side <= MAX_SIDE_PX for side in size):
         raise ModelError(
             f"{size[1]}x{size[0]} (HxW) is no size for MoveNet: sides are multiples of {STRIDE_PX}, up to {MAX_SIDE_PX}"
         )
-    heads = find_heads(graph)
     image = image_of(graph)
     scale, shift = _normalization(graph, image)
-    network = _Cut(graph, image, size).network(heads)
-    return Published(network, scale, shift, _constants(graph), _digest(network, scale, shift))
+    network = _Layers(graph, image, size).network(heads)
+    return Cut(network, scale, shift, _digest(network, scale, shift))
 
 
-class _Cut:
+class _Layers:
     """Turns the nodes above the heads into layers, each after what it reads."""
 
     def __init__(self, graph: NodeGraph, image: str, size: tuple[int, int]) -> None:
@@ -67,29 +85,15 @@ class _Cut:
         self._shapes: dict[int, tuple[int, ...]] = {0: (1, size[1], size[0], 3)}
         self._layers: list[Layer] = []
 
-    def network(self, heads: dict[str, str]) -> Network:
-        for node in heads.values():
-            self._add(node)
+    def network(self, heads: Mapping[str, str]) -> Network:
+        for last in heads.values():
+            for name in self._graph.in_order(last, self._sources, self._tensors):
+                self._tensors[name] = self._layer(name, self._graph.nodes[name])
         tensors = {head: self._tensors[node] for head, node in heads.items()}
         places = {self._shapes[tensor][1:3] for tensor in tensors.values()}
         if len(places) != 1:
             raise ModelError(f"{self._graph.origin}: not MoveNet: its heads have maps of different sizes")
         return Network(tuple(self._layers), self._shapes, 0, tensors)
-
-    def _add(self, last: str) -> None:
-        # Depth first, without recursion, which a damaged file could make too deep.
-        waiting = [last]
-        while waiting:
-            name = waiting[-1]
-            needed = [] if name in self._tensors else [x for x in self._sources(name) if x not in self._tensors]
-            if len(waiting) > len(self._graph.nodes):
-                raise ModelError(f"{self._graph.origin}: damaged: '{name}' depends on itself")
-            if needed:
-                waiting.append(needed[0])
-                continue
-            waiting.pop()
-            if name not in self._tensors:
-                self._tensors[name] = self._layer(name, self._graph.nodes[name])
 
     def _sources(self, name: str) -> tuple[str, ...]:
         node = self._graph.nodes[name]
@@ -106,7 +110,7 @@ class _Cut:
         if node.op in CONVOLUTIONS:
             layer, shape = self._convolution(name, node, inputs, tensor)
         elif node.op == "resize":
-            factor = self._factor(name, node)
+            factor = self._factor(name, node, (height, width))
             layer = Layer(
                 "resize", inputs, tensor, "none", EMPTY, EMPTY,
                 align_corners=node.align_corners, half_pixel_centers=node.half_pixel_centers,
@@ -151,11 +155,14 @@ class _Cut:
             raise ModelError(f"{self._graph.origin}: damaged: weights of '{name}' are no finite numbers")
         return np.ascontiguousarray(value, np.float32)
 
-    def _factor(self, name: str, node: Node) -> int:
-        """Return by how much a resize enlarges: its size is that of its input, times a constant."""
-        product = self._graph.nodes[node.inputs[1]]
-        factors = [self._graph.constant(each) for each in product.inputs] if product.op == "mul" else []
-        found = [each.ravel().tolist() for each in factors if each is not None]
+    def _factor(self, name: str, node: Node, sides: tuple[int, int]) -> int:
+        """Return by how much a resize enlarges a map of `sides`: to those times a constant, or to a constant size."""
+        size = self._graph.nodes[node.inputs[1]]
+        if size.value is not None:
+            found = [[made / side for made, side in zip(size.value.ravel().tolist(), sides, strict=True)]]
+        else:
+            factors = [self._graph.constant(each) for each in size.inputs] if size.op == "mul" else []
+            found = [each.ravel().tolist() for each in factors if each is not None]
         if len(found) != 1 or len(found[0]) != 2 or found[0][0] != found[0][1] or found[0][0] not in (1, 2, 4):
             raise ModelError(f"{self._graph.origin}: not MoveNet: '{name}' does not double a map")
         return int(found[0][0])
@@ -167,16 +174,20 @@ def _normalization(graph: NodeGraph, image: str) -> tuple[tuple[float, ...], tup
     Raises:
         ModelError: it does something else than scale and shift them.
     """
-    steps = []
+    steps, passed = [], 0
     while (node := graph.nodes[image]).op != "input":
         operands = [graph.constant(each) for each in node.inputs]
+        passed += 1
+        if passed > len(graph.nodes):
+            raise ModelError(f"{graph.origin}: damaged: '{image}' depends on itself")
+        if _keeps_pixels(node, operands[1:]):
+            image = node.inputs[0]
+            continue
         if operands[0] is not None or node.op not in ("cast", "add", "sub", "mul", "div"):
             raise ModelError(f"{graph.origin}: not MoveNet: pixels pass through '{node.op}' ('{image}')")
         if node.op != "cast":
             steps.append((node.op, _colours(graph, operands[1])))
         image = node.inputs[0]
-        if len(steps) > len(graph.nodes):
-            raise ModelError(f"{graph.origin}: damaged: '{image}' depends on itself")
     scale, shift = np.ones(3), np.zeros(3)
     for op, value in reversed(steps):
         if op in ("mul", "div"):
@@ -187,6 +198,12 @@ def _normalization(graph: NodeGraph, image: str) -> tuple[tuple[float, ...], tup
     if not (np.isfinite(scale).all() and np.isfinite(shift).all() and (scale > 0).all()):
         raise ModelError(f"{graph.origin}: damaged: pixels are scaled by {scale.tolist()}")
     return tuple(scale.tolist()), tuple(shift.tolist())
+
+
+def _keeps_pixels(node: Node, operands: list[NDArray[Any] | None]) -> bool:
+    """Return whether a node only takes the batch of one image apart, or puts it together again."""
+    batch = node.axis == node.place == 0 and all(each is not None and not each.any() for each in operands)
+    return batch and node.original in ("ExpandDims", "Squeeze", "Unpack")
 
 
 def _colours(graph: NodeGraph, value: NDArray[Any] | None) -> Reals:

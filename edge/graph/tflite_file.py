@@ -62,12 +62,13 @@ class TfliteFile:
         return number
 
     def operator(self, name: str, version: int, inputs: list[int], output: int, options: Any) -> None:
-        """Add an operator; operators run in the order they come."""
+        """Add an operator, with `options` or None; operators run in the order they come."""
         operator = schema.OperatorT()
         operator.opcodeIndex = self._code(name, version)
         operator.inputs, operator.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
-        operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
-        operator.builtinOptions = options
+        if options is not None:
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+            operator.builtinOptions = options
         self._graph.operators.append(operator)
 
     def content(self, inputs: list[int], outputs: Mapping[str, int]) -> bytes:

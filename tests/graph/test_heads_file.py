@@ -18,6 +18,7 @@ from data import data, model, needs_data, needs_models
 from edge.engine.litert import LiteRtEngine
 from edge.errors import EdgeError, InputError, ModelError
 from edge.graph.heads_file import read_published, write_heads
+from edge.models.manifest import load_manifest
 from edge.poses.head_maps import HEADS
 from edge.poses.heads import HeadsDecoder
 from edge.tflite.notes import read_notes
@@ -253,3 +254,11 @@ def test_a_folder_without_or_with_two_graph_models_is_named(tmp_path: Path) -> N
         read_published(tmp_path, SIZE)
     with pytest.raises(InputError, match="no such file"):
         read_published(tmp_path / "missing", SIZE)
+
+
+def test_models_build_applies_the_recipe_of_the_package(tmp_path: Path) -> None:
+    output = tmp_path / "m.tflite"
+    done = run("models", "build", model(GRAPH), "--quantize", "int8", "--output", output)
+    assert done.code == 0, done.err
+    wanted = load_manifest().entries["movenet-multipose"].digest
+    assert f"sha256:{hashlib.sha256(output.read_bytes()).hexdigest()}" == wanted
