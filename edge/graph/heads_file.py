@@ -30,6 +30,9 @@ __all__ = [
     "Quantization",
     "build_file",
     "build_int8",
+    "cut",
+    "labelled",
+    "read_graph",
     "read_published",
     "write_heads",
     "write_int8_heads",
@@ -58,7 +61,12 @@ def read_published(path: Path, size: tuple[int, int]) -> Published:
         InputError: nothing of the kind is there, or it cannot be read.
         ModelError: it is damaged, or not MoveNet MultiPose.
     """
-    graph = _read(path)
+    graph = read_graph(path)
+    return cut(graph, size)
+
+
+def cut(graph: NodeGraph, size: tuple[int, int]) -> Published:
+    """Cut a graph that was read by `read_graph`; see `read_published`."""
     with _one_line(graph):
         return cut_published(graph, size)
 
@@ -73,7 +81,7 @@ def write_heads(published: Published, kind: FloatKind) -> bytes:
         kind: `none` stores weights as float32, `fp16` as float16.
     """
     content = write_float(published.network, scale=published.scale, shift=published.shift, half=kind == "fp16")
-    return _labelled(content, published, kind, {})
+    return labelled(content, published, kind, {})
 
 
 def write_int8_heads(published: Published, recipe: Recipe) -> bytes:
@@ -83,7 +91,7 @@ def write_int8_heads(published: Published, recipe: Recipe) -> bytes:
         ModelError: the recipe is for other weights, or damaged.
     """
     network, codes, rounded = apply(recipe, published.network, published.digest)
-    return _labelled(write_int8(network, codes, rounded), published, "int8", recipe.header.affine)
+    return labelled(write_int8(network, codes, rounded), published, "int8", recipe.header.affine)
 
 
 def build_int8(source: Path, size: tuple[int, int], recipe: Path) -> bytes:
@@ -91,7 +99,15 @@ def build_int8(source: Path, size: tuple[int, int], recipe: Path) -> bytes:
     return write_int8_heads(read_published(source, size), read_recipe(recipe))
 
 
-def _labelled(content: bytes, published: Published, quantization: Quantization, affine: Mapping[str, Affine]) -> bytes:
+def labelled(content: bytes, published: Published, quantization: Quantization, affine: Mapping[str, Affine]) -> bytes:
+    """Return a file of heads with its notes.
+
+    Args:
+        content: the file; its outputs have the names of their heads.
+        published: what it was made of.
+        quantization: of the file.
+        affine: heads that were rescaled.
+    """
     model = parse(content, SOURCE_NAME)
     tensors = {model.name(tensor): tensor for tensor in map(int, model.graph.outputs)}
     heads = tuple(published.network.heads)
@@ -161,7 +177,7 @@ def build_file(
     """
     if _is_same(output, source):
         raise UsageError(f"{output}: is the source itself: name another output")
-    graph = _read(source)
+    graph = read_graph(source)
     with _one_line(graph):
         made = _single(graph, size, kind) if len(find_heads(graph)) == len(SINGLE_HEADS) else None
         made = made or _multi(cut_published(graph, size or DEFAULT_SIZE), kind, recipe)
@@ -222,7 +238,8 @@ def _one_line(graph: NodeGraph) -> Iterator[None]:
         raise ModelError(f"{graph.origin}: the graph is damaged (its parts do not fit together)") from error
 
 
-def _read(path: Path) -> NodeGraph:
+def read_graph(path: Path) -> NodeGraph:
+    """Read a graph of either format; see `read_published`."""
     path = _file_of(path)
     try:
         with path.open("rb") as file:

@@ -56,8 +56,13 @@ def cut_singlepose(graph: NodeGraph) -> SinglePose:
     """
     heads = find_heads(graph)
     inputs = [node for node in graph.nodes.values() if node.op == "input"]
-    if len(heads) != len(SINGLE_HEADS) or not inputs or not inputs[0].original:
-        raise ModelError(f"{graph.origin}: no graph model of MoveNet SinglePose")
+    if len(heads) != len(SINGLE_HEADS):
+        raise ModelError(f"{graph.origin}: not MoveNet SinglePose: it has {len(heads)} heads")
+    if not all(node.original for node in inputs):
+        raise ModelError(
+            f"{graph.origin}: a TFLite file of MoveNet SinglePose, which runs as it is (--model FILE); edge-pose "
+            "models derive makes heads of the int8 one"
+        )
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[::3] != (1, 3):
         raise ModelError(
             f"{graph.origin}: not MoveNet SinglePose: its input is {[list(each.shape) for each in inputs]}"

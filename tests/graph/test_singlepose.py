@@ -76,7 +76,7 @@ def test_a_tflite_file_of_one_person_is_no_source(tmp_path: Path) -> None:
     source = model("movenet_singlepose_lightning_int8.tflite")
     done = run("models", "build", source, "--output", tmp_path / "m.tflite")
     assert done.code == 78
-    assert "no graph model of MoveNet SinglePose" in done.err
+    assert "which runs as it is (--model FILE)" in done.err
 
 
 def node(tree: Tree, name: str) -> Tree:

@@ -16,6 +16,8 @@ from edge.graph.nodes import find_heads
 from edge.graph.published import cut_published
 from edge.poses.head_maps import HEAD_CHANNELS, HeadsSpec, MapSpec
 from edge.poses.heads import HeadsDecoder
+from edge.tflite.notes import read_notes
+from workstation.conversion import convert
 from workstation.graph_model import reference
 
 pytestmark = [needs_data, needs_models]
@@ -68,3 +70,20 @@ def test_the_decode_is_the_graphs_own_with_the_constants_that_the_graph_has() ->
         np.testing.assert_allclose(exact.rows(maps), rows, atol=3e-7)
         differences.append(np.abs(rounded.rows(maps) - rows).max())
     assert max(differences) > 1e-5
+
+
+def test_a_calibration_of_ones_own_makes_int8_of_a_graph_model(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for path in sorted(data("coco_dev/images").glob("*.jpg"))[:20]:
+        (tmp_path / "pictures" / path.name).symlink_to(path)
+    output = tmp_path / "m.tflite"
+    words = ("--heads", "--quantize", "int8", "--size", "96x128", "--calibration", tmp_path / "pictures")
+    done = convert(model("graph_models/movenet-multipose.json"), *words, "--output", output)
+    assert done.code == 0, done.err
+    assert "4 to 5 GB of memory" in done.err
+    notes = read_notes(output)
+    assert notes is not None
+    assert notes.quantization == "int8"
+    assert notes.affine
+    assert notes.decode
+    assert notes.decode.gaussian == float(np.float16(0.3))

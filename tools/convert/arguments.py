@@ -16,8 +16,10 @@ everywhere and the only form that an Edge TPU takes. Each file is compared with 
 gets its name; one that differs too much is not written.
 """
 EXAMPLES = """\
-SOURCE is a SavedModel folder, the .tar.gz archive as it is published, or the name of a savedmodel in the manifest
-(movenet-multipose-lightning-savedmodel), which is fetched.
+SOURCE is a SavedModel folder, the .tar.gz archive as it is published, a TensorFlow.js graph model (.json, or its
+folder), or the name of either in the manifest (movenet-multipose-lightning-savedmodel, movenet-multipose-graph), which
+is fetched. Heads of a graph model need TensorFlow only for --calibration: without it, int8 is made by the recipe of the
+package.
 
 examples:
   # the fastest float model for a Pi: heads, fp16 weights, 256x256
@@ -25,6 +27,9 @@ examples:
 
   # for a 16:9 camera; the height comes first
   python -m tools.convert SOURCE --heads --quantize fp16 --size 160x256 --output heads_fp16_160x256.tflite
+
+  # the same of a graph model, without TensorFlow
+  python -m tools.convert movenet-multipose-graph --heads --quantize int8 --size 160x256 --output heads_int8.tflite
 
   # int8 for a Coral, calibrated on pictures of people, checked on labelled ones
   python -m tools.convert SOURCE --heads --quantize int8 --calibration PICTURES --images coco/images \\
@@ -79,7 +84,11 @@ def _check(options: Options) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("convert", DESCRIPTION, epilog=EXAMPLES)
-    parser.add_argument("source", metavar="SOURCE", help="SavedModel folder, .tar.gz archive, or name in the manifest")
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="SavedModel folder or .tar.gz archive, graph model .json or folder, or name in the manifest",
+    )
     parser.add_argument("--output", required=True, metavar="FILE", help="file to write; a folder for several sizes")
     parser.add_argument("--heads", action="store_true", help="cut the graph at its six heads; decoded on the host")
     parser.add_argument(
@@ -101,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FOLDER|VIDEO",
         help="what int8 learns its ranges from: at least 20, better 200 pictures with people at every size and place "
-        "(default: the synthetic scene, which is worse)",
+        "(default: the synthetic scene, which is worse; of a graph model: none, as the recipe has been calibrated)",
     )
     parser.add_argument(
         "--images",

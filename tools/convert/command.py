@@ -35,30 +35,64 @@ def _run(options: Options) -> None:
     # TensorFlow, OpenCV and the rest take seconds to import, which `--help` and a wrong flag need not wait for.
     import cv2  # noqa: PLC0415
 
-    from tools.convert.checks.report import format_table  # noqa: PLC0415
-    from tools.convert.checks.verify import Verifier  # noqa: PLC0415
     from tools.convert.edgetpu import find_compiler  # noqa: PLC0415
-    from tools.convert.graph.freeze import freeze  # noqa: PLC0415
-    from tools.convert.graph.source import open_source  # noqa: PLC0415
-    from tools.convert.job import Job  # noqa: PLC0415
-    from tools.convert.workstation import load_tensorflow  # noqa: PLC0415
+    from tools.convert.graph.source import graph_model_of  # noqa: PLC0415
 
     annotations = _annotations(options)
     _look_at_pictures(options)
+    cv2.setNumThreads(1)  # as the product has it: the times are the product's
+    graph_model = graph_model_of(options.source)
+    if graph_model is None:
+        _convert_saved_model(options, annotations)
+    else:
+        _convert_graph_model(options, graph_model, annotations)
+    if options.edgetpu:
+        find_compiler()  # what could be done without it is done by now
+
+
+def _convert_saved_model(options: Options, annotations: Any) -> None:
+    from tools.convert.checks.runners import FrozenReference  # noqa: PLC0415
+    from tools.convert.checks.verify import Verifier  # noqa: PLC0415
+    from tools.convert.graph.freeze import freeze  # noqa: PLC0415
+    from tools.convert.graph.source import open_source  # noqa: PLC0415
+    from tools.convert.job import FrozenMaker, Job  # noqa: PLC0415
+    from tools.convert.workstation import load_tensorflow  # noqa: PLC0415
+
     load_tensorflow()
     progress = ProgressBar()
-    cv2.setNumThreads(1)  # as the product has it: the times are the product's
     with open_source(options.source) as model, _folder(options) as folder:
         outputs = [_checked(output, model.path) for output in _outputs(options, model.name, folder)]
         _say(f"reading {options.source}")
         frozen = freeze(model.folder, options.source)
-        verifier = Verifier(options, frozen, annotations, progress)
-        job = Job(options, frozen, model.origin, verifier, _say, progress)
-        for size, output in zip(options.sizes, outputs, strict=True):
-            print(format_table(job.make(size, output)), flush=True)
-            _edgetpu(options, output)
-    if options.edgetpu:
-        find_compiler()  # what could be done without it is done by now
+        verifier = Verifier(options, FrozenReference(frozen), annotations, progress)
+        _make(options, Job(FrozenMaker(options, frozen, model.origin, _say, progress), verifier, _say), outputs)
+
+
+def _convert_graph_model(options: Options, source: Path, annotations: Any) -> None:
+    from edge.graph.heads_file import read_graph  # noqa: PLC0415
+    from tools.convert.checks.verify import Verifier  # noqa: PLC0415
+    from tools.convert.job import Job  # noqa: PLC0415
+    from tools.convert.published import PublishedMaker, PublishedReference, require_heads  # noqa: PLC0415
+    from tools.convert.workstation import load_tensorflow  # noqa: PLC0415
+
+    require_heads(options)
+    if options.calibration is not None:
+        load_tensorflow()  # which calibrates
+    progress = ProgressBar()
+    with _folder(options) as folder:
+        outputs = [_checked(output, source) for output in _outputs(options, source.stem, folder)]
+        _say(f"reading {options.source}")
+        graph = read_graph(source)
+        verifier = Verifier(options, PublishedReference(graph), annotations, progress)
+        _make(options, Job(PublishedMaker(options, graph, _say, progress), verifier, _say), outputs)
+
+
+def _make(options: Options, job: Any, outputs: Sequence[Path]) -> None:
+    from tools.convert.checks.report import format_table  # noqa: PLC0415
+
+    for size, output in zip(options.sizes, outputs, strict=True):
+        print(format_table(job.make(size, output)), flush=True)
+        _edgetpu(options, output)
 
 
 @contextlib.contextmanager
@@ -108,7 +142,7 @@ def _checked(output: Path, source: Path) -> Path:
         UsageError: it is the archive, or a file of the SavedModel's folder.
         UnavailableError: no file can be there.
     """
-    own = (source, source / "saved_model.pb", *source.glob("variables/*"))
+    own = (source, *_files(source))
     try:
         final = target_of(output)
         taken = final.exists() and any(path.exists() and final.samefile(path) for path in own)
@@ -117,6 +151,13 @@ def _checked(output: Path, source: Path) -> Path:
     if taken:
         raise UsageError(f"{output}: is the source itself: name another output")
     return output
+
+
+def _files(source: Path) -> list[Path]:
+    """Return the other files of a graph model, or those of a model's folder."""
+    if source.suffix == ".json":
+        return [source.with_suffix(".bin")]
+    return [file for kind in ("saved_model.pb", "variables/*", "*.json", "*.bin") for file in source.glob(kind)]
 
 
 def _cannot_write(path: Path, error: OSError) -> UnavailableError:

@@ -1,10 +1,11 @@
-"""Makes one checked TFLite file of a frozen graph."""
+"""Makes checked TFLite files, and what goes into them of a frozen graph."""
 
 import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -23,7 +24,16 @@ from tools.convert.int8.quantize import quantize_int8
 from tools.convert.label import label_heads, label_whole, signature_outputs
 from tools.convert.options import Options
 
-__all__ = ["Job", "describe"]
+__all__ = ["CALIBRATING", "FrozenMaker", "Job", "Maker", "describe", "write"]
+
+CALIBRATING = "calibrating int8: two minutes or more, and 4 to 5 GB of memory"
+
+
+class Maker(Protocol):
+    """Converts one source."""
+
+    def write(self, size: tuple[int, int] | None, part: Path) -> None:
+        """Write a file at `part` for an input of `size` (width, height); None: open sides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +41,14 @@ class Job:
     """The conversion's settings that are the same for all sizes.
 
     Attributes:
-        options: the command line.
-        frozen: the whole graph.
-        source: for the notes.
-        verifier: checks the files.
+        maker: writes the files.
+        verifier: checks them.
         say: prints what begins, in a few words.
-        progress: called with (done, total, label).
     """
 
-    options: Options
-    frozen: FrozenGraph
-    source: Source
+    maker: Maker
     verifier: Verifier
     say: Callable[[str], None]
-    progress: Progress
 
     def make(self, size: tuple[int, int] | None, output: Path) -> Findings:
         """Make, check and write one file.
@@ -60,7 +64,8 @@ class Job:
         """
         final = _final(output)
         with _candidate(final) as part:
-            self._convert(size, part)
+            self.say(f"converting for {describe(size)}")
+            self.maker.write(size, part)
             found = self.verifier.verify(part, size, output)
             require_accuracy(found)
             try:
@@ -69,34 +74,59 @@ class Job:
                 raise _cannot_write(output, error) from error
         return found
 
-    def _convert(self, size: tuple[int, int] | None, part: Path) -> None:
+
+@dataclass(frozen=True, slots=True)
+class FrozenMaker:
+    """Converts a frozen graph.
+
+    Attributes:
+        options: the command line.
+        frozen: the whole graph.
+        source: for the notes.
+        say: prints what begins, in a few words.
+        progress: called with (done, total, label).
+    """
+
+    options: Options
+    frozen: FrozenGraph
+    source: Source
+    say: Callable[[str], None]
+    progress: Progress
+
+    def write(self, size: tuple[int, int] | None, part: Path) -> None:
+        """Write a file at `part`; see `Maker`.
+
+        Raises:
+            ModelError: the graph cannot be converted.
+            UnavailableError: the file cannot be written.
+        """
         quantization = self.options.quantization
-        self.say(f"converting for {describe(size)}")
         if quantization == "int8" and size is not None:
-            self._convert_int8(size, part)
+            self._write_int8(size, part)
             return
         if not self.options.heads:
-            _write(part, build_whole(self.frozen, size, quantization))
+            write(part, build_whole(self.frozen, size, quantization))
             label_whole(part, quantization=quantization, source=self.source)
             return
         heads = cut_heads(self.frozen, size=size)
-        _write(part, build_heads(heads, quantization))
+        write(part, build_heads(heads, quantization))
         names = signature_outputs(load(part))
         outputs = {head: names[f"output_{place}"] for place, head in enumerate(heads.heads)}
         label_heads(part, outputs, quantization=quantization, source=self.source)
 
-    def _convert_int8(self, size: tuple[int, int], part: Path) -> None:
+    def _write_int8(self, size: tuple[int, int], part: Path) -> None:
         heads = cut_heads(self.frozen, size=size)
+        self.say(CALIBRATING)
         calibration = calibrate(self.options.calibration, size=size, on_progress=self.progress)
         made = quantize_int8(heads, calibration, on_progress=self.progress)
-        _write(part, made.content)
+        write(part, made.content)
         model = load(part)
         tensors = {model.name(tensor): tensor for tensor in map(int, model.graph.outputs)}
         outputs = {head: tensors[made.output_names[head]] for head in heads.heads}
         if self.options.heads:
             label_heads(part, outputs, quantization="int8", source=self.source, affine=made.affine)
             return
-        _write(part, build_decode(heads, [model.shape(tensor) for tensor in outputs.values()]))
+        write(part, build_decode(heads, [model.shape(tensor) for tensor in outputs.values()]))
         poses = join_decode(model, outputs, made.affine, load(part))
         model.graph.outputs = np.array([poses], np.int32)
         model.save(part)
@@ -125,7 +155,8 @@ def _final(output: Path) -> Path:
         raise _cannot_write(output, error) from error
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
+    """Write a file. Raises UnavailableError."""
     try:
         path.write_bytes(content)
     except OSError as error:

@@ -31,6 +31,7 @@ class Findings:
         speed: how long it takes.
         oks_required: the command line names `min_oks`: it must not pass because there was nothing to compare.
         min_oks: least mean OKS that is accepted.
+        reference: what it was compared with.
     """
 
     output: Path
@@ -44,6 +45,7 @@ class Findings:
     speed: Speed
     oks_required: bool
     min_oks: float
+    reference: str = "the whole graph"
 
 
 def require_accuracy(found: Findings) -> None:
@@ -75,10 +77,10 @@ def format_table(found: Findings) -> str:
         "input": found.input,
         "operators": f"{len(found.ops)}: {shown}{rest}",
         "checked on": found.pictures,
-        "parity": found.same and _parity(found.same, "the whole graph in the same precision"),
-        "rounding": found.rounding and _parity(found.rounding, "the graph in float") + _oks(found.rounding),
+        "parity": found.same and _parity(found.same, f"{found.reference} in the same precision"),
+        "rounding": found.rounding and _parity(found.rounding, f"{found.reference} in float") + _oks(found.rounding),
         "AP": None if found.ap is None else f"{found.ap:.2f} (COCO keypoints)",
-        "time": f"{found.speed.ms:.2f} ms with decoding, one thread; {found.speed.ratio:.2f} of the whole graph in "
+        "time": f"{found.speed.ms:.2f} ms with decoding, one thread; {found.speed.ratio:.2f} of {found.reference} in "
         f"fp16 ({found.speed.whole_ms:.2f} ms)",
     }
     lines = [f"  {name:11}{text}" for name, text in rows.items() if text]

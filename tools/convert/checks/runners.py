@@ -4,7 +4,9 @@ Both give the same rows of poses.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +18,49 @@ from edge.poses.heads import HeadsDecoder
 from edge.poses.letterbox import Letterbox
 from edge.poses.model_input import ModelInput, encode_into
 from edge.poses.pose import Pose
-from tools.convert.graph.frozen import INPUT, FrozenGraph
+from tools.convert.graph.build import build_whole
+from tools.convert.graph.frozen import INPUT, FrozenGraph, Quantization
 from tools.convert.workstation import load_tensorflow
 
-__all__ = ["FileRunner", "Rows", "graph_rows"]
+__all__ = ["FileRunner", "FrozenReference", "Reference", "Rows", "graph_rows"]
 
 Rows = NDArray[np.float32]
 """(P, 56): 17 x (y, x, score), ymin, xmin, ymax, xmax, score, normalized to the input."""
+
+
+class Reference(Protocol):
+    """What converted files are compared with."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for people."""
+
+    @property
+    def is_independent(self) -> bool:
+        """True if other code made it than the files, so that those of its own precision are compared, too."""
+
+    def float_rows(self, at: tuple[int, int]) -> Callable[[NDArray[np.uint8]], Rows]:
+        """Return a function that gives the rows of pixels (1, H, W, 3) in float; `at` is (width, height)."""
+
+    def file(self, quantization: Quantization, at: tuple[int, int]) -> bytes:
+        """Return it as a TFLite file that takes inputs of `at`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenReference:
+    """The whole frozen graph, in TensorFlow and as TensorFlow converts it."""
+
+    frozen: FrozenGraph
+    name: str = "the whole graph"
+    is_independent: bool = True
+
+    def float_rows(self, at: tuple[int, int]) -> Callable[[NDArray[np.uint8]], Rows]:  # noqa: ARG002 - takes any
+        """See `Reference`."""
+        return graph_rows(self.frozen)
+
+    def file(self, quantization: Quantization, at: tuple[int, int]) -> bytes:  # noqa: ARG002 - takes any
+        """See `Reference`."""
+        return build_whole(self.frozen, None, quantization)
 
 
 def graph_rows(frozen: FrozenGraph) -> Callable[[NDArray[np.uint8]], Rows]:

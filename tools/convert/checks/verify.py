@@ -11,10 +11,9 @@ from edge.tflite.file import load
 from tools.convert.checks.parity import Parity, parity, rows_of
 from tools.convert.checks.pictures import Picture, folder_pictures, scene_pictures
 from tools.convert.checks.report import Findings
-from tools.convert.checks.runners import FileRunner, Rows, graph_rows
+from tools.convert.checks.runners import FileRunner, Reference, Rows
 from tools.convert.checks.speed import measure
-from tools.convert.graph.build import build_whole
-from tools.convert.graph.frozen import FrozenGraph, Quantization
+from tools.convert.graph.frozen import Quantization
 from tools.convert.options import DEFAULT_SIZE, Options
 from tools.evaluate.annotations import Annotations
 from tools.evaluate.metrics.coco import average_precision
@@ -33,17 +32,17 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Checks files made from one graph.
+    """Checks files made from one source.
 
     Attributes:
         options: the command line.
-        frozen: the whole graph.
+        reference: what they are compared with.
         annotations: the truth about `options.images`, if it is known.
         progress: see `Progress`.
     """
 
     options: Options
-    frozen: FrozenGraph
+    reference: Reference
     annotations: Annotations | None
     progress: Progress
 
@@ -63,7 +62,7 @@ class Verifier:
         with tempfile.TemporaryDirectory(prefix="edge-pose-") as folder:
             candidate, whole = FileRunner(path, at), self._whole(Path(folder), "fp16", at)
             found = self._rows(candidate.rows, pictures, "check")
-            wanted = self._rows(graph_rows(self.frozen), pictures, "check, graph in float")
+            wanted = self._rows(self.reference.float_rows(at), pictures, f"check, {self.reference.name} in float")
             same = self._same(Path(folder), at, pictures, wanted, found)
             speed = measure(candidate, whole, pictures)
         return Findings(
@@ -76,6 +75,7 @@ class Verifier:
             rounding=None if self.options.quantization == "none" else parity(pictures, wanted, found),
             ap=self._ap(path, at),
             speed=speed,
+            reference=self.reference.name,
             oks_required=self.options.min_oks is not None,
             min_oks=MIN_OKS[self.options.quantization] if self.options.min_oks is None else self.options.min_oks,
         )
@@ -85,17 +85,21 @@ class Verifier:
     ) -> Parity | None:
         """Compare with the whole graph in the file's own precision, where possible."""
         quantization = self.options.quantization
+        if not self.reference.is_independent:
+            return None
         if quantization == "none":
             return parity(pictures, wanted, found)
         if quantization == "int8" or not self.options.heads:
             return None
         twin = self._whole(folder, quantization, at)
-        return parity(pictures, self._rows(twin.rows, pictures, f"check, graph in {quantization}"), found)
+        return parity(
+            pictures, self._rows(twin.rows, pictures, f"check, {self.reference.name} in {quantization}"), found
+        )
 
     def _whole(self, folder: Path, quantization: Quantization, at: tuple[int, int]) -> FileRunner:
         path = folder / f"whole_{quantization}.tflite"
         if not path.exists():
-            content = build_whole(self.frozen, None, quantization)
+            content = self.reference.file(quantization, at)
             try:
                 path.write_bytes(content)
             except OSError as error:

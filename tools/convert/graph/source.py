@@ -1,4 +1,4 @@
-"""Finds the SavedModel: a folder, an archive, or a manifest name."""
+"""Finds the SavedModel or graph model: a folder, a file, or a manifest name."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,7 @@ from edge.tflite.magic import is_tflite
 from edge.tflite.notes import Source, read_notes
 from tools.convert.graph.unpack import unpack_saved_model
 
-__all__ = ["SavedModel", "open_source"]
+__all__ = ["SavedModel", "graph_model_of", "open_source"]
 
 MODEL_FILE = "saved_model.pb"
 
@@ -40,6 +40,29 @@ class SavedModel:
     path: Path
     name: str
     origin: Source
+
+
+def graph_model_of(source: str) -> Path | None:
+    """Return the file or folder of a TensorFlow.js graph model; None if `source` is something else.
+
+    Args:
+        source: a .json file, a folder with one, or the name of a model in the manifest, which is fetched if need be.
+
+    Raises:
+        InputError: the folder cannot be read.
+        UnavailableError: the model by name is unknown, or cannot be had.
+    """
+    path = Path(source)
+    if path.suffix == ".json":
+        return path
+    if _is_there(path) or is_path(source):
+        is_model = path.is_dir() and not (path / MODEL_FILE).exists() and any(path.glob("*.json"))
+        return path if is_model else None
+    where = places(os.environ)
+    entry = known_models(where).entry(source)
+    if entry.kind != "graph_model":
+        return None
+    return find(entry, where) or Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch(entry)
 
 
 @contextlib.contextmanager
