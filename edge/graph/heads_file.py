@@ -31,6 +31,7 @@ __all__ = [
     "build_file",
     "build_int8",
     "cut",
+    "decode_notes",
     "labelled",
     "read_graph",
     "read_published",
@@ -125,13 +126,14 @@ def labelled(content: bytes, published: Published, quantization: Quantization, a
             quantization=quantization,
             source=Source(SOURCE_NAME, published.digest),
             tool=TOOL,
-            decode=_decode(published.constants),
+            decode=decode_notes(published.constants),
         )
     )
     return model.encode()
 
 
-def _decode(constants: DecodeConstants) -> Decode:
+def decode_notes(constants: DecodeConstants) -> Decode:
+    """Return the constants of a decode as a file's notes have them."""
     return Decode(
         peak_tolerance=constants.peak_tolerance,
         min_keypoint_score=constants.min_keypoint_score,

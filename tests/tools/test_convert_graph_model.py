@@ -71,10 +71,10 @@ def test_several_sizes_of_a_folder_go_into_a_folder(tmp_path: Path, no_tensorflo
 @pytest.mark.parametrize(
     "words", [["--quantize", "fp16"], ["--heads", "--quantize", "dynamic"], ["--heads", "--size", "dynamic"]]
 )
-def test_what_is_made_of_a_saved_model_only_says_so(words: list[str], tmp_path: Path) -> None:
-    done = use_tool("convert", model(GRAPH), *words, "--output", tmp_path / "m.tflite")
-    assert done.code == 64
-    assert "needs a SavedModel" in complaint(done)
+def test_the_rest_needs_tensorflow(words: list[str], tmp_path: Path, no_tensorflow: dict[str, str | None]) -> None:
+    done = use_tool("convert", model(GRAPH), *words, "--output", tmp_path / "m.tflite", env=no_tensorflow)
+    assert done.code == 69
+    assert "TensorFlow is not installed" in complaint(done)
 
 
 @needs_data

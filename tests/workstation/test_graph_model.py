@@ -1,5 +1,6 @@
 """Files that are built of graph models give what the graph models give in TensorFlow."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from edge.graph.published import cut_published
 from edge.poses.head_maps import HEAD_CHANNELS, HeadsSpec, MapSpec
 from edge.poses.heads import HeadsDecoder
 from edge.tflite.notes import read_notes
-from workstation.conversion import convert
+from workstation.conversion import complaint, convert
 from workstation.graph_model import reference
 
 pytestmark = [needs_data, needs_models]
@@ -87,3 +88,42 @@ def test_a_calibration_of_ones_own_makes_int8_of_a_graph_model(tmp_path: Path) -
     assert notes.affine
     assert notes.decode
     assert notes.decode.gaussian == float(np.float16(0.3))
+
+
+@pytest.mark.parametrize("form", ["whole", "heads"])
+def test_tensorflow_makes_files_of_open_size_that_give_the_rows_of_the_graph_model(form: str, tmp_path: Path) -> None:
+    source, output = model("graph_models/movenet-multipose.json"), tmp_path / "m.tflite"
+    words = ["--heads"] if form == "heads" else []
+    words += ["--size", "dynamic", "--quantize", "fp16", "--max-images", "12"]
+    done = convert(source, *words, "--images", data("coco_dev/images"), "--output", output)
+    assert done.code == 0, done.err
+    assert "of the whole graph" in done.out
+    engine, wanted = LiteRtEngine(output, name="m", input_size=(256, 192)), reference(source)
+    decode = HeadsDecoder(engine.spec.heads).rows if engine.spec.heads else lambda outputs: outputs[0]
+    for pixels in pictures((256, 192), 6):
+        np.testing.assert_allclose(decode(engine.run(pixels)), wanted(pixels)[0], atol=1e-5)
+
+
+def test_tensorflow_makes_heads_with_int8_weights(tmp_path: Path) -> None:
+    source, output = model("graph_models/movenet-multipose.json"), tmp_path / "m.tflite"
+    words = ("--heads", "--quantize", "dynamic", "--size", "192x256", "--images", data("coco_dev/images"))
+    done = convert(source, *words, "--max-images", "12", "--output", output)
+    assert done.code == 0, done.err
+    notes = read_notes(output)
+    assert notes is not None
+    assert notes.quantization == "dynamic"
+    assert notes.decode
+    assert notes.source.digest == read_published(source, (256, 192)).digest
+
+
+def test_a_graph_that_tensorflow_does_not_know_is_refused_in_one_line(tmp_path: Path) -> None:
+    source = model("graph_models/movenet-multipose.json")
+    tree = json.loads(source.read_bytes())
+    nodes = tree["modelTopology"]["node"]
+    next(each for each in nodes if each["op"] == "TopKV2").update(op="TopKV7")
+    (tmp_path / "m.json").write_text(json.dumps(tree))
+    (tmp_path / "movenet-multipose.bin").symlink_to(source.with_suffix(".bin"))
+    done = convert(tmp_path / "m.json", "--quantize", "fp16", "--output", tmp_path / "m.tflite")
+    assert done.code == 78
+    assert "TensorFlow cannot read the graph model" in complaint(done)
+    assert not (tmp_path / "m.tflite").exists()

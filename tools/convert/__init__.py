@@ -5,5 +5,6 @@ heads), `cut` (the network above them), `build` (a float file) or int8/`quantize
 `calibration`; graph/`join` adds the graph's own decode), `label` (names and notes), checks/`verify` (against the graph,
 on pictures), `report` and, for a Coral, `edgetpu`. `job` takes one file through them, `command` is the whole command.
 
-For a graph model `published` stands in for all before `verify`: it reads and writes with `edge.graph`.
+For heads of a graph model `published` stands in for all before `verify`: it reads and writes with `edge.graph`. For the
+rest graph/`unfuse` stands in for `source` and `freeze`.
 """

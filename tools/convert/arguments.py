@@ -18,8 +18,8 @@ gets its name; one that differs too much is not written.
 EXAMPLES = """\
 SOURCE is a SavedModel folder, the .tar.gz archive as it is published, a TensorFlow.js graph model (.json, or its
 folder), or the name of either in the manifest (movenet-multipose-lightning-savedmodel, movenet-multipose-graph), which
-is fetched. Heads of a graph model need TensorFlow only for --calibration: without it, int8 is made by the recipe of the
-package.
+is fetched. Heads of a graph model are made without TensorFlow (but for --calibration, `dynamic` and open sizes), and
+int8 by the recipe of the package if there is no --calibration.
 
 examples:
   # the fastest float model for a Pi: heads, fp16 weights, 256x256

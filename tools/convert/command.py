@@ -11,7 +11,7 @@ from edge.errors import InputError, UnavailableError, UsageError
 from edge.host.atomic_write import target_of
 from tools.command_line import exit_code
 from tools.convert.arguments import parse
-from tools.convert.options import Options
+from tools.convert.options import DEFAULT_SIZE, Options
 from tools.progress import ProgressBar
 
 __all__ = ["main"]
@@ -72,19 +72,39 @@ def _convert_graph_model(options: Options, source: Path, annotations: Any) -> No
     from edge.graph.heads_file import read_graph  # noqa: PLC0415
     from tools.convert.checks.verify import Verifier  # noqa: PLC0415
     from tools.convert.job import Job  # noqa: PLC0415
-    from tools.convert.published import PublishedMaker, PublishedReference, require_heads  # noqa: PLC0415
+    from tools.convert.published import PublishedMaker, PublishedReference, needs_tensorflow  # noqa: PLC0415
     from tools.convert.workstation import load_tensorflow  # noqa: PLC0415
 
-    require_heads(options)
-    if options.calibration is not None:
-        load_tensorflow()  # which calibrates
+    unfused = needs_tensorflow(options)
+    if unfused or options.calibration is not None:
+        load_tensorflow()
     progress = ProgressBar()
     with _folder(options) as folder:
         outputs = [_checked(output, source) for output in _outputs(options, source.stem, folder)]
         _say(f"reading {options.source}")
         graph = read_graph(source)
-        verifier = Verifier(options, PublishedReference(graph), annotations, progress)
-        _make(options, Job(PublishedMaker(options, graph, _say, progress), verifier, _say), outputs)
+        if unfused:
+            job = _unfused(options, graph, annotations, progress)
+        else:
+            verifier = Verifier(options, PublishedReference(graph), annotations, progress)
+            job = Job(PublishedMaker(options, graph, _say, progress), verifier, _say)
+        _make(options, job, outputs)
+
+
+def _unfused(options: Options, graph: Any, annotations: Any, progress: ProgressBar) -> Any:
+    """Return what converts a graph model as TensorFlow does a SavedModel."""
+    from edge.graph.heads_file import SOURCE_NAME, cut, decode_notes  # noqa: PLC0415
+    from edge.tflite.notes import Source  # noqa: PLC0415
+    from tools.convert.checks.runners import FrozenReference  # noqa: PLC0415
+    from tools.convert.checks.verify import Verifier  # noqa: PLC0415
+    from tools.convert.graph.unfuse import unfuse  # noqa: PLC0415
+    from tools.convert.job import FrozenMaker, Job  # noqa: PLC0415
+
+    published = cut(graph, DEFAULT_SIZE)
+    frozen = unfuse(graph, options.source)
+    source = Source(SOURCE_NAME, published.digest)
+    maker = FrozenMaker(options, frozen, source, _say, progress, decode_notes(published.constants))
+    return Job(maker, Verifier(options, FrozenReference(frozen), annotations, progress), _say)
 
 
 def _make(options: Options, job: Any, outputs: Sequence[Path]) -> None:

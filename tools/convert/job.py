@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import numpy as np
 
 from edge.errors import UnavailableError
 from edge.host.atomic_write import install, target_of
 from edge.tflite.file import load
-from edge.tflite.notes import Source
+from edge.tflite.notes import Decode, Source
 from tools.convert.checks.report import Findings, require_accuracy
 from tools.convert.checks.verify import Progress, Verifier
 from tools.convert.graph.build import build_decode, build_heads, build_whole
@@ -85,6 +86,7 @@ class FrozenMaker:
         source: for the notes.
         say: prints what begins, in a few words.
         progress: called with (done, total, label).
+        decode: constants of its decode, where they are not the published ones.
     """
 
     options: Options
@@ -92,6 +94,7 @@ class FrozenMaker:
     source: Source
     say: Callable[[str], None]
     progress: Progress
+    decode: Decode | msgspec.UnsetType = msgspec.UNSET
 
     def write(self, size: tuple[int, int] | None, part: Path) -> None:
         """Write a file at `part`; see `Maker`.
@@ -112,7 +115,7 @@ class FrozenMaker:
         write(part, build_heads(heads, quantization))
         names = signature_outputs(load(part))
         outputs = {head: names[f"output_{place}"] for place, head in enumerate(heads.heads)}
-        label_heads(part, outputs, quantization=quantization, source=self.source)
+        label_heads(part, outputs, quantization=quantization, source=self.source, decode=self.decode)
 
     def _write_int8(self, size: tuple[int, int], part: Path) -> None:
         heads = cut_heads(self.frozen, size=size)
@@ -124,7 +127,7 @@ class FrozenMaker:
         tensors = {model.name(tensor): tensor for tensor in map(int, model.graph.outputs)}
         outputs = {head: tensors[made.output_names[head]] for head in heads.heads}
         if self.options.heads:
-            label_heads(part, outputs, quantization="int8", source=self.source, affine=made.affine)
+            label_heads(part, outputs, quantization="int8", source=self.source, affine=made.affine, decode=self.decode)
             return
         write(part, build_decode(heads, [model.shape(tensor) for tensor in outputs.values()]))
         poses = join_decode(model, outputs, made.affine, load(part))

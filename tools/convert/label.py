@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from edge import __version__
 from edge.errors import UnavailableError
 from edge.tflite.file import TfliteModel, load
-from edge.tflite.notes import SCALED, Affine, Notes, Source
+from edge.tflite.notes import SCALED, Affine, Decode, Notes, Source
 from tools.convert.graph.frozen import INPUT, Quantization
 
 __all__ = ["POSES_NAME", "label_heads", "label_whole", "signature_outputs"]
@@ -23,6 +25,7 @@ def label_heads(
     quantization: Quantization,
     source: Source,
     affine: Mapping[str, Affine] | None = None,
+    decode: Decode | msgspec.UnsetType = msgspec.UNSET,
 ) -> None:
     """Name the maps of `path` like the heads, and write its notes.
 
@@ -32,6 +35,7 @@ def label_heads(
         quantization: how it is quantized.
         source: what it was made from.
         affine: heads that were rescaled.
+        decode: constants of the decode, where they are not the published ones.
     """
     affine = affine or {}
     model = load(path)
@@ -47,6 +51,7 @@ def label_heads(
             quantization=quantization,
             source=source,
             tool=TOOL,
+            decode=decode,
         )
     )
     model.save(path)

@@ -1,4 +1,4 @@
-"""Converts the heads of graph models, without TensorFlow but for an int8 calibration of one's own."""
+"""Converts heads of graph models, of fixed size, without TensorFlow but for an int8 calibration of one's own."""
 
 import tempfile
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import UnavailableError, UsageError
+from edge.errors import UnavailableError
 from edge.graph.heads_file import FloatKind, cut, labelled, write_heads, write_int8_heads
 from edge.graph.nodes import NodeGraph
 from edge.graph.published import Published
@@ -21,21 +21,14 @@ from tools.convert.int8.quantize import quantize_network
 from tools.convert.job import CALIBRATING, write
 from tools.convert.options import Options
 
-__all__ = ["PublishedMaker", "PublishedReference", "require_heads"]
+__all__ = ["PublishedMaker", "PublishedReference", "needs_tensorflow"]
 
 RECIPE = Path(__file__).parent.parent.parent / "models" / "multipose-int8.recipe"
 
 
-def require_heads(options: Options) -> None:
-    """Refuse what is not made of a graph model. Raises UsageError."""
-    wrong = [] if options.heads else ["without --heads"]
-    wrong += ["--quantize dynamic"] if options.quantization == "dynamic" else []
-    wrong += ["--size dynamic"] if None in options.sizes else []
-    if wrong:
-        raise UsageError(
-            f"{options.source}: of a graph model heads of fixed size are made, in none, fp16 or int8: "
-            f"{' and '.join(wrong)} needs a SavedModel (movenet-multipose-lightning-savedmodel)"
-        )
+def needs_tensorflow(options: Options) -> bool:
+    """Return whether only TensorFlow makes this of a graph model."""
+    return not options.heads or options.quantization == "dynamic" or None in options.sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +54,7 @@ class PublishedMaker:
             ModelError: the graph is not MoveNet MultiPose, or the recipe is for other weights.
             UnavailableError: the file cannot be written.
         """
-        assert size is not None  # require_heads
+        assert size is not None  # see needs_tensorflow
         write(part, self._content(cut(self.graph, size), size))
 
     def _content(self, published: Published, size: tuple[int, int]) -> bytes:
