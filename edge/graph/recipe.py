@@ -115,6 +115,10 @@ class RecipeHeader(Struct, frozen=True, kw_only=True):
     affine: dict[str, Affine]
 
 
+class _Version(Struct, frozen=True):
+    format: int
+
+
 class OtherWeightsError(ModelError):
     """The recipe is for other weights."""
 
@@ -167,11 +171,13 @@ def read_recipe(path: Path) -> Recipe:
         if not unpacker.eof:
             raise ModelError(f"{path}: the int8 recipe is truncated, or unpacks to more than {MAX_BYTES} bytes")
         (length,) = struct.unpack_from("<I", content)
-        header = msgspec.json.decode(content[4 : 4 + length], type=RecipeHeader)
+        head = content[4 : 4 + length]
+        version = msgspec.json.decode(head, type=_Version).format  # before the rest, which another format may lack
+        if version != FORMAT:
+            raise ModelError(f"{path}: the int8 recipe is of format {version}; {FORMAT} is known: update edge-pose")
+        header = msgspec.json.decode(head, type=RecipeHeader)
     except (lzma.LZMAError, EOFError, struct.error, msgspec.DecodeError, UnicodeDecodeError, MemoryError) as error:
         raise ModelError(f"{path}: the int8 recipe is damaged: {one_line(error)}: reinstall edge-pose") from error
-    if header.format != FORMAT:
-        raise ModelError(f"{path}: the int8 recipe is of format {header.format}; {FORMAT} is known: update edge-pose")
     return Recipe(header, content[4 + length :], str(path))
 
 

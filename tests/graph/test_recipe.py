@@ -135,6 +135,13 @@ def test_a_damaged_file_is_refused_in_one_line(path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_another_format_is_named_whatever_else_its_header_has(path: Path) -> None:
+    text = msgspec.json.encode({"format": 2, "arrays": "elsewhere"})
+    path.write_bytes(lzma.compress(struct.pack("<I", len(text)) + text))
+    with pytest.raises(ModelError, match=r"is of format 2; 1 is known: update edge-pose$"):
+        read_recipe(path)
+
+
 def test_a_missing_or_a_huge_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_recipe(tmp_path / "none")
