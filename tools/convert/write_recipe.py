@@ -8,6 +8,7 @@ minutes, and 5 GB of memory.
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,15 +16,16 @@ from edge.config.input_size import parse_fixed_size
 from edge.errors import ModelError
 from edge.graph.heads_file import read_published
 from edge.graph.int8_file import write_int8
+from edge.graph.published import Published
 from edge.graph.recipe import apply, read_recipe
 from edge.host.atomic_write import write_whole
 from tools.command_line import exit_code
 from tools.convert.int8.calibration import calibrate
-from tools.convert.int8.quantize import quantize_network
+from tools.convert.int8.quantize import Int8Heads, quantize_network
 from tools.convert.int8.recipe_file import make_recipe
 from tools.progress import ProgressBar
 
-__all__ = ["main"]
+__all__ = ["main", "require_exact"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,10 +56,18 @@ def _run(options: argparse.Namespace) -> None:
     )
     described = f"{pictures.description}, {len(pictures.images)} with variants, at {options.size[1]}x{options.size[0]}"
     recipe = make_recipe(published, made.network, made.codes, made.rounded, made.affine, calibration=described)
+    require_exact(recipe, published, made)
     write_whole(options.output, recipe)
-    if write_int8(*apply(read_recipe(options.output), published.network, published.digest)) != made.content:
-        raise ModelError(f"{options.output}: does not give the file that it was made from: a fault of this program")
     print(f"{options.output}: {len(recipe)} bytes, for weights {published.digest}")
+
+
+def require_exact(recipe: bytes, published: Published, made: Int8Heads) -> None:
+    """Check that a recipe gives the converter's file. Raises ModelError."""
+    with tempfile.TemporaryDirectory(prefix="edge-pose-") as folder:
+        path = Path(folder) / "new.recipe"
+        path.write_bytes(recipe)
+        if write_int8(*apply(read_recipe(path), published.network, published.digest)) != made.content:
+            raise ModelError("the recipe does not give the file that it was made from: a fault of this program")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def round_network(
     images: Floats,
     relevant: Mapping[str, Cells],
     *,
-    fit: bool = False,
+    fit: bool,
     on_layer: Callable[[], None] = lambda: None,
 ) -> dict[int, Rounded]:
     """Round the weights of every layer; return layers by output tensor.
