@@ -1,12 +1,13 @@
 """Measures how well a model or a configuration finds people: AP and PCK.
 
-    python -m tools.evaluate --model FILE|NAME --images FOLDER --annotations FILE [--size HxW] [--json]
+    python -m tools.evaluate --model FILE|NAME --images FOLDER --annotations FILE [--size HxW] [--crop W:H] [--json]
     python -m tools.evaluate --config FILE --scene [FRAMES]
 
 Images go the product's own way: letterbox, inference, decoding, no duplicates. AP and AR are COCO's for keypoints, by
 pycocotools, over all poses (--min-score 0). "reported" are those from the configuration's poses.min_score on, or from
 --min-score where that is higher. "ran" is what ran at the end: the requested model, or its twin on the CPU. The
 time is the median of inference, decoding and the search for duplicates; it is worth something on an idle machine only.
+--crop 16:9 evaluates the middle of the images that are wider than high, as a camera of that shape would see it.
 PCK@0.1 and PCK@0.2 on the synthetic scene are in torsos, from shoulder to opposite hip, of visible keypoints.
 
 A model whose input may have any size gets the largest of a run's sizes for the shape of each image, unless --size or
@@ -27,6 +28,7 @@ from edge.config import Config, load
 from edge.models.files import is_path
 from tools.command_line import Parser, run
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
+from tools.evaluate.crop import cut_annotations, parse_shape
 from tools.evaluate.metrics.coco import match_detections
 from tools.evaluate.metrics.false_negatives import require_writable, worst, write_worst
 from tools.evaluate.metrics.figures import figures_of
@@ -52,6 +54,7 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     annotations = load_annotations(options.annotations) if options.images else None
     if annotations:
         require_images(annotations, options.images)
+        annotations = cut_annotations(annotations, options.crop) if options.crop else annotations
     if options.worst:
         require_writable(options.worst)
     engine = load_engine(config)
@@ -108,6 +111,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="the annotated images")
     parser.add_argument("--annotations", type=Path, metavar="FILE", help="person keypoints in COCO's format")
     parser.add_argument("--size", metavar="HxW", help="the model's input, height first, multiples of 32")
+    parser.add_argument("--crop", metavar="W:H", help="cut the images to this shape, such as 16:9")
     parser.add_argument("--threads", type=int, metavar="N", help="default: all cores, at most 4")
     parser.add_argument(
         "--min-score", type=float, default=0.0, metavar="S", help="of a pose to count for AP (default: 0)"
@@ -133,6 +137,10 @@ def _options() -> argparse.Namespace:
         parser.error(f"--min-score takes a score from 0 to 1, not {options.min_score:g}")
     if options.worst and options.images is None:
         parser.error("--worst needs --images")
+    if options.crop is not None:
+        if options.images is None:
+            parser.error("--crop needs --images")
+        options.crop = parse_shape(options.crop)
     return options
 
 

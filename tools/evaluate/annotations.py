@@ -12,7 +12,7 @@ from typing import Any
 from edge.errors import InputError
 from edge.poses.pose import KEYPOINT_NAMES
 
-__all__ = ["AREA_OF_BOX", "CATEGORY", "AnnotatedImage", "Annotations", "load_annotations", "require_images"]
+__all__ = ["AREA_OF_BOX", "CATEGORY", "AnnotatedImage", "Annotations", "Region", "load_annotations", "require_images"]
 
 CATEGORY = 1
 """The one category that is left: people."""
@@ -22,20 +22,38 @@ VALUES = 3 * len(KEYPOINT_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A part of an image, in pixels of its annotations; `whole` is the image's (width, height)."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    whole: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class AnnotatedImage:
-    """One image.
+    """One image, or a part of it.
 
     Attributes:
         id: as in the file.
         file_name: relative to the folder of the images.
         size: (width, height) in pixels, of its annotations.
         people: COCO's annotations of this image, crowds and people without keypoints included.
+        region: the part that is looked at, which size and people are of; None for the whole image.
     """
 
     id: int
     file_name: str
     size: tuple[int, int]
     people: tuple[dict[str, Any], ...]
+    region: Region | None = None
+
+    @property
+    def whole_size(self) -> tuple[int, int]:
+        """(width, height) of the file in pixels."""
+        return self.region.whole if self.region else self.size
 
     @property
     def wanted(self) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from edge.ports import Engine
 from edge.poses.letterbox import fit
 from edge.poses.pose import Pose
 from tools.evaluate.annotations import AnnotatedImage, Annotations
+from tools.evaluate.crop import cut_frame
 from tools.evaluate.metrics.coco import Detection, detections_of
 
 __all__ = ["Prediction", "predict", "read_image"]
@@ -84,7 +85,7 @@ def predict(
             poses.append(())
         else:
             _require_shape(frame, image, folder)
-            made = estimator.input_of(frame)
+            made = estimator.input_of(cut_frame(frame, image))
             input_sizes[image.id] = made.letterbox.input_size
             start_s = time.perf_counter()
             poses.append(estimator.estimate(made).poses)
@@ -109,7 +110,7 @@ def _require_shape(frame: Frame, image: AnnotatedImage, folder: Path) -> None:
 
     A smaller copy is fine; a turned or cut one would be scored at wrong places.
     """
-    (width, height), (true_width, true_height) = frame.size, image.size
+    (width, height), (true_width, true_height) = frame.size, image.whole_size
     if abs(width * true_height - height * true_width) > SHAPE_TOLERANCE * width * true_height:
         raise InputError(
             f"{folder / image.file_name}: {width}x{height} pixels, the annotations are for {true_width}x{true_height} "

@@ -17,7 +17,7 @@ from builders import pose, to_input
 from command import NO_MIRROR, PROJECT, TIMEOUT_S, Outcome, environment, tool_arguments, use_tool
 from data import data, model, needs_data, needs_models
 from edge.engine.litert import LiteRtEngine
-from edge.errors import InputError, UnavailableError
+from edge.errors import InputError, UnavailableError, UsageError
 from edge.ports import ModelSpec
 from edge.poses.input_sizes import input_sizes
 from edge.poses.letterbox import fit
@@ -26,6 +26,7 @@ from edge.scene.truth import TruePerson
 from edgetpu_double import Double, compiled_model, needs_compiler
 from tiny_models import echo_model
 from tools.evaluate.annotations import Annotations, load_annotations, require_images
+from tools.evaluate.crop import cut_annotations, parse_shape
 from tools.evaluate.metrics.coco import FIGURES, average_precision, detections_of, match_detections
 from tools.evaluate.metrics.false_negatives import draw_miss, worst, write_worst
 from tools.evaluate.metrics.figures import figures_of
@@ -312,6 +313,73 @@ def test_at_most_so_many_people_are_the_best_ones(annotations: Annotations, imag
     people = [(WIDE, [moved(TALL_MAN, score=0.4), moved(SMALL_WOMAN, score=0.6)]), (TALL, [LONELY_CHILD])]
     prediction = predict(Oracle(people), annotations, images, max_people=1)
     assert [pose.score for poses in prediction.poses for pose in poses] == pytest.approx([0.6, 0.8])
+
+
+def test_a_cut_takes_the_middle_and_only_images_that_lie_as_it_does(annotations: Annotations) -> None:
+    (wide,) = cut_annotations(
+        annotations, parse_shape("16:9")
+    ).images  # 320x200 to 320x180: 10 rows go, above and below
+    assert (wide.file_name, wide.size, wide.whole_size) == ("wide.png", (320, 180), WIDE)
+    before, after = annotations.images[0].people[0], wide.people[0]
+    assert after["bbox"] == pytest.approx([before["bbox"][0], before["bbox"][1] - 10, *before["bbox"][2:]])
+    assert np.array(after["keypoints"])[1::3] == pytest.approx(np.array(before["keypoints"])[1::3] - 10)
+    assert after["area"] == pytest.approx(before["area"])
+    (tall,) = cut_annotations(annotations, parse_shape("9:16")).images
+    assert (tall.file_name, tall.size) == ("tall.png", (150, 267))
+
+
+def test_who_is_cut_has_what_is_left_and_who_is_outside_is_left_out(tmp_path: Path) -> None:
+    def standing(left: float, x: float) -> dict[str, Any]:
+        return {
+            "image_id": 70,
+            "category_id": 1,
+            "bbox": [left, 50, 80, 100],
+            "keypoints": [x, 70, 2] * 8 + [x + 60, 90, 1] * 9,
+        }
+
+    # 320x200 cut to a width of 250: columns 35 to 285.
+    people = [standing(0, 10), standing(-60, 0), standing(100, 110)]
+    (image,) = cut_annotations(load_annotations(file_of(tmp_path, people)), parse_shape("5:4")).images
+    cut, whole = image.people
+    assert image.size == (250, 200)
+    assert cut["bbox"] == [0, 50, 45, 100]
+    assert cut["area"] == pytest.approx(0.53 * 45 * 100)
+    assert (cut["num_keypoints"], cut["keypoints"][:3], cut["keypoints"][-3:]) == (9, [0, 0, 0], [35, 90, 1])
+    assert (whole["id"], whole["num_keypoints"], whole["bbox"]) == (3, 17, [65, 50, 80, 100])
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_model_sees_the_cut_image_and_its_poses_are_scored_in_it(
+    annotations: Annotations, images: Path, scale: int
+) -> None:
+    if scale == 2:  # a file of another resolution than its annotations
+        picture = cv2.imread(str(images / "wide.png"))
+        assert picture is not None
+        cv2.imwrite(str(images / "wide.png"), cv2.resize(picture, (640, 400)))
+    cut = cut_annotations(annotations, parse_shape("16:9"))
+    inside = [Pose(*_in_cut(each)) for each in (TALL_MAN, SMALL_WOMAN)]
+    found = predict(Oracle([((320 * scale, 180 * scale), inside)]), cut, images, min_score=0.1)
+    assert average_precision(found.detections(cut), cut)["AP"] == pytest.approx(1)
+    assert found.height_px(cut.images[0], 180) == fit((320, 180), (96, 64)).inner_size[1]
+
+
+def _in_cut(truth: Pose) -> tuple[Any, Any, float]:
+    """Return a pose of the 320x200 image in its middle 320x180."""
+    keypoints, box = truth.keypoints.copy(), truth.box_xyxy.copy()
+    keypoints[:, 1] = (keypoints[:, 1] * 200 - 10) / 180
+    box[1::2] = (box[1::2] * 200 - 10) / 180
+    return keypoints, box, 0.8
+
+
+@pytest.mark.parametrize("text", ["", "16", "16/9", "0:9", "16:-9", "a:b", "16:9:1", "1000:1", "²:1"])
+def test_a_shape_that_is_none_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="--crop takes a shape such as 16:9"):
+        parse_shape(text)
+
+
+def test_a_cut_that_no_image_lies_as_is_said(annotations: Annotations) -> None:
+    with pytest.raises(InputError, match=r"no image lies as 1:1 does"):
+        cut_annotations(annotations, parse_shape("1:1"))
 
 
 def test_people_are_sorted_by_their_height_in_the_input(annotations: Annotations) -> None:

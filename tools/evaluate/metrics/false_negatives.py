@@ -15,6 +15,7 @@ from edge.frame import Image
 from edge.poses.drawing import draw_poses, draw_text_lines
 from edge.poses.pose import Pose
 from tools.evaluate.annotations import AnnotatedImage, Annotations
+from tools.evaluate.crop import cut_frame
 from tools.evaluate.metrics.coco import Outcome
 from tools.evaluate.prediction import Prediction, read_image
 
@@ -112,7 +113,7 @@ def write_worst(misses: Sequence[Miss], images: Path, folder: Path) -> list[Path
             frame = read_image(images / miss.image.file_name)
             if frame is not None:
                 path = folder / f"{place:02}_{Path(miss.image.file_name).stem}.jpg"
-                _write(path, draw_miss(frame.image, miss))
+                _write(path, draw_miss(cut_frame(frame, miss.image).image, miss))
                 written.append(path)
     except OSError as error:
         raise UnavailableError(f"{folder}: cannot be written to: {error.strerror}") from error
