@@ -4,12 +4,10 @@ import fcntl
 import os
 import pty
 import re
-import select
 import struct
 import subprocess
 import termios
 import threading
-import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Self
@@ -18,6 +16,10 @@ from brokers import eventually
 from command import arguments, environment
 
 __all__ = ["Terminal"]
+
+
+END = b"\0end of the process\0"
+"""Nothing else writes this."""
 
 
 class Terminal:
@@ -83,9 +85,9 @@ class Terminal:
     def end(self) -> int:
         """Wait for the end, and for all that was written; return the exit code."""
         code = self.process.wait(10)
-        while select.select([self._mine], [], [], 0)[0]:
-            time.sleep(0.01)  # the reader has not taken all of it yet
-        time.sleep(0.05)
+        os.write(self._theirs, END)  # what the process wrote lies before it
+        eventually(lambda: self.written.endswith(END))
+        self.written = self.written.removesuffix(END)
         return code
 
     def modes_now(self) -> list[Any]:
