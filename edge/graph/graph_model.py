@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge.errors import InputError, ModelError
 from edge.graph.nodes import CONVOLUTIONS, Node, NodeGraph
 
-__all__ = ["read_graph_model"]
+__all__ = ["OPS", "read_graph_model"]
 
 MAX_JSON_BYTES = 8 << 20
 MAX_WEIGHTS_BYTES = 64 << 20

@@ -158,7 +158,9 @@ def find_heads(graph: NodeGraph) -> dict[str, str]:
     heads = {_classify(graph, name, count, is_single=is_single): name for name, count in channels.items()}
     names = SINGLE_HEADS if is_single else HEADS
     if set(heads) != set(names):
-        raise ModelError(f"{graph.origin}: not MoveNet: its heads are used in another way")
+        raise ModelError(
+            f"{graph.origin}: not MoveNet: its heads cannot be identified by what the graph does with them"
+        )
     return {head: heads[head] for head in names}
 
 

@@ -12,7 +12,7 @@ from edge.errors import ModelError
 from edge.poses.head_maps import HEAD_CHANNELS, HEADS
 from tools.convert.graph.axes import spell_out_new_axes
 from tools.convert.graph.cut import cut_heads
-from tools.convert.graph.find import find_heads
+from tools.convert.graph.find import find_heads, node_graph
 from tools.convert.graph.freeze import freeze
 from tools.convert.graph.frozen import FrozenGraph, Links
 
@@ -119,10 +119,10 @@ def test_head_and_decode_together_are_the_whole_graph(nameless: FrozenGraph) -> 
 
 
 def test_a_graph_that_mixes_colours_before_its_first_convolution_is_refused(nameless: FrozenGraph) -> None:
-    links = Links(nameless.graph)
+    nodes = node_graph(nameless)
     graph = tf.compat.v1.GraphDef()
     graph.CopyFrom(nameless.graph)
-    cast = next(node for node in graph.node if node.op == "Cast" and "input" in links.above(node.name))
+    cast = next(node for node in graph.node if node.op == "Cast" and "input" in nodes.above(node.name))
     squared = graph.node.add(name="squared", op="Square", input=[f"{cast.name}"])
     squared.attr["T"].type = tf.float32.as_datatype_enum
     for node in graph.node:

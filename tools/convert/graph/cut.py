@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ModelError
-from tools.convert.graph.find import find_heads, first_convolutions
-from tools.convert.graph.frozen import INPUT, FrozenGraph, FrozenHeads, Links
+from edge.graph.nodes import image_of
+from tools.convert.graph.find import find_heads, node_graph
+from tools.convert.graph.frozen import INPUT, FrozenGraph, FrozenHeads
 from tools.convert.workstation import load_tensorflow
 
 __all__ = ["POSES", "cut_heads"]
@@ -30,12 +31,7 @@ def cut_heads(frozen: FrozenGraph, *, size: tuple[int, int] | None) -> FrozenHea
         ModelError: the graph is not MoveNet MultiPose.
     """
     heads = find_heads(frozen)
-    links = Links(frozen.graph)
-    firsts = first_convolutions(links)
-    images = {links.nodes[name].input[0] for name in firsts}
-    if len(images) != 1:
-        raise ModelError(f"{frozen.name}: not MoveNet MultiPose: {len(firsts)} convolutions look at the image")
-    image = _with_port(images.pop())
+    image = f"{image_of(node_graph(frozen))}:0"
     scale, shift = _normalization(frozen, image)
     shape: list[int | None] = [1, None, None, 3] if size is None else [1, size[1], size[0], 3]
     network = _above(frozen, image, shape, heads)
@@ -92,7 +88,3 @@ def _normalized(frozen: FrozenGraph, image: str, pixels: NDArray[Any]) -> NDArra
         (result,) = tf.graph_util.import_graph_def(frozen.graph, {f"{INPUT}:0": given}, [image], name="probe")
         with tf.compat.v1.Session(graph=graph) as session:
             return np.asarray(session.run(result), np.float64)
-
-
-def _with_port(entry: str) -> str:
-    return entry if ":" in entry else f"{entry}:0"

@@ -1,6 +1,6 @@
 """Frozen graphs, and questions about a GraphDef."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -71,26 +71,7 @@ class Links:
         """Return the nodes that take a node's values."""
         return self._consumers[name]
 
-    def above(self, name: str) -> set[str]:
-        """Return every node that a node's value depends on."""
-        return _reach([name], self.inputs)
-
-    def below(self, name: str) -> set[str]:
-        """Return every node whose value depends on a node."""
-        return _reach([name], self.consumers)
-
 
 def node_of(entry: str) -> str:
     """Return the node name of a `NodeDef.input` entry: `name`, `name:1`, `^name`."""
     return entry.removeprefix("^").split(":")[0]
-
-
-def _reach(start: Iterable[str], step: Callable[[str], Iterable[str]]) -> set[str]:
-    seen: set[str] = set()
-    waiting = list(start)
-    while waiting:
-        for name in step(waiting.pop()):
-            if name not in seen:
-                seen.add(name)
-                waiting.append(name)
-    return seen
