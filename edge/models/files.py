@@ -222,7 +222,9 @@ def accept_digest(entry: ModelEntry, where: Places, digest: str) -> None:
 
 
 def _accepted_file(entry: ModelEntry, where: Places) -> Path:
-    return where.cache / f"{entry.file}.sha256"
+    # The note of a model built of other weights holds for this version of its recipe only.
+    version = f".{entry.sha256[:12].lower()}" if entry.built_from else ""
+    return where.cache / f"{entry.file}{version}.sha256"
 
 
 def _findings(entry: ModelEntry, where: Places, digest: str) -> Iterator[_Finding]:

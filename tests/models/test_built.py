@@ -307,6 +307,8 @@ def test_other_weights_are_built_in_fp16_with_one_line(
     assert len([each for each in caplog.records if "fp16" in each.message]) == 1
     assert find(known.entries[NAME], where) == path  # the next start takes it as it is
     assert model_row(NAME, known, where).state == "ok"
+    newer = manifest(**{GRAPH: {"members": members}, NAME: {"sha256": "a" * 64}})
+    assert find(newer.entries[NAME], where) is None  # another recipe may be for these weights
 
 
 @needs_models

@@ -23,12 +23,11 @@ from data import model, needs_models
 from edge.errors import EdgeError, ModelError, UnavailableError, UsageError
 from edge.host.atomic_write import write_whole
 from edge.models.derive import derive
-from edge.models.derive_file import derive_file
+from edge.models.derive_file import derive_file, map_shapes, same_maps
 from edge.models.entry import ModelEntry
 from edge.models.fetch import Fetcher
 from edge.models.files import model_row, resolve
 from edge.models.manifest import Manifest, load_manifest
-from edge.models.parity import map_shapes, same_maps
 from edge.models.places import Places
 from edge.models.singlepose import find_image
 from edge.tflite.file import load
