@@ -135,8 +135,8 @@ class ScriptedScreen:
 
     def show(self, content: PanelText) -> None:
         self.threads.add(threading.current_thread().name)
-        self.shown.append(content)
         self.pictures.append(self._canvas.copy())
+        self.shown.append(content)  # last: tests wait for it, and then look at the picture
         if self._error is not None:
             raise self._error
         if self._gate is not None:
