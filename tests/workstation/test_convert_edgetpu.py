@@ -8,9 +8,10 @@ import pytest
 
 from data import model, needs_models
 from edge.errors import ModelError, UnavailableError
+from edge.tflite.edgetpu_compiler import compile_for_edgetpu, find_compiler
 from edge.tflite.file import load
 from edge.tflite.notes import Notes, Source, read_notes
-from tools.convert.edgetpu import compile_for_edgetpu, find_compiler, forecast
+from tools.convert.forecast import forecast
 
 pytestmark = needs_models
 

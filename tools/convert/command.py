@@ -35,7 +35,7 @@ def _run(options: Options) -> None:
     # TensorFlow, OpenCV and the rest take seconds to import, which `--help` and a wrong flag need not wait for.
     import cv2  # noqa: PLC0415
 
-    from tools.convert.edgetpu import find_compiler  # noqa: PLC0415
+    from edge.tflite.edgetpu_compiler import find_compiler  # noqa: PLC0415
     from tools.convert.graph.source import graph_model_of  # noqa: PLC0415
 
     annotations = _annotations(options)
@@ -185,13 +185,13 @@ def _cannot_write(path: Path, error: OSError) -> UnavailableError:
 
 
 def _edgetpu(options: Options, output: Path) -> None:
-    from tools.convert.edgetpu import (  # noqa: PLC0415
+    from edge.tflite.edgetpu_compiler import (  # noqa: PLC0415
         COMPILER,
         compile_for_edgetpu,
         find_compiler,
-        forecast,
         forget_compiled,
     )
+    from tools.convert.forecast import forecast  # noqa: PLC0415
 
     if options.heads and options.quantization == "int8":
         print(f"  Edge TPU   {forecast(output)}", flush=True)

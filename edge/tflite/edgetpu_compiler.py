@@ -12,8 +12,8 @@ from edge.tflite.notes import encode_notes, notes_path, read_notes
 __all__ = [
     "COMPILER",
     "compile_for_edgetpu",
+    "compiled_path",
     "find_compiler",
-    "forecast",
     "forget_compiled",
 ]
 
@@ -24,7 +24,7 @@ FAILURES = ("Compilation failed", "Internal compiler error", "Invalid model", "E
 TIMEOUT_S = 1200
 INSTALL = (
     "a Debian package for x86-64, from Google's repository (coral.ai/docs/edgetpu/compiler has the three commands); "
-    "the file itself was written, and can be compiled elsewhere"
+    "an int8 file can be compiled on another machine as well"
 )
 
 
@@ -98,29 +98,13 @@ def log_path(model: Path) -> Path:
     return model.with_name(f"{model.name}.edgetpu.log")
 
 
-def forecast(model: Path) -> str:
-    """Return one line about the operators on the Edge TPU.
-
-    Of a compiled file as it is; otherwise a forecast.
-    """
-    from tools.edgetpu.graph import read_graph  # noqa: PLC0415  (needed for int8 only)
-    from tools.edgetpu.partition import plan  # noqa: PLC0415  (likewise)
-
-    planned = plan(read_graph(model))
-    total = len(planned.places)
-    if planned.is_compiled:
-        return f"compiled: {planned.partitions} Edge TPU operator, {total - planned.tpu_ops} left for the CPU"
-    parts = f"{planned.partitions} partition{'s' if planned.partitions != 1 else ''}"
-    return f"{planned.tpu_ops} of {total} operators on it, in {parts} (by Google's rules; python -m tools.edgetpu)"
-
-
 def _run(compiler: str, model: Path, folder: Path) -> tuple[int, str]:
     """Return the compiler's exit code and output, its log file included.
 
     See coral.ai/docs/edgetpu/compiler.
     """
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - the program that the user installed
             [compiler, "-s", "-o", str(folder), str(model)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
