@@ -23,7 +23,7 @@ $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	{ echo "this Python cannot make virtual environments: sudo apt install python3-venv" >&2; exit 1; }
 endef
 
-.PHONY: demo setup test system-test workstation workstation-test training training-test train check format bench scene-score soak model-card picture window-picture locks schemas clean
+.PHONY: demo setup test system-test workstation workstation-test training training-test train check format bench scene-score soak model-card picture window-picture locks schemas wheel-models clean
 
 setup: $(VENV)/.installed
 
@@ -131,6 +131,13 @@ schemas: setup
 
 locks: setup
 	$(BIN)/python -m tools.repository.lock
+
+# A second wheel, dist/edge_pose_models-*.whl, with the default model's file: see models/README.md.
+MODELS_PACKAGE = models/wheel/edge_pose_models
+wheel-models: setup
+	@$(BIN)/edge-pose models export build/models
+	@find $(MODELS_PACKAGE) -type f ! -name __init__.py -delete && cp build/models/* $(MODELS_PACKAGE)/
+	@$(BIN)/python -m build --wheel --outdir dist models/wheel
 
 clean:
 	rm -rf $(VENV) .venv-* build dist demo.png

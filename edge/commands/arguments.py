@@ -152,7 +152,7 @@ def _add_watch(group: Any) -> None:
 
 
 def _add_models(group: Any) -> None:
-    models = _add(group, "models", None, "list, fetch, verify, show, build or derive models")
+    models = _add(group, "models", None, "list, fetch, verify, show, build, derive or export models")
     actions = models.add_subparsers(title="actions", required=True, metavar="ACTION")
     _add(actions, "list", model_commands.models_list, "every model of the manifest, and whether its file is here")
     fetch = _add(
@@ -195,6 +195,26 @@ def _add_models(group: Any) -> None:
     derive.add_argument("source", metavar="SOURCE", help="a .tflite file, or a name of `models list`")
     derive.add_argument("--size", metavar="HxW", type=_size, help="of its input, multiples of 32 (default: as SOURCE)")
     derive.add_argument("--output", metavar="FILE", type=Path, required=True, help="the .tflite file to write")
+    export = _add(
+        actions,
+        "export",
+        model_commands.models_export,
+        "write a mirror folder of MultiPose, for a web server or a disk",
+    )
+    export.add_argument("folder", metavar="FOLDER", type=Path, help="new, or an earlier export, which is replaced")
+    export.add_argument(
+        "--size",
+        metavar="HxW",
+        type=_size,
+        action="append",
+        help="beside the default's 256x448, which serves every size on a CPU; again for more",
+    )
+    export.add_argument(
+        "--quantize", choices=("int8", "fp16", "none"), action="append", help="again for more (default: int8)"
+    )
+    export.add_argument("--edgetpu", action="store_true", help="compile int8 for the Edge TPU, with Google's compiler")
+    export.add_argument("--source", metavar="SOURCE", help="as for build (default: what the default is built from)")
+    export.add_argument("--offline", action="store_true", help="fetch nothing")
 
 
 def _add_bench(group: Any) -> None:

@@ -1,4 +1,4 @@
-"""`edge-pose models`: list, fetch, verify, show, build, derive.
+"""`edge-pose models`: list, fetch, verify, show, build, derive, export.
 
 Each imports what it needs: `models list` must not wait for OpenCV.
 """
@@ -12,7 +12,15 @@ from pathlib import Path
 
 from edge.host.process import Signals
 
-__all__ = ["models_build", "models_derive", "models_fetch", "models_list", "models_show", "models_verify"]
+__all__ = [
+    "models_build",
+    "models_derive",
+    "models_export",
+    "models_fetch",
+    "models_list",
+    "models_show",
+    "models_verify",
+]
 
 RECIPE = "multipose-int8.recipe"
 """In the package, as the manifest names it."""
@@ -61,6 +69,36 @@ def models_derive(options: argparse.Namespace, signals: Signals) -> int:  # noqa
         source = resolve(options.source, known_models(where), where, fetch=fetch)
     for line in derive_file(source.path, options.output, options.size):
         print(line)
+    return 0
+
+
+def models_export(options: argparse.Namespace, signals: Signals) -> int:  # noqa: ARG001
+    """Write a mirror folder."""
+    from edge.commands.export import export_mirror
+    from edge.download.progress import ConsoleProgress
+    from edge.models.fetch import Fetcher
+    from edge.models.manifest import load_manifest
+    from edge.models.places import places
+    from edge.tflite.edgetpu_compiler import find_compiler
+
+    where = places(os.environ, offline=options.offline)
+    compiler = find_compiler() if options.edgetpu else None
+    default = load_manifest().entry()
+    if options.source:
+        source = _source(options.source)
+    else:
+        source = Fetcher(where, on_progress=ConsoleProgress(sys.stderr)).fetch_source(default)
+    for line in export_mirror(
+        options.folder,
+        default,
+        source,
+        where.package / RECIPE,
+        sizes=options.size or [],
+        precisions=options.quantize or ["int8"],
+        compiler=compiler,
+    ):
+        print(line, flush=True)
+    print(f"to use it: EDGE_POSE_MODEL_MIRROR={options.folder.resolve()}, or the address that serves it")
     return 0
 
 

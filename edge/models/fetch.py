@@ -133,6 +133,23 @@ class Fetcher:
         self._downloads.wanted = entries
         return (self._row(entry, accept) for entry in entries)
 
+    def fetch_source(self, entry: ModelEntry) -> Path:
+        """Return the verified file of the first published model that a built one can be made of; fetch it if needed.
+
+        Raises:
+            UnavailableError: none of them can be had.
+        """
+        problems: list[str] = []
+        for source, ways in self._attempts(entry):
+            try:
+                return find(source, self._where) or self._fetch(source, "", ways)
+            except UnavailableError as error:
+                problems.append(_reason(error))
+        raise UnavailableError(
+            f"what model '{entry.name}' is built from cannot be had: {'; '.join(dict.fromkeys(problems))}{ADVICE}, or "
+            f"name a folder or address that has it in {MIRROR_VARIABLE}"
+        )
+
     def _row(self, entry: ModelEntry, accept: str) -> FetchRow:
         if not accept and (path := find(entry, self._where)):
             return FetchRow(entry, "here", path)

@@ -1,6 +1,6 @@
 """Finds model files by name or path.
 
-By name a file comes from the package, the mirror or the cache, and only with the right digest.
+By name a file comes from the package, the mirror, the wheel with models or the cache, and only with the right digest.
 """
 
 import logging
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 DigestState = Literal["ok", "missing", "unreadable", "wrong digest", "no digest"]
-Location = Literal["package", "mirror", "cache"]
+Location = Literal["package", "mirror", "wheel", "cache"]
 """Where files by name come from."""
 
 KIND_NAMES = {"savedmodel": "SavedModel", "graph_model": "TensorFlow.js graph model"}
@@ -235,6 +235,8 @@ def _findings(entry: ModelEntry, where: Places, digest: str) -> Iterator[_Findin
     if where.mirror:
         path = where.mirror / entry.file
         yield _Finding("mirror", path, _state(entry, digest, path))
+    if where.wheel and (path := where.wheel / entry.file).exists():
+        yield _Finding("wheel", path, _state(entry, digest, path))
     path = where.cache / entry.file
     yield _Finding("cache", path, _state(entry, digest, path))
 

@@ -1,7 +1,8 @@
-"""Where model files come from: package, mirror and cache."""
+"""Where model files come from: package, mirror, wheel and cache."""
 
+import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.errors import UnavailableError
@@ -11,6 +12,8 @@ from edge.models.entry import check_url
 __all__ = ["MIRROR_VARIABLE", "Places", "cache_folder", "is_folder", "places"]
 
 MIRROR_VARIABLE = "EDGE_POSE_MODEL_MIRROR"
+WHEEL_PACKAGE = "edge_pose_models"
+"""Of the wheel that carries the default's files, see models/wheel."""
 PACKAGE = Path(__file__).parent.parent
 
 
@@ -24,6 +27,7 @@ class Places:
         mirror_url: address to fetch from before any other, without a slash at its end; empty: none.
         package: folder of the bundled files.
         offline: whether nothing is fetched, neither from an address nor by npm.
+        wheel: folder of the installed wheel `edge-pose-models`; None: it is not installed.
     """
 
     mirror: Path | None
@@ -31,10 +35,11 @@ class Places:
     mirror_url: str = ""
     package: Path = PACKAGE
     offline: bool = False
+    wheel: Path | None = None
 
 
 def places(environ: Mapping[str, str], *, offline: bool = False) -> Places:
-    """Return the places named by environment variables; `offline` as in `Places`.
+    """Return the places named by environment variables, and what is installed; `offline` as in `Places`.
 
     The mirror is `EDGE_POSE_MODEL_MIRROR`, a folder or an http(s) address. The cache is the first of
     `EDGE_POSE_CACHE`, systemd's `CACHE_DIRECTORY`, and `edge-pose` in the user's cache folder (XDG Base
@@ -44,13 +49,19 @@ def places(environ: Mapping[str, str], *, offline: bool = False) -> Places:
         UnavailableError: the mirror is neither a folder nor such an address.
     """
     mirror = environ.get(MIRROR_VARIABLE, "")
+    base = Places(mirror=None, cache=cache_folder(environ), offline=offline, wheel=_wheel())
     if "://" in mirror:
-        return Places(mirror=None, cache=cache_folder(environ), mirror_url=_address(mirror), offline=offline)
+        return replace(base, mirror_url=_address(mirror))
     if mirror and not is_folder(Path(mirror)):
         raise UnavailableError(
             f"{MIRROR_VARIABLE}: {mirror} is not a folder that can be read: mount it, or unset the variable"
         )
-    return Places(mirror=Path(mirror) if mirror else None, cache=cache_folder(environ), offline=offline)
+    return replace(base, mirror=Path(mirror)) if mirror else base
+
+
+def _wheel() -> Path | None:
+    spec = importlib.util.find_spec(WHEEL_PACKAGE)
+    return Path(spec.origin).parent if spec and spec.origin else None
 
 
 def _address(mirror: str) -> str:
