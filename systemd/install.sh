@@ -6,12 +6,13 @@
 # Without WHEEL it installs the repository that it stands in. On an upgrade everything in /etc/edge-pose is kept, and the
 # old version runs until the new one is complete. For a machine without internet EDGE_POSE_MODEL_MIRROR names a folder or
 # an address that has the model files; it is remembered in /etc/edge-pose/environment.
-set -euo pipefail
+set -Eeuo pipefail
 umask 022
 
 readonly HOME_DIR=/opt/edge-pose CONFIG_DIR=/etc/edge-pose CACHE_DIR=/var/cache/edge-pose STATE_DIR=/var/lib/edge-pose
 readonly NAME=edge-pose
-readonly USAGE=64 NO_INPUT=66 UNAVAILABLE=69
+readonly USAGE=64 NO_INPUT=66 UNAVAILABLE=69 SOFTWARE=70
+readonly NEEDED_MB=400 # of one version: 240 on disk, and what pip unpacks meanwhile
 
 fail() {
     printf 'install.sh: %s\n' "$1" >&2
@@ -33,6 +34,13 @@ clean_up() {
     local code=$?
     [ -z "$new" ] || rm -rf "$new"
     if [ $code -eq 0 ] || [ ! -s "$log" ]; then rm -f "$log"; fi
+}
+
+# unexpected LINE COMMAND: the last word of a script that bash would end without one. In a subshell the shell above says it.
+unexpected() {
+    local code=$?
+    [ "$BASH_SUBSHELL" -eq 0 ] || exit $code
+    fail "line $1 failed with code $code, which is a bug of this script: $2; it may be run again" $SOFTWARE
 }
 
 say() { printf '%s\n' "$1"; }
@@ -68,6 +76,15 @@ service_variables() {
         [[ ! $value =~ ^\"(.*)\"$ && ! $value =~ ^\'(.*)\'$ ]] || value=${BASH_REMATCH[1]}
         printf '%s=%s\0' "$name" "$value"
     done <"$1"
+}
+
+# service_variable NAME: its value in the service's environment; nothing where it has none.
+service_variable() {
+    local pair value=
+    while IFS= read -r -d '' pair; do
+        [ "${pair%%=*}" != "$1" ] || value=${pair#*=}
+    done < <(service_variables $CONFIG_DIR/environment)
+    printf '%s' "$value"
 }
 
 is_installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -106,7 +123,7 @@ choose_source() {
 # The mirror of this call, else the one remembered.
 choose_mirror() {
     mirror=${EDGE_POSE_MODEL_MIRROR:-}
-    [ -n "$mirror" ] || mirror=$(sed -n 's/^EDGE_POSE_MODEL_MIRROR=//p' $CONFIG_DIR/environment 2>/dev/null | tail -n 1)
+    [ -n "$mirror" ] || mirror=$(service_variable EDGE_POSE_MODEL_MIRROR)
     case $mirror in *://* | "") return ;; esac
     mirror=$(realpath -m "$mirror")
     case $mirror/ in
@@ -115,22 +132,31 @@ choose_mirror() {
     [ -d "$mirror" ] || fail "EDGE_POSE_MODEL_MIRROR: $mirror is not a folder" $NO_INPUT
 }
 
+# An upgrade has two versions for a while. Asked before anything is done.
+check_disk() {
+    local folder=$HOME_DIR free_mb
+    [ -d $folder ] || folder=${HOME_DIR%/*}
+    free_mb=$(df --output=avail -B 1M "$folder" | tail -n 1)
+    [ "$free_mb" -ge $NEEDED_MB ] || fail "needs $NEEDED_MB MB in $folder, $((free_mb)) MB are free: make room there"
+}
+
 install_packages() {
     local packages=()
     is_installed python3-venv || packages+=(python3-venv)
-    is_installed python3-picamera2 || [ ! -e /etc/rpi-issue ] || packages+=(python3-picamera2)
     if [ ${#packages[@]} -gt 0 ]; then
         quietly "apt-get update" apt-get update -q
-    elif ! is_installed python3-picamera2 && has_candidate python3-picamera2; then
-        packages+=(python3-picamera2)
+    elif [ -e /etc/rpi-issue ] && ! is_installed python3-picamera2; then
+        apt-get update -q >"$log" 2>&1 || say "packages: the list of packages cannot be renewed: $(reason)"
     fi
+    # Raspberry Pi's own archive has it, Debian's has not: a machine without it has USB cameras and streams.
+    is_installed python3-picamera2 || ! has_candidate python3-picamera2 || packages+=(python3-picamera2)
     [ ${#packages[@]} -eq 0 ] ||
         quietly "apt-get install ${packages[*]}" \
             env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}"
     if is_installed python3-picamera2; then
         say "packages: python3-venv, python3-picamera2"
     else
-        say "packages: python3-venv; this system has no python3-picamera2: no Pi camera"
+        say "packages: python3-venv; apt has no python3-picamera2 here: no Pi camera, but USB cameras and streams"
     fi
 }
 
@@ -154,12 +180,15 @@ make_config() {
         state=new
     fi
     [ -e $CONFIG_DIR/mqtt-password ] || install -m 600 /dev/null $CONFIG_DIR/mqtt-password
-    if [ -n "$mirror" ]; then
-        { sed '/^EDGE_POSE_MODEL_MIRROR=/d' $CONFIG_DIR/environment 2>/dev/null || true
-            echo "EDGE_POSE_MODEL_MIRROR=$mirror"; } >$CONFIG_DIR/environment.new
-        mv $CONFIG_DIR/environment.new $CONFIG_DIR/environment
-    fi
     say "config: $CONFIG_DIR/edge-pose.toml ($state)"
+}
+
+# The last thing before the service starts: an installation that failed has changed nothing of the one before.
+remember_mirror() {
+    [ -n "$mirror" ] || return 0
+    { sed '/^EDGE_POSE_MODEL_MIRROR=/d' $CONFIG_DIR/environment 2>/dev/null || true
+        echo "EDGE_POSE_MODEL_MIRROR=$mirror"; } >$CONFIG_DIR/environment.new
+    mv $CONFIG_DIR/environment.new $CONFIG_DIR/environment
 }
 
 # A folder of its own for every version: the one that runs is not touched.
@@ -169,7 +198,8 @@ install_program() {
     new=$(mktemp -d $HOME_DIR/version-XXXXXX)
     chmod 755 "$new"
     quietly "making the virtual environment" /usr/bin/python3 -m venv --system-site-packages "$new"
-    quietly "installing the program" "$new/bin/pip" install --no-cache-dir --disable-pip-version-check --no-input -c "$lock" "$source"
+    quietly "installing the program" "$new/bin/pip" install --no-cache-dir --disable-pip-version-check --no-input \
+        --only-binary=:all: -c "$lock" "$source"
     quietly "starting the program" as_service "$new/bin/edge-pose" --version
     say "program: $(as_service "$new/bin/edge-pose" --version) in $new"
 }
@@ -270,14 +300,19 @@ case ${1:-} in
 esac
 [ $# -le 1 ] || fail "at most one WHEEL (try --help)" $USAGE
 
+trap 'unexpected "$LINENO" "$BASH_COMMAND"' ERR
 check_machine
 choose_source "$@"
 choose_mirror
+check_disk
 install_packages
 make_user
-make_config
 install_program
-fetch_model $CONFIG_DIR/edge-pose.toml
+config=$CONFIG_DIR/edge-pose.toml
+[ -e "$config" ] || config=$here/edge-pose.toml
+fetch_model "$config"
+make_config
 switch_over
+remember_mirror
 start_service
 remove_old_versions

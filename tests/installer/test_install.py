@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,6 +165,69 @@ last=x y"""
         "EMPTY=",
         "last=x y",
     ]
+
+
+def test_a_machine_that_was_never_told_of_a_mirror_has_none(machine: Machine) -> None:
+    assert not Path("/etc/edge-pose").exists(), "this test needs a machine without edge-pose"
+    done = machine.bash("-c", f'source {INSTALL}; choose_mirror; echo "mirror: $mirror."')
+    assert (done.returncode, done.stdout, done.stderr) == (0, "mirror: .\n", "")
+
+
+TRAP = 'trap \'unexpected "$LINENO" "$BASH_COMMAND"\' ERR'
+
+
+def test_the_installer_has_one_line_for_what_it_does_not_expect() -> None:
+    for script in (INSTALL, INSTALL.with_name("uninstall.sh")):
+        text = script.read_text()
+        assert TRAP in text
+        assert "set -Eeuo pipefail" in text
+
+
+@pytest.mark.parametrize("failing", ["false", "x=$(false)", "x=$(false | cat)", "in_function"])
+def test_what_nobody_expected_ends_with_one_line_and_its_own_code(machine: Machine, failing: str) -> None:
+    function = "in_function() { x=$(cat /nonexistent 2>/dev/null | tail -n 1); }"
+    script = f"source {INSTALL}; {TRAP}; {function}; {failing}; echo on"
+    done = machine.bash("-c", script)
+    assert (done.returncode, done.stdout) == (70, "")
+    assert done.stderr.startswith("install.sh: line ")
+    assert "a bug of this script" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_too_little_room_is_told_before_anything_is_done(machine: Machine) -> None:
+    program(machine.folder / "sbin" / "df", "echo Avail; echo 12")
+    done = machine.bash("-c", f"source {INSTALL}; check_disk; echo on")
+    assert (done.returncode, done.stdout) == (69, "")
+    assert re.fullmatch(r"install\.sh: needs \d+ MB in /opt\S*, 12 MB are free: make room there\n", done.stderr)
+
+
+@pytest.mark.parametrize("is_pi", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("venv", [True, False])
+def test_the_pi_camera_library_is_installed_where_apt_has_it_and_missed_in_one_line(
+    machine: Machine, is_pi: bool, known: bool, venv: bool
+) -> None:
+    issue = machine.folder / "rpi-issue"
+    if is_pi:
+        issue.touch()
+    asked = machine.folder / "asked"
+    asked.touch()
+    program(machine.folder / "sbin" / "apt-get", f'echo "$@" >>{asked}')
+    program(machine.folder / "sbin" / "apt-cache", f"echo 'Candidate: {'0.3' if known else '(none)'}'")
+    program(
+        machine.folder / "sbin" / "dpkg-query",
+        'case "$3" in',
+        f"python3-venv) {'printf installed' if venv else 'exit 1'} ;;",
+        f"*) grep -q 'install .*picamera2' {asked} && printf installed ;;",
+        "esac",
+    )
+    script = machine.folder / "install.sh"
+    script.write_text(INSTALL.read_text().replace("/etc/rpi-issue", str(issue)))
+    done = machine.bash("-c", f"source {script}; install_packages")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("python3-picamera2" in asked.read_text()) == known
+    assert ("python3-venv" in asked.read_text()) == (not venv)
+    assert ("no Pi camera, but USB cameras" in done.stdout) == (not known)
 
 
 def test_read_by_another_script_it_does_nothing(machine: Machine) -> None:

@@ -17,11 +17,13 @@ from data import MIRROR_VARIABLE
 from nspawn import HOST_ADDRESS, HOST_NAME, Machine, base_system
 from packages import require
 
-__all__ = ["PROJECT", "WAIT_S", "Broker", "Device", "device", "states", "topic"]
+__all__ = ["INSTALL_ENV", "PROJECT", "WAIT_S", "Broker", "Device", "device", "states", "topic"]
 
 PROJECT = Path(__file__).parent.parent.parent
 LOCK = PROJECT / "tools/locks/bookworm.txt"
 UNIT = "edge-pose.service"
+INSTALL_ENV = f"{MIRROR_VARIABLE}=/srv/models"
+"""Names the folder of model files to install.sh."""
 PORT = 1883
 WAIT_S = 40.0
 """For whatever has to happen: two busy cores, and a service that starts a model."""
@@ -59,7 +61,10 @@ def wheels() -> Path:
 
 
 class Device(Machine):
-    """The machine; by default it finds all it needs to be installed, and no network but the cable."""
+    """The machine: nothing of ours, Python's packages and model files at hand, and no network but the cable.
+
+    Without `INSTALL_ENV` an installation finds no model.
+    """
 
     def __init__(self, folder: Path) -> None:
         mirror = Path(os.environ[MIRROR_VARIABLE])
@@ -68,10 +73,9 @@ class Device(Machine):
             base_system(), folder, {"/srv/edge-pose": PROJECT, "/srv/wheels": wheels(), "/srv/models": mirror}
         )
         self.write("/etc/pip.conf", PIP)
-        self.use_mirror("/srv/models")
 
     def use_mirror(self, mirror: str) -> None:
-        """Set where model files come from; empty: from the internet."""
+        """Set where the installed service has its model files from; empty: from the internet."""
         self.write("/etc/edge-pose/environment", f"{MIRROR_VARIABLE}={mirror}\n" if mirror else "")
 
     def configure(self, more: str = "", *, camera: str = "scene", url: str = f"mqtt://{HOST_ADDRESS}") -> None:

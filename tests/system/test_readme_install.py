@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from brokers import ANONYMOUS, Ear, eventually
-from data import needs_models
+from data import MIRROR_VARIABLE, needs_models
 from device import PROJECT, WAIT_S, Broker, device, topic
 from model_server import model_server
 from nspawn import HOST_ADDRESS
@@ -15,6 +15,7 @@ from nspawn import HOST_ADDRESS
 pytestmark = needs_models
 
 BROKER = "broker.local"
+INSTALL = "sudo systemd/install.sh"
 HOSTS = f"127.0.0.1 localhost attic\n{HOST_ADDRESS} {BROKER}\n"
 
 
@@ -39,9 +40,8 @@ def test_the_block_of_the_readme_ends_with_people(tmp_path: Path, broker: Broker
     lines = [line.replace("mqtt://localhost", f"mqtt://{BROKER}") for line in lines]
     with device(tmp_path) as machine, model_server() as mirror:
         broker.start()
-        machine.use_mirror(mirror)
         machine.write("/etc/hosts", HOSTS)
-        machine.run("\n".join(["set -e", "cd /srv/edge-pose", *lines]))
+        machine.run(with_mirror(mirror, "\n".join(["set -e", "cd /srv/edge-pose", *lines])))
         seen = f"{watch} --mqtt mqtt://{BROKER} --once"
         eventually(lambda: re.search(r"^attic online, \d people: id \d", machine.run(seen)), WAIT_S)
 
@@ -49,9 +49,8 @@ def test_the_block_of_the_readme_ends_with_people(tmp_path: Path, broker: Broker
 def test_the_page_on_installing_leads_to_poses(tmp_path: Path, broker: Broker) -> None:
     install, configure, watch, password, second, remove = blocks((PROJECT / "docs/install.md").read_text())
     with device(tmp_path) as machine, model_server() as mirror, Ear(broker.start().port) as ear:
-        machine.use_mirror(mirror)
         machine.write("/etc/hosts", HOSTS)
-        said = machine.run(f"cd /srv/edge-pose\n{install}")
+        said = machine.run(with_mirror(mirror, f"cd /srv/edge-pose\n{install}"))
         assert ": fetched (/var/cache/edge-pose/" in said
         assert "service: not started" in said
         assert "active (running)" in machine.run(f"set -e\n{configure}")
@@ -64,6 +63,25 @@ def test_the_page_on_installing_leads_to_poses(tmp_path: Path, broker: Broker) -
             "edge-pose.toml", "environment", "mqtt-password", "yard.toml",
         ]  # fmt: skip
         assert machine.show("LoadState") == "not-found"
+
+
+def test_a_machine_that_reaches_no_model_gets_a_service_with_the_starter(tmp_path: Path) -> None:
+    install = blocks((PROJECT / "docs/install.md").read_text())[0]
+    with device(tmp_path) as machine:
+        assert not machine.file("/etc/edge-pose").exists()
+        said = machine.run(f"cd /srv/edge-pose\n{install}")
+        assert "model: starter, which comes with the program, until the service can fetch the default" in said
+        machine.run("systemctl restart --no-block edge-pose")
+        assert machine.run("edge-pose --version")
+        upgraded = machine.run(f"cd /srv/edge-pose\n{install}")
+        assert "config: /etc/edge-pose/edge-pose.toml (kept)" in upgraded
+        assert not machine.file("/etc/edge-pose/environment").exists()
+
+
+def with_mirror(mirror: str, lines: str) -> str:
+    """Return lines of a page, with the models from a mirror, as the page says for machines without internet."""
+    assert lines.count(INSTALL) == 1
+    return lines.replace(INSTALL, f"sudo {MIRROR_VARIABLE}={mirror} {INSTALL.removeprefix('sudo ')}")
 
 
 def has(ear: Ear, wanted: str) -> bool:

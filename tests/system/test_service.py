@@ -10,7 +10,7 @@ import pytest
 
 from brokers import ANONYMOUS, Ear, eventually
 from data import needs_models
-from device import PROJECT, WAIT_S, Broker, Device, device, states, topic
+from device import INSTALL_ENV, PROJECT, WAIT_S, Broker, Device, device, states, topic
 from http_server import file, serving, stall
 from model_server import model_server
 from nspawn import HOST_ADDRESS
@@ -22,6 +22,7 @@ UNINSTALL = "/srv/edge-pose/systemd/uninstall.sh"
 PHRASE = "over the hills"
 STAND_IN = "degraded: model: starter in place of the default, which could not be had"
 DEFAULT = "movenet-multipose-lightning-f16"
+CONFIG_FILES = ("edge-pose.toml", "environment", "front.toml", "mqtt-password")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def service(machine: Device, pristine: set[str]) -> Device:
     """The service installed, configured and stopped."""
     assert "/usr/bin/python3" in pristine
     if not machine.file("/etc/systemd/system/edge-pose.service").exists():
-        machine.run(INSTALL)
+        machine.run(f"{INSTALL_ENV} {INSTALL}")
     machine.clear()
     return machine
 
@@ -279,11 +280,13 @@ def test_an_upgrade_keeps_the_config_and_puts_a_wheel_in_place_of_the_old_versio
 def test_an_upgrade_that_fails_says_why_in_one_line_and_leaves_the_old_version_running(service: Device) -> None:
     start(service)
     before = service.show("MainPID"), service.run("ls -l /opt/edge-pose")
-    done = service.attempt(f"PIP_FIND_LINKS=/nowhere {INSTALL}")
+    environment = service.file("/etc/edge-pose/environment").read_text()
+    done = service.attempt(f"PIP_FIND_LINKS=/nowhere EDGE_POSE_MODEL_MIRROR=/srv {INSTALL}")
     assert done.returncode == 69
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("install.sh: ")]
     assert "installing the program failed: ERROR: No matching distribution" in line
     assert done.stdout.splitlines()[-1] == line
+    assert service.file("/etc/edge-pose/environment").read_text() == environment
     assert (service.show("MainPID"), service.run("ls -l /opt/edge-pose")) == before
 
 
@@ -305,14 +308,18 @@ def test_what_cannot_be_installed_is_refused_in_one_line(machine: Device, line: 
     assert len(done.stdout.splitlines()) <= 2
 
 
-def test_uninstalling_leaves_nothing_but_the_config(service: Device, pristine: set[str]) -> None:
+def test_uninstalling_leaves_nothing_but_the_config_and_what_was_recorded(service: Device, pristine: set[str]) -> None:
     service.write("/etc/edge-pose/front.toml", "")
     service.run("systemctl enable edge-pose@front; touch /var/lib/edge-pose/poses.jsonl")
     start(service)
-    service.run(UNINSTALL)
+    said = service.run(UNINSTALL)
     assert files_of(service) - pristine == {
-        f"/etc/edge-pose/{name}" for name in ("edge-pose.toml", "front.toml", "mqtt-password")
-    } | {"/etc/systemd/system/edge-pose.service.d", "/etc/systemd/system/edge-pose.service.d/test.conf"}
+        "/etc/edge-pose", *(f"/etc/edge-pose/{name}" for name in CONFIG_FILES),
+        "/etc/systemd/system/edge-pose.service.d", "/etc/systemd/system/edge-pose.service.d/test.conf",
+        "/var/lib/edge-pose", "/var/lib/edge-pose/poses.jsonl",
+    }  # fmt: skip
+    assert "recordings: kept in /var/lib/edge-pose (" in said
+    assert service.run("stat --format %U /var/lib/edge-pose/poses.jsonl").strip() == "root"
     assert "edge-pose" not in service.run("cat /etc/passwd /etc/group /etc/shadow")
     assert service.show("LoadState") == "not-found"
     service.run(f"{UNINSTALL} --purge")  # what is gone already is no mistake

@@ -6,7 +6,7 @@ import pytest
 
 from brokers import eventually
 from data import needs_models
-from device import Device, device
+from device import INSTALL_ENV, Device, device
 from model_server import model_server
 
 pytestmark = needs_models
@@ -20,7 +20,7 @@ WAIT_S = 200.0
 @pytest.fixture
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     with device(tmp_path_factory.mktemp("device")) as machine:
-        machine.run(INSTALL)
+        machine.run(f"{INSTALL_ENV} {INSTALL}")
         machine.clear()
         yield machine
 

@@ -13,7 +13,7 @@ import pytest
 
 from brokers import ANONYMOUS, Ear, eventually
 from data import needs_models
-from device import WAIT_S, Broker, Device, device, states, topic
+from device import INSTALL_ENV, WAIT_S, Broker, Device, device, states, topic
 from edgetpu_double import Double, needs_compiler, write_tpu_mirror
 from http_server import file, mute, serving, stall
 from nspawn import HOST_ADDRESS
@@ -32,7 +32,7 @@ State = Callable[[Device, Broker], AbstractContextManager[None]]
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     with device(tmp_path_factory.mktemp("device")) as machine:
-        machine.run(INSTALL)
+        machine.run(f"{INSTALL_ENV} {INSTALL}")
         yield machine
 
 
