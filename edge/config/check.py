@@ -16,6 +16,7 @@ import msgspec.inspect as mi
 from msgspec import Struct
 
 from edge.errors import ConfigError, InputError
+from edge.host.files import read_small
 from edge.masking import mask
 
 __all__ = ["check_table", "is_text", "nearest", "parse_toml", "printable", "read_toml", "shown", "suggestion"]
@@ -33,7 +34,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         ConfigError: it is not UTF-8, or not TOML.
     """
     try:
-        data = path.read_bytes()
+        data = read_small(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such {what}") from None
     except OSError as error:

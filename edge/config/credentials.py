@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge.errors import ConfigError
+from edge.host.files import read_small
 
 __all__ = [
     "exposure",
@@ -113,7 +114,7 @@ def read_password(path: Path) -> str:
         ConfigError: it cannot be read, or is not one line of text; the message never shows the content.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_small(path).decode("utf-8").splitlines()
     except OSError as error:
         raise ConfigError(f"mqtt.password_file: cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge.errors import UnavailableError
 
-__all__ = ["install", "sync", "target_of", "write_whole"]
+__all__ = ["install", "sync", "target_of", "write_new", "write_whole"]
 
 
 def install(candidate: Path, final: Path) -> None:
@@ -44,8 +44,24 @@ def target_of(path: Path) -> Path:
     return final
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_new(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Write a temporary file that only this process has made. Raises OSError.
+
+    What lies there is deleted first: left by a process that was killed, or a link laid by another user of the folder.
+    """
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def write_whole(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     """Write a file atomically; an existing one is replaced, links are followed.
+
+    Args:
+        path: the file.
+        content: all of it.
+        mode: of the file, less the umask.
 
     Raises:
         UnavailableError: no such folder, no space, no permission, or the path is no regular file.
@@ -54,7 +70,7 @@ def write_whole(path: Path, content: bytes) -> None:
         final = target_of(path)
         candidate = final.with_name(f".{final.name}.{os.getpid()}.new")
         try:
-            candidate.write_bytes(content)
+            write_new(candidate, content, mode=mode)
             install(candidate, final)
         finally:
             candidate.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import Any
 from edge.config.check import parse_toml
 from edge.download.http import Timeouts, TransferError, get_text, shown_url
 from edge.errors import ConfigError
+from edge.host.atomic_write import write_new
 from edge.models.manifest import MANIFEST_NAME, Manifest, load_manifest, merge
 from edge.models.places import Places
 
@@ -66,7 +67,7 @@ def _keep(path: Path, text: str) -> None:
     new = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(text, encoding="utf-8")
+        write_new(new, text.encode())
         new.replace(path)
     except OSError as error:
         log.warning("%s: cannot be written: %s", path, error.strerror)

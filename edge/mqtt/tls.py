@@ -1,12 +1,14 @@
 """TLS for the connection to the broker."""
 
 import contextlib
+import os
 import ssl
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from edge.errors import UnavailableError
+from edge.host.files import open_regular
 
 __all__ = ["FreshContext", "RememberingSocket", "make_context"]
 
@@ -42,8 +44,7 @@ def make_context(
 
 def _require_readable(key: str, file: str) -> None:
     try:
-        with Path(file).open("rb"):
-            pass
+        os.close(open_regular(Path(file)))
     except OSError as error:
         raise UnavailableError(f"{key}: cannot read {file}: {error.strerror}") from None
 

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 RETRY_S = 10.0
 CHECK_S = 1.0
 STDOUT = 1
+BEGINNING = b'{"v":1,'
+PRIVATE = 0o600
+"""Mode of a file that is created: it tells who was where. One that is there keeps its mode, through rotation too."""
 
 
 class _Outage:
@@ -82,6 +85,7 @@ class JsonlFileSink:
         self._info: os.stat_result | None = None
         self._size_bytes = 0
         self._may_rotate = True
+        self._mode = PRIVATE
         self._outage = _Outage(str(path), retry_s)
 
     def open(self) -> None:
@@ -114,9 +118,10 @@ class JsonlFileSink:
     def _open(self) -> None:
         # Non-blocking: opening a pipe without a reader would never return.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
-        self._descriptor = os.open(self._path, flags, 0o644)
+        self._descriptor = os.open(self._path, flags, self._mode)
         os.set_blocking(self._descriptor, True)
         self._info = os.fstat(self._descriptor)
+        self._mode = stat.S_IMODE(self._info.st_mode)
         self._size_bytes = self._info.st_size if self._is_regular() else 0
         self._checked_s = time.monotonic()
         if self._size_bytes > 0:
@@ -165,14 +170,23 @@ class JsonlFileSink:
 
     def _rotate(self) -> None:
         target = self._path.resolve()  # a link stays a link
+        older = target.with_name(target.name + ".1")
         try:
-            target.replace(target.with_name(target.name + ".1"))
+            _require_ours(older)
+            target.replace(older)
         except PermissionError as error:
             self._may_rotate = False
             log.warning("%s: cannot be rotated: %s; it grows further", self._path, error.strerror)
             return
         self.close()
         self._open()
+
+
+def _require_ours(path: Path) -> None:
+    """Raise PermissionError where a file exists and does not begin as ours do; OSError where it cannot be read."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        if file.read(len(BEGINNING)) not in (BEGINNING, b""):
+            raise PermissionError(errno.EPERM, f"{path.name} is not of this program: move it away")
 
 
 class JsonlStdoutSink:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from edge.errors import ModelError, one_line
+from edge.host.files import read_small
 from edge.tflite.metadata import read_metadata
 
 __all__ = ["METADATA_NAME", "SCALED", "Affine", "Decode", "Notes", "Source", "encode_notes", "notes_path", "read_notes"]
@@ -108,8 +109,7 @@ def read_notes(path: Path) -> Notes | None:
         return _decode(content, str(path))
     beside = notes_path(path)
     try:
-        with beside.open("rb") as file:
-            content = file.read(MAX_NOTES_BYTES + 1)
+        content = read_small(beside, MAX_NOTES_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:

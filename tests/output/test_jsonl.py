@@ -142,6 +142,34 @@ def test_a_closed_stdout_is_unavailable() -> None:
         JsonlStdoutSink(ORIGIN, lambda: None, descriptor=writer).open()
 
 
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_only_its_owner_reads_a_file_that_was_not_there_and_another_keeps_its_mode(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "p.jsonl", tmp_path / "q.jsonl"
+    theirs.touch()
+    theirs.chmod(0o640)
+    for path, mode in ((ours, 0o600), (theirs, 0o640)):
+        sink = file_sink(path, max_bytes=10_000)
+        for index in range(12):
+            sink.write(result(pose(), pose(), pose(), index=index))
+        sink.close()
+        assert (mode_of(path), mode_of(path.with_name(f"{path.name}.1"))) == (mode, mode)
+
+
+def test_a_file_of_another_program_is_not_rotated_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, other = tmp_path / "p.jsonl", tmp_path / "p.jsonl.1"
+    other.write_text("my thesis")
+    sink = file_sink(path, max_bytes=10_000)
+    for index in range(12):
+        sink.write(result(pose(), pose(), pose(), index=index))
+    sink.close()
+    assert other.read_text() == "my thesis"
+    assert len(lines(path)) == 12
+    assert caplog.text.count("p.jsonl.1 is not of this program: move it away") == 1
+
+
 def test_a_device_or_a_pipe_is_never_rotated(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

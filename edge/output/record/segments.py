@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 MIN_FREE_BYTES = 64 * 2**20
 """Free space that a recording leaves: for a file's index, and for the system."""
+PRIVATE = 0o600
+"""Mode of a recording: people are to be seen in it."""
 SHARE = 4
 """A segment takes at most 1/4 of `max_bytes`: otherwise the one being written could exceed it alone."""
 
@@ -132,7 +134,7 @@ class Segments:
         while True:
             path = self._numbered(number)
             try:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
             except FileExistsError:
                 number += 1
             else:

@@ -7,11 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge.host.atomic_write import write_new
 from edge.output.overlay import Overlay
 from edge.payload import Origin, utc
 from edge.ports import PoseFrame
 
 __all__ = ["save_snapshot"]
+
+PRIVATE = 0o600
+"""People are to be seen in it."""
 
 
 def save_snapshot(result: PoseFrame, origin: Origin, folder: Path, *, private: bool) -> Path:
@@ -43,7 +47,7 @@ def _name(result: PoseFrame, origin: Origin, *, private: bool) -> str:
 def _write(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_bytes(data)
+        write_new(partial, data, mode=PRIVATE)
         partial.replace(path)
     except OSError:
         partial.unlink(missing_ok=True)

@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -109,6 +110,11 @@ def test_a_single_frame_is_a_file_too_and_no_frame_leaves_none(tmp_path: Path) -
     sink(tmp_path / "failed.mp4")
     assert numbers(tmp_path / "one.mp4") == [0]
     assert names(tmp_path) == ["one.mp4"]
+
+
+def test_only_its_owner_reads_a_recording(tmp_path: Path) -> None:
+    record(tmp_path / "a.mp4", [index / 10 for index in range(4)])
+    assert stat.S_IMODE((tmp_path / "a.mp4").stat().st_mode) == 0o600
 
 
 def test_a_file_of_an_earlier_run_is_left_alone_and_the_new_name_is_said(

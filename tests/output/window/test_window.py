@@ -3,6 +3,7 @@
 import json
 import logging
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -254,6 +255,7 @@ def test_a_snapshot_is_the_annotated_picture_in_full_size_named_by_device_and_ti
     (file,) = tmp_path.iterdir()
     assert file.name == "hall-2026-01-31T12-00-00.123Z.png"
     assert str(file) in caplog.text
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     picture = cv2.imread(str(file))
     assert picture is not None
     assert picture.shape == (900, 1600, 3)
