@@ -113,7 +113,7 @@ def read_notes(path: Path) -> Notes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ModelError(f"{beside}: the notes of the model cannot be read: {error.strerror}") from error
+        raise ModelError(f"{beside}: the notes of a model cannot be read: {error.strerror}") from error
     return _decode(content, str(beside), hint=f" (if they do not belong to {path.name}, move them away)")
 
 

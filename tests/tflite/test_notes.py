@@ -72,7 +72,7 @@ def test_equal_notes_give_equal_bytes_in_whatever_order_they_were_put_together()
         ('{"format": 2, "kind": "unheard of"}', "format 2, and 1 is the only one known here: update edge-pose"),
         ('{"format": 1}', "missing required field"),
         ('{"format": 1, "kind": "segments"}', "Invalid enum value 'segments'"),
-        (" " * (1 << 20) + "{}", "longer than 1048576 bytes"),
+        (" " * (1 << 20) + "{}", "is larger than 1048576 bytes"),
     ],
 )
 def test_what_are_no_notes_is_refused_by_naming_the_file(plain: Path, text: str, complaint: str) -> None:
@@ -104,7 +104,7 @@ def test_notes_that_contradict_themselves_are_refused(plain: Path, notes: Notes,
 
 def test_notes_that_cannot_be_read_are_not_taken_for_none(plain: Path) -> None:
     notes_path(plain).mkdir()
-    with pytest.raises(ModelError, match=r"plain\.tflite\.json: the notes of the model cannot be read"):
+    with pytest.raises(ModelError, match=r"plain\.tflite\.json: the notes of a model cannot be read"):
         read_notes(plain)
 
 
