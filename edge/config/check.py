@@ -22,6 +22,8 @@ from edge.masking import mask
 __all__ = ["check_table", "is_text", "nearest", "parse_toml", "printable", "read_toml", "shown", "suggestion"]
 
 SHOWN_CHARACTERS = 60
+MAX_DOTS = 200
+"""In one line: tomllib takes quadratic time for keys of many parts."""
 MAX_BAD_ELEMENTS = 3
 """Of one list; the others are counted."""
 
@@ -50,6 +52,9 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
 
 def parse_toml(text: str) -> dict[str, Any]:
     """Parse TOML. Raises ValueError."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.count(".") > MAX_DOTS and not line.lstrip().startswith("#"):
+            raise ValueError(f"more than {MAX_DOTS} dots (at line {number})")
     try:
         return tomllib.loads(text)
     except RecursionError:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Thread
-from typing import Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 from edge import __version__
@@ -39,13 +39,16 @@ Retry = Literal["never", "later", "now"]
 REDIRECTS = {301, 302, 303, 307, 308}
 MAX_REDIRECTS = 5
 MAX_REASON_CHARACTERS = 200
-MAX_TEXT_BYTES = 1 << 20
+MAX_TEXT_BYTES = 1 << 16
+"""The manifest of the package has 5 kB."""
 PASSING_STATUSES = {408, 425, 429, 500, 502, 503, 504}
 LOGIN_STATUSES = {407, 511}
 """A proxy or a captive portal asks for a login (RFC 9110, 15.5.8; RFC 6585, 6).
 
 Most captive portals answer with 200 and their page instead, and answer https with a redirect to it, with a certificate
 of their own or without TLS."""
+T = TypeVar("T")
+
 PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<[!?A-Za-z]")
 """Start of HTML and XML; neither TOML nor a model starts like this."""
 
@@ -56,7 +59,7 @@ class Timeouts:
 
     Attributes:
         open_s: timeout until the response begins: name look-up, connection, TLS and redirects together.
-        stall_s: timeout for the next byte.
+        stall_s: timeout for the next byte; of a small text, for all of it after `open_s`.
         tries: consecutive attempts without progress after which the download fails.
         pause_s: before the second of these attempts; doubled for each further one (exponential back-off).
     """
@@ -113,7 +116,7 @@ def status_error(url: str, response: http.client.HTTPResponse) -> TransferError:
 
 
 def get_text(url: str, timeouts: Timeouts, *, wanted: str = "text file") -> str | None:
-    """Download a small text; None if the server has none (404).
+    """Download a text of at most 64 KiB; None if the server has none (404).
 
     Args:
         url: http or https.
@@ -123,6 +126,14 @@ def get_text(url: str, timeouts: Timeouts, *, wanted: str = "text file") -> str 
     Raises:
         TransferError: the download failed, or is a web page, too large, or not UTF-8.
     """
+    limit_s = timeouts.open_s + timeouts.stall_s
+    try:
+        return _within(limit_s, lambda: _get_text(url, timeouts, wanted))
+    except TimeoutError:  # a byte now and then is no stall, and no answer either
+        raise TransferError(f"{shown_url(url)}: not here after {limit_s:g} s", "later") from None
+
+
+def _get_text(url: str, timeouts: Timeouts, wanted: str) -> str | None:
     with open_url(url, {}, timeouts) as response:
         if response.status == http.HTTPStatus.NOT_FOUND:
             return None
@@ -161,9 +172,9 @@ def broken(url: str, error: Exception, timeouts: Timeouts) -> TransferError:
     return TransferError(f"{shown_url(url)}: connection broken ({_reason(error)})", "now")
 
 
-def _within(seconds: float, call: Callable[[], http.client.HTTPResponse]) -> http.client.HTTPResponse:
-    """Run `call` in a thread, because no timeout of the socket module covers name look-up."""
-    future: Future[http.client.HTTPResponse] = Future()
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """Run `call` in a thread, because no timeout of the socket module covers name look-up, or all bytes together."""
+    future: Future[T] = Future()
 
     def work() -> None:
         try:
@@ -179,8 +190,8 @@ def _within(seconds: float, call: Callable[[], http.client.HTTPResponse]) -> htt
         raise
 
 
-def _close_late(future: "Future[http.client.HTTPResponse]") -> None:
-    if future.exception() is None:
+def _close_late(future: "Future[Any]") -> None:
+    if future.exception() is None and isinstance(future.result(), http.client.HTTPResponse):
         future.result().close()
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import pytest
 from msgspec import Meta, Struct, field
 
-from edge.config.check import check_table
+from edge.config.check import check_table, parse_toml
 from edge.config.topic_name import check_name
 
 SHARE = Annotated[float, Meta(ge=0, le=1)]
@@ -81,3 +81,22 @@ def test_every_bad_element_is_named() -> None:
 
 def test_of_many_bad_elements_the_first_are_named_and_the_others_counted() -> None:
     assert complaint(offsets=[None] * 9).endswith("element 3: expected a whole number, got None; 6 more")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a." * 20_000 + "a = 1",
+        "[" + "a." * 20_000 + "a]",
+        "x = { " + '"a".' * 20_000 + "a = 1 }",
+        "a = 1\nb = [" + "1.5, " * 300 + "]",
+    ],
+    ids=["key", "table", "inline", "numbers"],
+)
+def test_a_line_with_very_many_dots_is_refused_before_it_is_parsed(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^more than 200 dots \(at line [12]\)$"):
+        parse_toml(text)
+
+
+def test_dots_in_comments_and_in_common_numbers_are_harmless() -> None:
+    assert parse_toml("# " + "." * 300 + "\na.b = [" + "0.5, " * 100 + "]") == {"a": {"b": [0.5] * 100}}

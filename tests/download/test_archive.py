@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,64 @@ def test_a_damaged_archive_is_refused_or_gives_what_the_digest_will_refuse(folde
 def test_an_archive_that_unpacks_to_far_more_is_refused(folder: Path, name: str) -> None:
     archive = tar_gz({name: bytes(50_000)})
     assert refusal(folder, archive, max_bytes=40_000) == "unpacks to far more than a model"
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def sparse(size: int) -> bytes:
+    """A GNU sparse member that is all hole: no data, and `size` zeros when it is read."""
+    plain = bytearray(header("1.tflite", 0, tarfile.GNUTYPE_SPARSE))
+    plain[386:398] = b"%011o\0" % size  # the map's only entry: 0 bytes at the end
+    plain[398:410] = b"%011o\0" % 0
+    plain[483:495] = b"%011o\0" % size
+    plain[148:156] = b" " * 8
+    plain[148:156] = b"%06o\0 " % sum(plain)
+    return bytes(plain)
+
+
+LARGE = 900 << 20
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        sparse(LARGE),
+        sparse(100),
+        header("1.tflite", LARGE),
+        header("long", LARGE, tarfile.GNUTYPE_LONGNAME),
+        header("long", LARGE, tarfile.GNUTYPE_LONGLINK),
+        header("pax", LARGE, tarfile.XHDTYPE),
+        header("pax", LARGE, tarfile.XGLTYPE),
+        header("pax", LARGE, tarfile.SOLARIS_XHDTYPE),
+        header("pax", 20, tarfile.XHDTYPE) + b"20 size=-1000000000\n".ljust(512, b"\0") + header("1.tflite", 5),
+        header("pax", 18, tarfile.XHDTYPE) + b"18 size=900000000\n".ljust(512, b"\0") + header("1.tflite", 5),
+        b"".join(header(f"{number}.bin", 0) for number in range(10_001)) + header("1.tflite", 0),
+    ],
+    ids=[
+        "sparse",
+        "small sparse",
+        "size",
+        "name",
+        "link",
+        "pax",
+        "global pax",
+        "Solaris",
+        "less than 0",
+        "by pax",
+        "many",
+    ],
+)
+def test_what_an_archive_announces_is_never_read_or_written(folder: Path, content: bytes) -> None:
+    tracemalloc.start()
+    try:
+        line = refusal(folder, gzip.compress(content + bytes(1 << 20)), max_bytes=1 << 24)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert line == "unpacks to far more than a model"
+    assert sum(path.stat().st_size for path in (folder / "out").iterdir()) == 0
+    assert peak < 16 << 20

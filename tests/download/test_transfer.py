@@ -1,8 +1,11 @@
 """Downloads: what a broken, slow, lying or changing server does to them."""
 
+import contextlib
 import json
 import socket
+import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -311,3 +314,20 @@ def test_a_text_that_cannot_be_had_is_one_line(server: FaultyServer, answer: Ans
     with pytest.raises(TransferError) as caught:
         get_text(server.on("/t", answer), IMPATIENT)
     assert str(caught.value) == f"{server.url}/t: {problem}"
+
+
+def trickle(handler: BaseHTTPRequestHandler) -> None:
+    """A byte now and then: never a stall, and never an end."""
+    handler.send_response(200)
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        for _ in range(200):
+            handler.wfile.write(b"#")
+            time.sleep(0.05)
+
+
+def test_a_text_that_trickles_is_given_up_after_all_its_time(server: FaultyServer) -> None:
+    with pytest.raises(TransferError) as caught:
+        get_text(server.on("/t", trickle), Timeouts(open_s=0.4, stall_s=0.3))
+    assert str(caught.value) == f"{server.url}/t: not here after 0.7 s"
+    assert caught.value.retry == "later"
