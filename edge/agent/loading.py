@@ -108,7 +108,10 @@ def _find(
 
 def _on_cpu(model: ResolvedModel, config: Config, input_size: tuple[int, int] | None) -> "LiteRtEngine":
     from edge.engine.litert import LiteRtEngine
+    from edge.engine.trial import try_model
 
+    if model.entry is None:  # a file by its path: nobody knows its digest
+        try_model(model.path, input_size)
     return LiteRtEngine(model.path, name=model.name, threads=config.model.threads, input_size=input_size)
 
 

@@ -3,11 +3,12 @@
 import importlib.machinery
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from edge.host.process import PYTHON
 
 __all__ = ["ADVICE", "EDGETPU_LIBRARY", "Tpu", "is_compiled", "list_tpus", "usb_and_pci"]
 
@@ -108,7 +109,7 @@ def _find_pycoral(packages: list[str] | None) -> Path | None:
 def _ask_pycoral(folder: Path) -> list[Tpu]:
     try:
         done = subprocess.run(  # noqa: S603 - this Python, and a text of ours
-            [sys.executable, "-c", PYCORAL_QUESTION, folder],
+            [*PYTHON, "-c", PYCORAL_QUESTION, folder],
             capture_output=True,
             timeout=PYCORAL_TIMEOUT_S,
             check=True,

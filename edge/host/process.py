@@ -10,8 +10,10 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import NoReturn, TextIO
 
-__all__ = ["Signals", "Stopped", "keep_stderr", "leave", "open_missing_streams"]
+__all__ = ["PYTHON", "Signals", "Stopped", "keep_stderr", "leave", "open_missing_streams"]
 
+PYTHON = (sys.executable, "-P")
+"""Words that start this Python; -P: without modules of the current folder, which may be anybody's."""
 UNWRITABLE_CODE = 69
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 AGAIN_S = 0.05

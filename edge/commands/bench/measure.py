@@ -2,7 +2,6 @@
 
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 from edge.commands.bench.job import Job
 from edge.config.schema import default_threads
 from edge.errors import EdgeError, UnavailableError
+from edge.host.process import PYTHON
 
 __all__ = ["Plan", "do", "measure", "prefixed", "thread_counts"]
 
@@ -63,7 +63,7 @@ def do(job: Job, task: str) -> Figures:
         EdgeError: the task's own error, with its text and exit code.
         UnavailableError: it crashed or timed out.
     """
-    command = [sys.executable, "-m", "edge.commands.bench.task", msgspec.json.encode(replace(job, task=task)).decode()]
+    command = [*PYTHON, "-m", "edge.commands.bench.task", msgspec.json.encode(replace(job, task=task)).decode()]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TASK_TIMEOUT_S, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
@@ -127,7 +127,7 @@ def _round(job: Job, plan: Plan, report: Report) -> dict[str, float]:
 
 def _first_pose_ms(job: Job) -> float:
     """Measure from the start of the command to the first message on its stdout."""
-    command = [sys.executable, "-m", "edge", "run", "--camera", job.video, "--model", job.model, "--jsonl", "-"]
+    command = [*PYTHON, "-m", "edge", "run", "--camera", job.video, "--model", job.model, "--jsonl", "-"]
     start_s = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:  # noqa: S603
         try:

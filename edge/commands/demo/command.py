@@ -23,6 +23,7 @@ from edge.commands.terminal.screen import takes_screen
 from edge.commands.watch.command import Watch, WatchOptions
 from edge.config import load
 from edge.errors import EdgeError, UnavailableError
+from edge.host.process import PYTHON
 from edge.models.files import is_path
 from edge.models.selection import select
 from edge.mqtt.settings import MqttSettings
@@ -115,7 +116,7 @@ class Demo:
         # The hall is wide and its people are small: a smaller size would miss more of them on a busy machine.
         size = ("--set", f"model.size={MODEL_SIZE}") if takes_any_size else ()
         scene = ("run", "--camera", "scene", "--set", f"device.name={DEVICE}", "--set", f"health.interval_s={HEALTH_S}")
-        return (sys.executable, "-c", AGENT, *scene, *size, *model)
+        return (*PYTHON, "-c", AGENT, *scene, *size, *model)
 
     def _receive(self, _topic: str, payload: bytes) -> None:
         with self._lock:

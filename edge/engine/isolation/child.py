@@ -5,13 +5,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from pathlib import Path
 
-import edge
 from edge.engine.isolation.wire import Job, Reply, decode, encode
 from edge.errors import EngineLostError
+from edge.host.process import PYTHON
 
 __all__ = ["Child"]
 
@@ -100,8 +98,7 @@ def _start() -> tuple[socket.socket, subprocess.Popen[bytes]]:
     with theirs:
         try:
             process = subprocess.Popen(  # noqa: S603 - this Python, and a module of ours
-                [sys.executable, "-m", "edge.engine.worker", str(theirs.fileno()), str(os.getpid())],
-                cwd=Path(edge.__file__).parents[1],  # where the package is found first
+                [*PYTHON, "-m", "edge.engine.worker", str(theirs.fileno()), str(os.getpid())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
