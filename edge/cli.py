@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from edge.commands.arguments import parser
-from edge.errors import EdgeError, RestartError
+from edge.errors import EdgeError, RestartError, UnavailableError
 from edge.host.logs import say, set_up
 from edge.host.process import Signals, Stopped, keep_stderr, leave, open_missing_streams
 
@@ -48,6 +48,9 @@ def _report(error: Exception, *, debug: bool) -> int:
     if isinstance(error, EdgeError):
         _print_error(error)
         return error.exit_code
+    if isinstance(error, MemoryError):
+        say("edge-pose: out of memory: end other programs, or set a smaller model.size", logging.ERROR)
+        return UnavailableError.exit_code
     text = " ".join(str(error).split())
     say(f"edge-pose: a bug in edge-pose: {type(error).__name__}: {text} (see --debug)", logging.CRITICAL)
     return BUG_CODE

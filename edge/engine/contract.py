@@ -15,6 +15,8 @@ __all__ = ["ModelContract", "inspect"]
 
 INPUT_DTYPES = ("uint8", "int8", "int32", "float32")
 DYNAMIC = -1
+MAX_INPUT_PX = 2048
+"""As `model.size`: a file of a few MB may ask for an input that no memory holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ def inspect(
         )
     image = inputs[0]
     _, height, width, _ = shape_of(image)
+    if max(height, width) > MAX_INPUT_PX:
+        raise ModelError(f"{path}: its input is {height}x{width} (HxW); at most {MAX_INPUT_PX} a side")
     return ModelContract(
         kind=kind,
         fixed_size=None if DYNAMIC in (height, width) else (width, height),

@@ -17,6 +17,8 @@ from edge.tflite.notes import SCALED, Notes
 
 __all__ = ["Details", "HeadsLayout", "describe", "find_heads", "shape_of"]
 
+MAX_REAL = 1e6
+"""Of a map's values, in cells: far more than any map has, and far from where float32 overflows."""
 MAP_DTYPES = ("float32", "int8", "uint8")
 WITHOUT_BOXES = 4
 
@@ -154,4 +156,7 @@ def _map_spec(path: str, name: str, output: Details, notes: Notes | None) -> Map
             raise ModelError(f"{path}: its notes rescale {len(affine.gain)} channels of {name}, which has {channels}")
         gain, shift = np.array(affine.gain), np.array(affine.shift)
     scales = gain * scale
-    return MapSpec(dtype, scales.astype(np.float32), (shift - scales * zero_point).astype(np.float32))
+    shifts = shift - scales * zero_point
+    if not (np.abs(np.concatenate([scales, shifts])) <= MAX_REAL).all():  # false for NaN too
+        raise ModelError(f"{path}: the values of {name} are scaled or shifted beyond {MAX_REAL:g}: its file is damaged")
+    return MapSpec(dtype, scales.astype(np.float32), shifts.astype(np.float32))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge.engine import contract
 from edge.engine.interpreter import allocate, make_interpreter
+from edge.engine.layout import describe
 from edge.errors import ConfigError, ModelError, one_line
 from edge.host.memory import trim_heap
 from edge.ports import ModelSpec
@@ -198,6 +199,8 @@ class LiteRtEngine:
         allocate(interpreter, self._path, size, resized=resized, trial_run=resized is not None and bool(found.heads))
         details = {detail["index"]: detail for detail in interpreter.get_output_details()}
         outputs = [details[index] for index in found.output_indices]
+        if found.heads and len({tuple(output["shape"][:3]) for output in outputs}) > 1:
+            raise ModelError(f"{self._path}: the maps of its heads have different sizes: {describe(outputs)}")
         heads = found.heads.spec((outputs[0]["shape"][2], outputs[0]["shape"][1])) if found.heads else None
         spec = ModelSpec(self.name, found.kind, size, found.input_dtype, found.input_codes, heads=heads)
         return _Sized(interpreter, spec, tuple(np.empty(output["shape"], output["dtype"]) for output in outputs))

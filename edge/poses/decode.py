@@ -16,6 +16,8 @@ from edge.poses.pose import Pose
 
 __all__ = ["Decoder"]
 
+MAX_OUTSIDE = 10.0
+"""Sides of the image by which a keypoint may lie outside; what is farther comes from a damaged model."""
 MAX_PEOPLE = 30
 """Limit where we decode the heads; the published graph stops at six."""
 
@@ -48,18 +50,32 @@ class Decoder:
             outputs: of the engine.
             box: the letterbox that made the input.
             min_score: people below this score are not reported.
+
+        Numbers that are not finite never leave: neither NaN nor infinity is JSON.
         """
+        with np.errstate(all="ignore"):  # a damaged model's
+            poses = self._poses(model, outputs, box, min_score)
+        good = (pose for pose in poses if pose.score >= min_score and _is_plausible(pose))
+        return tuple(sorted(good, key=lambda pose: -pose.score))
+
+    def _poses(self, model: Outputs, outputs: Sequence[NDArray[Any]], box: Letterbox, min_score: float) -> list[Pose]:
         if model.heads is not None:
             rows = self._heads_of(model.heads).rows(outputs, min_score=min_score, max_people=MAX_PEOPLE)
-            poses = _decode_multipose(rows, box)
-        else:
-            poses = (_decode_multipose if model.kind == "multipose" else _decode_singlepose)(outputs[0], box)
-        return tuple(sorted((pose for pose in poses if pose.score >= min_score), key=lambda pose: -pose.score))
+            return _decode_multipose(rows, box)
+        return (_decode_multipose if model.kind == "multipose" else _decode_singlepose)(outputs[0], box)
 
     def _heads_of(self, spec: HeadsSpec) -> HeadsDecoder:
         if self._heads is None or self._heads.spec is not spec:
             self._heads = HeadsDecoder(spec)
         return self._heads
+
+
+def _is_plausible(pose: Pose) -> bool:
+    """Return whether all numbers are finite, and the keypoints in or near the image."""
+    outside = np.abs(pose.keypoints[:, :2] - 0.5) - 0.5  # NaN compares as false
+    return bool(
+        (outside <= MAX_OUTSIDE).all() and np.isfinite(pose.keypoints[:, 2]).all() and np.isfinite(pose.box_xyxy).all()
+    )
 
 
 def _decode_multipose(output: NDArray[np.float32], box: Letterbox) -> list[Pose]:

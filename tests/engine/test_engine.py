@@ -7,6 +7,7 @@ import pytest
 from ai_edge_litert.schema_py_generated import Padding
 
 from data import MIRROR_VARIABLE, model, needs_models
+from edge.engine.contract import inspect
 from edge.engine.litert import LiteRtEngine
 from edge.errors import ConfigError, InputError, ModelError, UnavailableError
 from edge.frame import Frame
@@ -190,3 +191,11 @@ def test_heads_that_do_not_scale_have_one_size_and_say_why(tmp_path: Path) -> No
     assert engine.size_for((640, 480)).input_size == (96, 64)
     with pytest.raises(ConfigError, match=r"fixed at 64x96 \(HxW\); leave it 'auto' \(.*without SAME padding\)"):
         LiteRtEngine(path, name="m", input_size=(160, 96))
+
+
+@pytest.mark.parametrize(("height", "width"), [(20_000, 20_000), (2049, 32), (32, 65_535)])
+def test_an_input_that_no_memory_holds_is_refused_before_it_is_allocated(height: int, width: int) -> None:
+    image = {"name": "image", "index": 0, "shape": [1, height, width, 3], "dtype": np.uint8, "quantization": (0.0, 0)}
+    poses = {"name": "poses", "index": 1, "shape": [1, 6, 56], "dtype": np.float32, "quantization": (0.0, 0)}
+    with pytest.raises(ModelError, match=rf"m\.tflite: its input is {height}x{width} \(HxW\); at most 2048 a side"):
+        inspect("m.tflite", [image], [poses])

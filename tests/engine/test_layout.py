@@ -158,3 +158,26 @@ def test_integers_that_nobody_gave_a_scale_are_refused(tmp_path: Path) -> None:
     maps["offset"] = (maps["offset"][0].astype(np.int8), None)
     with pytest.raises(ModelError, match="offset is int8 with a scale of 0"):
         LiteRtEngine(heads_model(tmp_path / "heads.tflite", maps), name="heads")
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(("gain", "shift"), [(1e38, 0.0), (1e308, 0.0), (-1e30, 1e30), (1.0, 1e7), (1.0, -1e308)])
+def test_values_that_no_map_has_are_refused_when_the_model_is_loaded(
+    tmp_path: Path, head: str, gain: float, shift: float
+) -> None:
+    maps = named_maps()
+    channels = maps[head][0].shape[-1]
+    affine = {head: Affine((gain,) * channels, (shift,) * channels)}
+    path = heads_model(tmp_path / "heads.tflite", maps, notes=notes(*HEADS, affine=affine))
+    with pytest.raises(ModelError, match=f"the values of {head} are scaled or shifted beyond 1e\\+06"):
+        LiteRtEngine(path, name="heads")
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_maps_of_different_sizes_are_refused_when_the_model_is_loaded(tmp_path: Path, head: str) -> None:
+    maps = named_maps()
+    values, quantization = maps[head]
+    maps[head] = np.ascontiguousarray(values[:, :, :-1]), quantization
+    path = heads_model(tmp_path / "heads.tflite", maps)
+    with pytest.raises(ModelError, match="the maps of its heads have different sizes: float32 "):
+        LiteRtEngine(path, name="heads")

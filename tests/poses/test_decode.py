@@ -69,3 +69,25 @@ def test_a_single_person_gets_the_mean_score_and_the_box_of_the_trusted_keypoint
 
 def test_nobody_is_found_where_no_keypoint_is_trusted() -> None:
     assert decode(SINGLEPOSE, [np.full((1, 1, 17, 3), 0.1, np.float32)], PLAIN, min_score=0) == ()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -12.0, 12.0])
+@pytest.mark.parametrize("place", [0, 1, 50, 53])
+def test_numbers_that_no_model_means_cost_their_person_only(value: float, place: int) -> None:
+    """Row: 0 and 1 are y and x of the nose, 50 the score of the last keypoint, 53 a side of the box."""
+    bad = row(score=0.8)
+    bad[place] = value
+    poses = decode(MULTIPOSE, [output(bad, row(score=0.5))], PLAIN)
+    kept = poses[-1]
+    assert kept.score == pytest.approx(0.5)
+    for pose in poses:
+        assert np.isfinite(pose.keypoints).all()
+        assert np.isfinite(pose.box_xyxy).all()
+        assert np.abs(pose.keypoints).max() <= 11
+    is_clipped = place >= 50 and not np.isnan(value)  # scores and boxes are
+    assert len(poses) == (2 if is_clipped else 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_single_person_of_no_numbers_is_nobody(value: float) -> None:
+    assert decode(SINGLEPOSE, [np.full((1, 1, 17, 3), value, np.float32)], PLAIN) == ()
