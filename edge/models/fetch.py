@@ -16,7 +16,7 @@ from edge.errors import EdgeError, UnavailableError, UsageError
 from edge.host.atomic_write import write_whole
 from edge.host.lock import locked
 from edge.models.downloads import WAYS, Downloads, Way
-from edge.models.entry import GRAPH_FOLDER, SOURCE_KINDS, ModelEntry
+from edge.models.entry import GRAPH_FOLDER, ModelEntry
 from edge.models.files import accept_digest, expected_digest, find, resolve_bundled
 from edge.models.manifest import Manifest
 from edge.models.places import MIRROR_VARIABLE, Places
@@ -25,6 +25,8 @@ __all__ = ["FetchRow", "Fetcher"]
 
 ADVICE = ": try again later"
 """Begins what to do about a model that cannot be fetched."""
+
+OTHER_WAYS = "; other ways: edge-pose models fetch --help"
 
 log = logging.getLogger(__name__)
 
@@ -180,15 +182,16 @@ class Fetcher:
             return self._build(entry, final)
         if self._where.offline:
             raise self._not_here(entry)
-        reasons = "; ".join(map(str, problems)) or "no address is known for it"
+        reasons = "; ".join([*self._empty_mirror(entry), *map(str, problems)]) or "no address is known for it"
         retry: Retry = "later" if any(problem.retry != "never" for problem in problems) else "never"
-        by_path = "" if entry.kind in SOURCE_KINDS else ", or give a file: --model FILE.tflite"
         raise TransferError(
-            f"model '{entry.name}' cannot be fetched: {reasons}{ADVICE} (edge-pose models fetch "
-            f"{entry.name}), put {_files(entry)} into {self._where.cache}, name a folder or address that has it in "
-            f"{MIRROR_VARIABLE}{by_path}",
+            f"model '{entry.name}' cannot be fetched: {reasons}{_advice(retry, entry.name)}",
             retry,
         )
+
+    def _empty_mirror(self, entry: ModelEntry) -> list[str]:
+        mirror = self._where.mirror
+        return [] if mirror is None else [f"the mirror {mirror} has no {_files(entry)}"]
 
     def _not_here(self, entry: ModelEntry) -> UnavailableError:
         needed = " or ".join(map(_files, (entry, *entry.sources)))
@@ -229,11 +232,11 @@ class Fetcher:
         if self._where.offline and not problems:
             raise self._not_here(entry)
         transient = any(isinstance(error, TransferError) and error.retry != "never" for error in problems)
+        retry: Retry = "later" if transient else "never"
         reasons = "; ".join(dict.fromkeys(map(_reason, problems)))
         raise TransferError(
-            f"model '{entry.name}' cannot be had: {reasons}{ADVICE} (edge-pose models fetch), or name a folder or "
-            f"address that has it in {MIRROR_VARIABLE}",
-            "later" if transient else "never",
+            f"model '{entry.name}' cannot be had: {reasons}{_advice(retry, entry.name)}",
+            retry,
         )
 
     def _attempts(self, entry: ModelEntry) -> Iterator[tuple[ModelEntry, tuple[Way, ...]]]:
@@ -277,9 +280,13 @@ def _files(entry: ModelEntry) -> str:
     return " and ".join(f"{GRAPH_FOLDER}/{name}" for name in entry.member_digests) or entry.file
 
 
+def _advice(retry: Retry, name: str) -> str:
+    return (f"{ADVICE} (edge-pose models fetch {name})" if retry != "never" else "") + OTHER_WAYS
+
+
 def _reason(error: Exception) -> str:
     """Return why a source was no use, without what to do about it."""
-    return str(error).split(ADVICE)[0]
+    return str(error).split(ADVICE)[0].split(OTHER_WAYS)[0]
 
 
 def _accepted(entry: ModelEntry, accept: str) -> str:

@@ -29,10 +29,15 @@ class Manifest:
         """Return a model by name, "" being the default. Raises UnavailableError if unknown."""
         name = name or self.default
         if name not in self.entries:
-            hint = suggestion(name, self.entries)
+            if Path(name).exists():
+                raise UnavailableError(
+                    f"{printable(name)}: is no .tflite file, and no model's name: edge-pose models list"
+                )
+            near = [known for known in (self.default, *self.entries) if name and known.startswith(name)]
+            hint = suggestion(near[0] if near else name, self.entries) or f"; known: {', '.join(self.entries)}"
             raise UnavailableError(
-                f"model {shown(name)} is not in the manifest{hint}; known: {', '.join(self.entries)}; "
-                "a model file of your own is given by its path"
+                f"model {shown(name)} is not in the manifest{hint}; `edge-pose models list` has all, a model file of "
+                "your own is given by its path"
             )
         return self.entries[name]
 

@@ -233,7 +233,7 @@ def _starter(
     next_step = (
         "the service goes on trying for the default" if retry_error else "the next start tries for the default again"
     )
-    text = "'%s' from the package is used, which finds fewer people; %s: %s"
+    text = "'%s' from the package is used, which finds fewer people, and hardly anybody close to the camera; %s: %s"
     log.warning(text, STARTER, next_step, error)
     problem = "cannot be used" if is_found else "could not be had"
     return Choice(model, manifest, bundled, f"{STARTER} in place of the default, which {problem}", retry_error)

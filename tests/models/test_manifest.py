@@ -129,10 +129,33 @@ def test_a_sha256_is_that_of_the_whole_file(tmp_path: Path) -> None:
     assert entry.digest_of(path) == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-def test_an_unknown_model_is_answered_with_the_nearest_and_all_known_names() -> None:
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("movenet", "movenet-multipose"),
+        ("movenet-multipose-lightning", "movenet-multipose-lightning-f16"),
+        ("start", "starter"),
+    ],
+)
+def test_the_beginning_of_a_name_is_answered_with_the_whole(name: str, near: str) -> None:
+    with pytest.raises(UnavailableError) as caught:
+        load_manifest().entry(name)
+    assert str(caught.value).startswith(f"model \"{name}\" is not in the manifest (did you mean '{near}'?); `edge-pose")
+
+
+def test_a_file_that_is_no_model_is_not_searched_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "street.mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnavailableError, match=r"^street\.mp4: is no \.tflite file, and no model's name: edge-pose"):
+        load_manifest().entry("street.mp4")
+
+
+def test_an_unknown_model_is_answered_with_the_nearest_or_all_known_names() -> None:
     with pytest.raises(UnavailableError) as caught:
         load_manifest().entry("movenet-multipose-lightning-fp16")
     assert "(did you mean 'movenet-multipose-lightning-f16'?)" in str(caught.value)
+    with pytest.raises(UnavailableError) as caught:
+        load_manifest().entry("whatever")
     assert "known: movenet-multipose, movenet-multipose-graph, movenet-multipose-lightning-f16, starter, " in str(
         caught.value
     )

@@ -54,7 +54,8 @@ def test_where_no_mirror_answers_the_starter_is_used_and_one_line_says_why(
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        "'starter' from the package is used, which finds fewer people; the next start tries for the default again: "
+        "'starter' from the package is used, which finds fewer people, and hardly anybody close to the camera; "
+        "the next start tries for the default again: "
         "http://127.0.0.1:9/models.toml: connection refused"
     )
 
@@ -253,7 +254,10 @@ def test_a_service_that_could_not_reach_the_default_goes_on_trying_and_says_so(
     choice = chosen(ModelConfig(), offline | SERVICE, policy=IMPATIENT)
     assert is_starter(choice)
     assert str(choice.retry_error) == "http://127.0.0.1:9/models.toml: connection refused"
-    assert "fewer people; the service goes on trying for the default: http://127.0.0.1:9/models.toml: " in caplog.text
+    assert (
+        "close to the camera; the service goes on trying for the default: http://127.0.0.1:9/models.toml: "
+        in caplog.text
+    )
     assert "next start" not in caplog.text
 
 
