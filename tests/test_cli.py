@@ -16,7 +16,7 @@ import cv2
 import jsonschema
 import pytest
 
-from brokers import eventually
+from brokers import eventually, free_port
 from command import NO_MIRROR, Outcome, arguments, environment, run, start
 from data import data, mirror_default, model, needs_data, needs_models
 from edge.payload import schemas
@@ -136,7 +136,9 @@ def test_a_model_of_another_kind(name: str, code: int, words: str) -> None:
 
 def test_a_model_that_is_nowhere_says_what_to_do() -> None:
     outcome = run("run", "--model", "movenet-multipose-lightning-f16", "--jsonl", "-", env=NO_MIRROR)
-    refused(outcome, 69, "EDGE_POSE_MODEL_MIRROR", "--model FILE")
+    refused(outcome, 69, "try again later", "other ways: edge-pose models fetch --help")
+    helped = run("models", "fetch", "--help").out
+    assert all(way in helped for way in ("EDGE_POSE_MODEL_MIRROR", "the cache", "a wheel", "--model FILE.tflite"))
 
 
 def test_a_model_that_is_not_in_the_manifest_is_named_with_a_suggestion() -> None:
@@ -436,3 +438,102 @@ def test_the_street_gives_175_valid_messages() -> None:
 
 def test_bench_of_a_model_that_is_nowhere_says_what_to_do() -> None:
     refused(run("bench", "--model", "movenet-multipose-lightning-f16", env=NO_MIRROR), 69, "--model FILE")
+
+
+# --- what a run found and delivered ------------------------------------------------------------------------
+
+
+def test_a_run_says_at_its_end_what_it_found_and_delivered(tmp_path: Path, tiny: Path) -> None:
+    write_pictures(tmp_path / "pictures", count=3)
+    done = run("run", "--camera", tmp_path / "pictures", "--model", tiny, "--no-pace", "--jsonl", tmp_path / "a.jsonl")
+    assert done.code == 0
+    line = done.err.splitlines()[-1]
+    assert line.startswith("3 frames in ")
+    assert line.endswith("; messages or frames delivered: jsonl 3")
+
+
+def test_a_file_too_fast_for_the_machine_says_how_to_get_every_frame(tmp_path: Path, tiny: Path) -> None:
+    write_video(tmp_path / "fast.avi", frames=300, fps=1000)
+    done = run("run", "--camera", tmp_path / "fast.avi", "--model", tiny, "--jsonl", tmp_path / "a.jsonl")
+    assert done.code == 0
+    assert " frames (too slow for its pace: --no-pace takes every frame) in " in done.err
+
+
+def test_a_run_that_delivered_nothing_ends_with_69(tmp_path: Path, tiny: Path) -> None:
+    write_pictures(tmp_path / "pictures", count=3)
+    broker = f"mqtt://127.0.0.1:{free_port()}"
+    done = run("run", "--camera", tmp_path / "pictures", "--model", tiny, "--no-pace", "--mqtt", broker)
+    assert done.code == 69
+    assert done.err.splitlines()[-1] == "edge-pose: nothing was delivered: mqtt took none of 3 results"
+    both = run(
+        "run", "--camera", tmp_path / "pictures", "--model", tiny, "--no-pace", "--mqtt", broker,
+        "--jsonl", tmp_path / "a.jsonl",
+    )  # fmt: skip
+    assert both.code == 0
+    assert "delivered: mqtt 0, jsonl 3" in both.err
+
+
+# --- locales and home folders ------------------------------------------------------------------------------
+
+LATIN = {"LC_ALL": None, "LANG": None, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "latin-1"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["run", "--help"], ["watch", "--help"], ["config", "init"], ["config", "show"], ["models", "list"]],
+)
+def test_every_text_goes_into_a_pipe_whatever_the_locale(words: list[str]) -> None:
+    done = subprocess.run(arguments(*words), env=environment(LATIN), capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("utf-8") == run(*words).out
+    assert b"bug" not in done.stderr
+
+
+def test_a_config_written_into_a_pipe_can_be_read_again(tmp_path: Path) -> None:
+    done = subprocess.run(
+        arguments("config", "init"), env=environment(LATIN), capture_output=True, check=True, timeout=60
+    )
+    (tmp_path / "a.toml").write_bytes(done.stdout)
+    assert run("config", "check", tmp_path / "a.toml").code == 0
+
+
+# --- config commands ---------------------------------------------------------------------------------------
+
+
+def test_a_config_that_init_wrote_for_a_camera_and_a_broker_is_ready(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    made = run("config", "init", file, "--camera", "scene", "--mqtt", "mqtt://127.0.0.1")
+    assert made.out.splitlines()[-1] == f"next: edge-pose run --config {file}"
+    assert run("config", "check", file).out == f"{file}: no mistakes found\n"
+    shown = run("config", "show", file).out
+    assert 'source = "scene"' in shown
+    assert 'url = "mqtt://127.0.0.1"' in shown
+
+
+def test_a_config_without_an_output_is_checked_with_a_word(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    made = run("config", "init", file)
+    assert (
+        made.out.splitlines()[-1] == f"next: set camera.source and mqtt.url in it, then edge-pose run --config {file}"
+    )
+    done = run("config", "check", file)
+    assert done.code == 0
+    assert done.out.splitlines()[-1] == "nothing is published: mqtt.url is empty, and there is no other output"
+    assert run("config", "check", file, "--set", "output.display=true").out == f"{file}: no mistakes found\n"
+
+
+def test_init_refuses_what_the_run_would_refuse(tmp_path: Path) -> None:
+    done = run("config", "init", tmp_path / "a.toml", "--mqtt", "tcp://hall")
+    assert (done.code, done.err) == (78, "edge-pose: mqtt.url (--mqtt): tcp:// is written mqtt:// here\n")
+    assert not (tmp_path / "a.toml").exists()
+
+
+def test_a_dash_is_stdout_for_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("config", "init", "-").out == run("config", "init").out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "run"]])
+def test_help_is_a_command_too(words: list[str]) -> None:
+    assert run(*words).out == run(*words[1:], "--help").out

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 from edge.agent.vitals import VitalsWatch, read_vitals, written_paths
 from edge.config import Config
 from edge.config.broker_address import parse_broker
-from edge.config.credentials import mqtt_password, warn_if_exposed
+from edge.config.credentials import credentials_beside, mqtt_password, warn_if_exposed
 from edge.config.input_size import parse_size
 from edge.config.source import Source
 from edge.errors import UnavailableError
@@ -136,8 +136,12 @@ def _make_pi(number: int, name: str, config: Config) -> Camera:
     return PiCamera(number, Picamera2Library(), name=name, wish=wish, rotate=camera.rotate, controls=camera.controls)
 
 
-def mqtt_settings(config: Config) -> "MqttSettings":
+def mqtt_settings(config: Config, path: Path | None = None) -> "MqttSettings":
     """Return the broker's address and the login of a config.
+
+    Args:
+        config: with `mqtt.url`.
+        path: of its file; beside that of a service lies the password that systemd hands to it.
 
     Raises:
         ConfigError: the password file cannot be read.
@@ -156,7 +160,7 @@ def mqtt_settings(config: Config) -> "MqttSettings":
         device=config.device.name,
         version=mqtt.version,
         username=username or None,
-        password=mqtt_password(username, mqtt.password_file),
+        password=mqtt_password(username, mqtt.password_file, credentials_beside(path)),
         ca_file=mqtt.ca_file or None,
         cert_file=mqtt.cert_file or None,
         key_file=mqtt.key_file or None,

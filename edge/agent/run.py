@@ -4,6 +4,7 @@ The composition root; `parts` builds the single parts.
 """
 
 import logging
+import sys
 import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -26,6 +27,7 @@ from edge.agent.parts import (
     make_window,
 )
 from edge.agent.pipeline import Flow
+from edge.agent.progress import Progress, undelivered
 from edge.agent.sink_threads import drain, open_sinks
 from edge.agent.size_policy import SizePolicy
 from edge.config import Config
@@ -81,8 +83,10 @@ class Run:
         output = config.output
         if not (config.mqtt.url or output.jsonl or output.record or output.display):
             raise ConfigError(
-                "no output: give --mqtt URL, --jsonl FILE, --record FILE or --display (or set them in a config)"
+                "no output: give --mqtt URL, --jsonl FILE, --record FILE or --display, or set mqtt.url in the config"
             )
+        self._progress = Progress()
+        self._paced = options.paced
         self._over: SimpleQueue[str | RestartError] = SimpleQueue()  # safe to fill from a signal handler
         self._notifier = Notifier()
         self._watchdog = Watchdog(self._notifier)
@@ -174,6 +178,7 @@ class Run:
         finally:
             self._tear_down(reason, should_log=should_log)
         self._raise_errors()
+        self._sum_up(reason)
 
     def _wait(self) -> str:
         while True:
@@ -195,9 +200,20 @@ class Run:
 
     def _check(self) -> None:
         self._health.tick()
+        line = self._progress.due_line(time.monotonic())
+        if line and sys.stderr.isatty():  # a journal has `health` instead
+            log.info("%s", line)
         self._feed_watchdog()
         self._raise_if_stuck()
         self._raise_if_no_output()
+
+    def _sum_up(self, reason: str) -> None:
+        """Log what was found and delivered. Raises UnavailableError if a source has ended and nothing was."""
+        skipped = self._drops().camera
+        is_paced_file = self._paced and not self._camera.live
+        log.info("%s", self._progress.summary(self._sinks, skipped, is_paced_file=is_paced_file))
+        if reason == "ended" and (names := undelivered(self._progress, self._sinks)):
+            raise UnavailableError(f"nothing was delivered: {names} took none of {self._progress.frames} results")
 
     def _feed_watchdog(self) -> None:
         done = self._flow.frames + self._flow.dropped
@@ -256,6 +272,7 @@ class Run:
 
     def _on_result(self, result: PoseFrame) -> None:
         ids = None if self._tracker is None else self._tracker.present_ids
+        self._progress.add(len(result.poses) if ids is None else len(ids))
         self._health.result(result, ids, self._engine.spec.input_size)
 
     def _publish_state(self, topic: StateTopic, message: Message) -> None:

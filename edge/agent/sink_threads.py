@@ -20,6 +20,10 @@ class SinkThread:
     Args:
         sink: already open.
         waits: True if no result may be dropped (`--no-pace` and a file output).
+
+    Attributes:
+        failure: what ended the sink; None while it works.
+        delivered: results that it has written.
     """
 
     def __init__(self, sink: BlockingSink, *, waits: bool) -> None:
@@ -28,6 +32,7 @@ class SinkThread:
         self._results: Mailbox[PoseFrame] = Mailbox(waits=waits)
         self._thread = threading.Thread(target=self._run, name=sink.name, daemon=True)
         self.failure: Exception | None = None
+        self.delivered = 0
 
     def start(self) -> None:
         """Start the thread."""
@@ -63,6 +68,7 @@ class SinkThread:
         try:
             for result in self._results:
                 self.sink.write(result)
+                self.delivered += 1
                 del result
         except Exception as error:  # noqa: BLE001 - logged, and costs this output only
             self.failure = error
@@ -85,6 +91,7 @@ class DirectSink:
         self.sink = sink
         self.failure: Exception | None = None
         self._finished = False
+        self._offered = 0
 
     def start(self) -> None:
         """Do nothing: its thread runs since `open`."""
@@ -95,6 +102,7 @@ class DirectSink:
             return
         try:
             self.sink.write(result)
+            self._offered += 1
         except Exception as error:  # noqa: BLE001 - logged, and costs this output only
             self.failure = error
             _log_failure(self.sink, error)
@@ -103,6 +111,11 @@ class DirectSink:
     def dropped(self) -> int:
         """Results that the sink dropped."""
         return self.sink.dropped
+
+    @property
+    def delivered(self) -> int:
+        """Results that it has written; exact once it is closed."""
+        return max(self._offered - self.sink.dropped, 0)
 
     def finish(self) -> None:
         """Accept no more results."""
