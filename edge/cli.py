@@ -13,7 +13,7 @@ from typing import NoReturn
 from edge.commands.arguments import parser
 from edge.errors import EdgeError, RestartError, UnavailableError
 from edge.host.logs import say, set_up
-from edge.host.process import Signals, Stopped, keep_stderr, leave, open_missing_streams
+from edge.host.process import Signals, Stopped, keep_stderr, leave, open_missing_streams, print_any_text
 
 __all__ = ["entry", "main"]
 
@@ -25,6 +25,8 @@ STOPPED_CODE = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["help"]:  # as git and others have it
+        words = [*words[1:], "--help"]
     set_up(debug="--debug" in words)
     signals = Signals()
     stopped_code = 0 if words[:1] in (["run"], ["watch"]) else STOPPED_CODE
@@ -65,6 +67,7 @@ def _dispatch(arguments: Sequence[str], signals: Signals) -> int:
 def entry() -> NoReturn:
     """Run the command and exit the process with its code."""
     open_missing_streams()
+    print_any_text()
     keep_stderr(debug="--debug" in sys.argv)
     leave(main())
 

@@ -1,6 +1,9 @@
 """Files and folders as sources: suffixes of pictures, check of a path."""
 
+import difflib
+import os
 import stat
+from itertools import islice
 from pathlib import Path
 
 from edge.errors import InputError
@@ -9,6 +12,20 @@ __all__ = ["PICTURE_SUFFIXES", "require_file"]
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """Suffixes of pictures in a folder, in lower case."""
+
+
+MAX_NAMES = 10_000
+
+
+def _near(path: Path) -> str:
+    """Return ` (did you mean …?)` for a file of a similar name beside it, or nothing."""
+    try:
+        with os.scandir(path.parent) as entries:
+            names = [entry.name for entry in islice(entries, MAX_NAMES)]
+    except (OSError, ValueError):
+        return ""
+    near = difflib.get_close_matches(path.name, [name for name in names if name.isprintable()], n=1, cutoff=0.8)
+    return f" (did you mean {path.with_name(near[0])}?)" if near else ""
 
 
 def require_file(path: Path, *, or_folder: bool = False) -> bool:
@@ -20,7 +37,7 @@ def require_file(path: Path, *, or_folder: bool = False) -> bool:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file or folder") from None
+        raise InputError(f"{path}: no such file or folder{_near(path)}") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte
         raise InputError(f"{str(path)[:200]}: cannot be read: {getattr(error, 'strerror', error)}") from None
     if stat.S_ISREG(mode) or (or_folder and stat.S_ISDIR(mode)):

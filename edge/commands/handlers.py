@@ -103,7 +103,10 @@ def watch(options: argparse.Namespace, signals: Signals) -> int:
     config = load(options.config, flags, options.set)
     if not config.mqtt.url:
         config = load(options.config, {**flags, "mqtt.url": "mqtt://localhost"}, options.set)
-    watch = Watch(mqtt_settings(config), WatchOptions(device=options.device, once=options.once, every_s=options.every))
+    watch = Watch(
+        mqtt_settings(config, options.config),
+        WatchOptions(device=options.device, once=options.once, every_s=options.every),
+    )
     watch.open()  # until then Ctrl-C ends the process at once: nothing needs cleaning up yet
     signals.hand_over(watch.stop)
     return watch.run()

@@ -1,11 +1,22 @@
 """The address of an MQTT broker."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 __all__ = ["BrokerAddress", "parse_broker"]
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+OTHER_SCHEMES = {
+    "tcp": "tcp:// is written mqtt:// here",
+    "ssl": "ssl:// is written mqtts:// here",
+    "tls": "tls:// is written mqtts:// here",
+    "ws": "websockets are not supported: use the broker's own port, usually mqtt://HOST:1883",
+    "wss": "websockets are not supported: use the broker's own port for TLS, usually mqtts://HOST:8883",
+    "http": "this is the address of a web page: a broker's is mqtt://HOST:1883",
+    "https": "this is the address of a web page: a broker's is mqtts://HOST:8883",
+}
+"""What is meant by schemes that users know from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +49,15 @@ def parse_broker(url: str) -> BrokerAddress:
     """
     parts = _split(url)
     if parts.password is not None:
-        raise ValueError("a password in a URL is seen by every user of the machine: use mqtt.password_file")
+        raise ValueError(
+            "a password in a URL is seen by every user of the machine: write mqtt://USER@HOST, and the file that holds "
+            "the password into mqtt.password_file"
+        )
+    if parts.scheme in OTHER_SCHEMES:
+        raise ValueError(OTHER_SCHEMES[parts.scheme])
     port = _port(parts)
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise ValueError(f"expected mqtt://host[:port] or mqtts://host[:port]{_got(url)}")
+        raise ValueError(f"expected mqtt://host[:port] or mqtts://host[:port]{_got(url)}{_meant(url)}")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("nothing may follow the host and port; topics start with mqtt.base_topic")
     return BrokerAddress(
@@ -60,6 +76,11 @@ def _split(url: str) -> SplitResult:
 
 
 def _port(parts: SplitResult) -> int | None:
+    place = parts.netloc.rpartition("@")[2]
+    if "," in place:
+        raise ValueError("expected one broker, got several")
+    if place.count(":") > 1 and "[" not in place:
+        raise ValueError("IPv6 is written mqtt://[::1]:1883")
     try:
         port = parts.port
     except ValueError:
@@ -67,6 +88,13 @@ def _port(parts: SplitResult) -> int | None:
     if port == 0:
         raise ValueError("the port must be a number from 1 to 65535")
     return port
+
+
+def _meant(url: str) -> str:
+    """Return ` (did you mean …?)` for an address that lacks its scheme."""
+    place = url.removeprefix("mqtt:").lstrip("/")
+    is_address = re.fullmatch(r"[\w.-]+(?::\d{1,5})?", place, re.ASCII)
+    return f" (did you mean mqtt://{place}?)" if is_address else ""
 
 
 def _got(url: str) -> str:

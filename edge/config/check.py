@@ -15,11 +15,23 @@ from typing import Any
 import msgspec.inspect as mi
 from msgspec import Struct
 
+from edge.config.lines import syntax_hint
 from edge.errors import ConfigError, InputError
 from edge.host.files import read_small
 from edge.masking import mask
 
-__all__ = ["check_table", "is_text", "nearest", "parse_toml", "printable", "read_toml", "shown", "suggestion"]
+__all__ = [
+    "check_table",
+    "is_flag",
+    "is_text",
+    "nearest",
+    "parse_toml",
+    "printable",
+    "read_toml",
+    "read_toml_text",
+    "shown",
+    "suggestion",
+]
 
 SHOWN_CHARACTERS = 60
 MAX_DOTS = 200
@@ -29,7 +41,12 @@ MAX_BAD_ELEMENTS = 3
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """Read a TOML file.
+    """Read a TOML file; see `read_toml_text`."""
+    return read_toml_text(path, what)[0]
+
+
+def read_toml_text(path: Path, what: str) -> tuple[dict[str, Any], str]:
+    """Read a TOML file; return its tables and its text.
 
     Raises:
         InputError: it is missing or cannot be read; `what` names it ("config file").
@@ -42,12 +59,14 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot read the {what}: {error.strerror}") from None
     try:
-        return parse_toml(data.decode("utf-8-sig"))  # Windows editors begin with a byte order mark
+        text = data.decode("utf-8-sig")  # Windows editors begin with a byte order mark
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}: not UTF-8 text (at line {line})") from None
+    try:
+        return parse_toml(text), text
     except ValueError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+        raise ConfigError(f"{path}: not valid TOML: {error}{syntax_hint(text, error)}") from None
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -100,6 +119,13 @@ def is_text(kind: type[Struct], key: str) -> bool:
             values = info.values if isinstance(info, mi.LiteralType) else ()
             return isinstance(info, mi.StrType) or any(isinstance(value, str) for value in values)
     return False
+
+
+def is_flag(kind: type[Struct], key: str) -> bool:
+    """Return whether a key takes true or false; False for an unknown key."""
+    return any(
+        field.encode_name == key and isinstance(_unwrap(field.type)[0], mi.BoolType) for field in _struct(kind).fields
+    )
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -8,10 +8,12 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge.config.schema import SYSTEM_CONFIG
 from edge.errors import ConfigError
 from edge.host.files import read_small
 
 __all__ = [
+    "credentials_beside",
     "exposure",
     "find_password_file",
     "mqtt_password",
@@ -43,6 +45,17 @@ def mqtt_password(username: str, password_file: str, environ: Mapping[str, str] 
     password = read_password(file)
     warn_if_exposed(file, environ)
     return password
+
+
+def credentials_beside(config: Path | None, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """Return an environment in which the password of a service with this config is found.
+
+    systemd hands it to the service only; a person who uses the service's config, such as `watch` by root, reads the
+    file that it is from.
+    """
+    if config is None or "CREDENTIALS_DIRECTORY" in environ or config.absolute().parent != Path(SYSTEM_CONFIG).parent:
+        return environ
+    return {**environ, "CREDENTIALS_DIRECTORY": str(Path(SYSTEM_CONFIG).parent)}
 
 
 def find_password_file(username: str, password_file: str, environ: Mapping[str, str]) -> Path | None:

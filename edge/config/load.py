@@ -8,12 +8,13 @@ import msgspec
 from msgspec import Struct
 
 from edge.config.broker_address import parse_broker
-from edge.config.check import check_table, is_text, parse_toml, printable, read_toml, shown, suggestion
+from edge.config.check import check_table, is_flag, is_text, parse_toml, printable, read_toml_text, shown, suggestion
+from edge.config.lines import key_lines
 from edge.config.schema import Config
 from edge.errors import ConfigError
 from edge.masking import mask
 
-__all__ = ["load"]
+__all__ = ["FLAGS", "full_name", "load"]
 
 FLAGS = {
     "camera.source": "--camera",
@@ -29,6 +30,35 @@ FLAGS = {
     "output.record": "--record",
 }
 """The flag that sets a key, for error messages."""
+
+NOT_KEYS = {
+    "mqtt.host": 'host and port go into url = "mqtt://localhost:1883"',
+    "mqtt.broker": 'host and port go into url = "mqtt://localhost:1883"',
+    "mqtt.port": 'host and port go into url = "mqtt://localhost:1883"',
+    "mqtt.password": "a password does not go into the config: put it into a file, and the path of that into "
+    "password_file",
+    "mqtt.tls": "write mqtts:// in url",
+    "mqtt.ssl": "write mqtts:// in url",
+    "mqtt.topic": "base_topic is what topics start with",
+    "mqtt.client_cert": "the file goes into cert_file",
+    "camera.url": "the URL goes into source",
+    "camera.device": "the path goes into source",
+    "camera.resolution": "give width and height",
+    "camera.size": "give width and height",
+    "camera.flip": "give hflip, vflip or rotate",
+    "model.path": "the path goes into file",
+    "model.input": "give size",
+}
+"""What to do for keys that other programs have."""
+BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+"""Of `--set`."""
+
+PATHS = {
+    "model": ("file",),
+    "mqtt": ("password_file", "ca_file", "cert_file", "key_file"),
+    "output": ("jsonl", "record"),
+}
+"""Keys that hold a path, which may begin with `~`."""
 
 Tables = Mapping[str, Any]
 Problem = tuple[str, str]  # (full name of the key, what is wrong with it)
@@ -47,21 +77,41 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None, s
         ConfigError: one line per mistake.
     """
     set_layers, problems = _parse_sets(sets)
-    layers: list[tuple[str, Tables]] = [("", read_toml(path, "config file"))] if path else []
+    in_file, text = read_toml_text(path, "config file") if path else ({}, "")
+    lines = key_lines(text)
+    layers: list[tuple[str, Tables]] = [("", in_file)] if path else []
     layers += [_flag_layer(key, value) for key, value in (overrides or {}).items() if value is not None]
     layers += [(" (--set)", tables) for tables in set_layers]
     bad: set[str] = set()
     merged: dict[str, dict[str, Any]] = {}
     for origin, tables in layers:
         good, found = _check(tables)
-        problems += [f"{key}{origin}: {text}" for key, text in found]
+        where = {} if origin or path is None else lines
+        problems += [f"{_place(path, where, key)}{key}{origin}: {text}" for key, text in found]
         bad.update(key for key, _ in found)
         _lay_over(merged, good)
+    problems += _expand_homes(merged, bad)
     config = msgspec.convert(merged, Config)
     problems += [f"{key}: {text}" for key, needs, text in _conflicts(config) if not bad & {key, *needs}]
     if problems:
         raise ConfigError(*problems)
     return config
+
+
+def full_name(key: str) -> str:
+    """Return `table.key` for a key that only one table has, or for `table_key`; empty if there is none."""
+    names = {
+        name.replace(".", "_"): name
+        for name in (f"{t}.{k}" for t, kind in _table_types().items() for k in kind.__struct_encode_fields__)
+    }
+    return _homes().get(key) or names.get(key.replace(".", "_"), "")
+
+
+def _place(path: Path | None, lines: Mapping[str, int], key: str) -> str:
+    """Return `FILE:LINE: ` of a key, or nothing where the line is not known."""
+    name = key.strip("[]")
+    line = lines.get(name) or lines.get(name.partition(".")[0])
+    return f"{path}:{line}: " if line else ""
 
 
 def _flag_layer(dotted: str, value: object) -> tuple[str, Tables]:
@@ -88,11 +138,19 @@ def _parse_sets(sets: Sequence[str]) -> tuple[list[Tables], list[str]]:
         table, dot, key = (part.strip() for part in dotted.partition("."))
         if equals and dot and table and key:
             kind = _table_types().get(table)
-            tables.append({table: {key: _as_text(text) if kind and is_text(kind, key) else _as_value(text)}})
+            tables.append({table: {key: _value_of(kind, key, text)}})
         else:
             hint = suggestion(_homes().get(table, ""), _homes().values())
             problems.append(f"--set {printable(mask(dotted))}: expected table.key=value{hint}")
     return tables, problems
+
+
+def _value_of(kind: type[Struct] | None, key: str, text: str) -> object:
+    if kind and is_text(kind, key):
+        return _as_text(text)
+    if kind and is_flag(kind, key) and text.strip().lower() in BOOLEANS:
+        return BOOLEANS[text.strip().lower()]
+    return _as_value(text)
 
 
 def _as_value(text: str) -> object:
@@ -121,7 +179,11 @@ def _check(tables: Tables) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
             problems.append((name, f"expected a table ([{name}]), got {shown(table)}"))
         else:
             good[name], found = check_table(kinds[name], table, homes)
-            problems += [(f"{name}.{key}", text) for key, text in found.items()]
+            unknown = {key for key in found if key not in kinds[name].__struct_encode_fields__}
+            problems += [
+                (f"{name}.{key}", NOT_KEYS.get(f"{name}.{key}", text) if key in unknown else text)
+                for key, text in found.items()
+            ]
     return good, problems
 
 
@@ -139,6 +201,22 @@ def _lay_over(merged: dict[str, dict[str, Any]], layer: dict[str, dict[str, Any]
             under.pop("name", None)
             under.pop("file", None)
         under.update(table)
+
+
+def _expand_homes(tables: dict[str, dict[str, Any]], bad: set[str]) -> list[str]:
+    """Expand `~` and `~user` in the paths; return one complaint for each that names nobody's home."""
+    problems: list[str] = []
+    for name, keys in PATHS.items():
+        for key in keys:
+            text = tables.get(name, {}).get(key, "")
+            if not text.startswith("~"):
+                continue
+            try:
+                tables[name][key] = str(Path(text).expanduser())
+            except RuntimeError:
+                problems.append(f"{name}.{key}: {shown(text)}: no such home folder: give the whole path")
+                bad.add(f"{name}.{key}")
+    return problems
 
 
 def _conflicts(config: Config) -> Iterator[tuple[str, tuple[str, ...], str]]:

@@ -15,6 +15,7 @@ from edge.config.input_size import parse_size
 from edge.config.topic_name import check_name, check_topic, host_name
 
 __all__ = [
+    "SYSTEM_CONFIG",
     "Config",
     "ModelConfig",
     "OutputConfig",
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 MAX_THREADS = 4
+SYSTEM_CONFIG = "/etc/edge-pose/edge-pose.toml"
+"""Of the service."""
 
 
 def _check_size(text: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge.camera.files import PICTURE_SUFFIXES, require_file
+from edge.config.check import nearest, printable
 from edge.errors import UsageError
 from edge.masking import mask
 
@@ -19,6 +20,8 @@ USB_CAMERA = re.compile(
     r"(?:/?(?:dev/)?video|cam(?:era)?)?(\d*)|usb(?:[ _-]?cam(?:era)?)?|web-?cam|v4l2?", re.IGNORECASE
 )
 """Words that users try for a USB camera, which goes by its path."""
+NEARLY_STREAM = re.compile(r"(rtsps?|https?):?/+([^/].*)", re.IGNORECASE)
+NEARLY_VIDEO = re.compile(r"/dev/(?!video|v4l)([a-z]+)(\d+)")
 STREAM = re.compile(r"(rtsps?|https?)://[^/]", re.IGNORECASE)
 
 
@@ -58,9 +61,17 @@ def parse_source(text: str) -> Source:
         raise UsageError(
             f"camera '{text}': not a SRC; one of: pi, /dev/video0, scene, file.mp4, folder, rtsp://host/path"
         )
+    if (near := NEARLY_STREAM.fullmatch(text)) and not Path(text).exists():
+        raise UsageError(f"camera '{mask(text)}': did you mean {mask(f'{near[1]}://{near[2]}')}?")
+    device = NEARLY_VIDEO.fullmatch(text)
+    if device and nearest(device[1], ["video"]) and not Path(text).exists():
+        raise UsageError(f"camera '{text}': did you mean /dev/video{device[2]}?")
     if text.startswith("/dev/") and not Path(text).is_file() and not Path(text).is_dir():
         return Source("v4l2", text, Path(text).name)  # absent or not: it may be plugged in later
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise UsageError(f"camera '{printable(text)}': no such home folder: give the whole path") from None
     if PI_WORDS.fullmatch(text) and not path.exists():
         raise UsageError(f"camera '{text}': the Pi's camera port is pi, a second camera on it pi:1")
     if (usb := USB_CAMERA.fullmatch(text)) and not path.exists():

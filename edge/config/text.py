@@ -3,7 +3,7 @@
 import json
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -35,10 +35,15 @@ def dump(config: Config) -> str:
     return "\n".join(lines)
 
 
-def default_text() -> str:
-    """Return a config file of defaults, every key explained and commented out."""
+def default_text(values: Mapping[str, str] | None = None) -> str:
+    """Return a config file of defaults, every key explained and commented out.
+
+    Args:
+        values: by full name (`camera.source`); they stand in place of the defaults, and without the `#`.
+    """
     return HEAD + "".join(
-        f"\n# {field.type.__doc__}\n[{field.encode_name}]\n" + "".join(_explained(field.type))
+        f"\n# {field.type.__doc__}\n[{field.encode_name}]\n"
+        + "".join(_explained(field.type, f"{field.encode_name}.", values or {}))
         for field in msgspec.structs.fields(Config)
     )
 
@@ -63,7 +68,7 @@ def _key(name: str) -> str:
     return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _toml(name)
 
 
-def _explained(kind: type[Struct]) -> Iterator[str]:
+def _explained(kind: type[Struct], table: str, values: Mapping[str, str]) -> Iterator[str]:
     info = mi.type_info(kind)
     assert isinstance(info, mi.StructType)
     for field in info.fields:
@@ -71,7 +76,11 @@ def _explained(kind: type[Struct]) -> Iterator[str]:
         yield (
             textwrap.fill(schema["description"], WIDTH_CHARACTERS, initial_indent="# ", subsequent_indent="# ") + "\n"
         )
-        yield f"#{field.encode_name} = {_toml(_default(field, schema))}\n"
+        value = values.get(f"{table}{field.encode_name}")
+        if value is None:
+            yield f"#{field.encode_name} = {_toml(_default(field, schema))}\n"
+        else:
+            yield f"{field.encode_name} = {_toml(value)}\n"
 
 
 def _default(field: mi.Field, schema: dict[str, Any]) -> object:

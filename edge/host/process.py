@@ -1,6 +1,7 @@
 """Standard streams, signals and exit of this process."""
 
 import faulthandler
+import io
 import logging
 import os
 import signal
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import NoReturn, TextIO
 
-__all__ = ["PYTHON", "Signals", "Stopped", "keep_stderr", "leave", "open_missing_streams"]
+__all__ = ["PYTHON", "Signals", "Stopped", "keep_stderr", "leave", "open_missing_streams", "print_any_text"]
 
 PYTHON = (sys.executable, "-P")
 """Words that start this Python; -P: without modules of the current folder, which may be anybody's."""
@@ -29,6 +30,18 @@ def open_missing_streams() -> None:
     os.close(descriptor)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for good; print() would go to stdout instead
+
+
+def print_any_text() -> None:
+    """Let stdout take every character, whatever the locale.
+
+    A file or a pipe gets UTF-8, as our configs and messages are; a terminal question marks for what it lacks.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if sys.stdout.isatty():
+            sys.stdout.reconfigure(errors="replace")
+        else:
+            sys.stdout.reconfigure(encoding="utf-8")
 
 
 def keep_stderr(*, debug: bool) -> None:

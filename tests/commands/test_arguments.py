@@ -1,5 +1,8 @@
+import argparse
+
 import pytest
 
+from edge.commands import meant
 from edge.commands.arguments import parser
 from edge.errors import UsageError
 
@@ -66,3 +69,55 @@ def test_a_word_too_many_is_named_without_its_password() -> None:
 
 def test_a_word_with_line_ends_stays_on_one_line() -> None:
     assert "\n" not in refusal("run", "--fra\nmes") + refusal("ru\nn") + refusal("run", "a\nb")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant", "command"),
+    [
+        (["run", "--fps", "5"], "--set camera.fps=5", "run"),
+        (["run", "--fps=5"], "--set camera.fps=5", "run"),
+        (["run", "--rotate", "180", "--camera", "scene"], "--set camera.rotate=180", "run"),
+        (["run", "--min-score", "0.3"], "--set poses.min_score=0.3", "run"),
+        (["run", "--camera-fps"], "--set camera.fps=VALUE", "run"),
+        (["run", "--password-file", "x"], "--set mqtt.password_file=x", "run"),
+        (["run", "--source", "0"], "--camera", "run"),
+        (["run", "--url", "mqtt://hall"], "--mqtt", "run"),
+        (["run", "--verbose"], "--debug", "run"),
+        (["run", "-v"], "--debug", "run"),
+        (["run", "--broker", "hall"], "--mqtt", "run"),
+        (["watch", "--name", "hall"], "--device", "watch"),
+        (["demo", "--duration", "5"], "--seconds", "demo"),
+    ],
+)
+def test_a_flag_of_other_programs_names_what_it_is_here(words: list[str], meant: str, command: str) -> None:
+    flag = words[1].partition("=")[0]
+    assert refusal(*words) == f"unknown flag {flag}: did you mean {meant}? (see edge-pose {command} --help)"
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["run", "scene"], "unexpected scene: did you mean --camera scene? (see edge-pose run --help)"),
+        (["watch", "hall"], "unexpected hall: did you mean --device hall? (see edge-pose watch --help)"),
+        (["models", "list", "now"], "unexpected now (see edge-pose models list --help)"),
+    ],
+)
+def test_a_word_without_a_flag_names_the_flag(words: list[str], meant: str) -> None:
+    assert refusal(*words) == meant
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("start", "run"), ("rnu", "run"), ("status", "watch"), ("diagnose", "doctor"), ("fetch", "models")],
+)
+def test_a_command_of_other_programs_names_what_it_is_here(word: str, meant: str) -> None:
+    assert refusal(word) == f"unknown command {word}: did you mean {meant}? (see edge-pose --help)"
+
+
+def test_every_word_for_a_flag_or_a_command_leads_to_one_that_exists() -> None:
+    (group,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    commands: dict[str, argparse.ArgumentParser] = group.choices
+    flags = {flag for command in commands.values() for action in command._actions for flag in action.option_strings}
+    assert set(meant.COMMANDS.values()) <= set(commands)
+    assert {f"--{name}" for name in meant.FLAGS.values()} <= flags
+    assert set(meant.BARE_WORDS.values()) <= flags

@@ -31,7 +31,17 @@ def test_a_broker_url_gives_host_port_tls_and_user(url: str, address: BrokerAddr
     [
         ("hall.local:1883", "expected mqtt://host[:port]"),
         ("hall.local", "expected mqtt://host[:port]"),
-        ("http://hall.local", "expected mqtt://host[:port]"),
+        ("hall.local:1883", "(did you mean mqtt://hall.local:1883?)"),
+        ("mqtt:hall.local", "(did you mean mqtt://hall.local?)"),
+        ("http://hall.local", "the address of a web page: a broker's is mqtt://HOST:1883"),
+        ("https://hall.local/mqtt", "the address of a web page: a broker's is mqtts://HOST:8883"),
+        ("tcp://hall.local", "tcp:// is written mqtt:// here"),
+        ("ssl://hall.local:8883", "ssl:// is written mqtts:// here"),
+        ("ws://hall.local:9001", "websockets are not supported: use the broker's own port, usually mqtt://HOST:1883"),
+        ("wss://hall.local/mqtt", "websockets are not supported"),
+        ("mqtt://::1:1883", "IPv6 is written mqtt://[::1]:1883"),
+        ("mqtt://a.local,b.local", "expected one broker, got several"),
+        ("mqtt://a:1883,b:1883", "expected one broker, got several"),
         ("mqtt://", "expected mqtt://host[:port]"),
         ("mqtt://:1883", "expected mqtt://host[:port]"),
         ("mqtt://hall.local:0", "the port must be"),
@@ -65,7 +75,9 @@ def test_a_password_in_a_broker_url_is_refused_and_never_repeated(url: str) -> N
 
 
 def test_the_line_about_a_password_in_a_url_says_what_to_use_instead() -> None:
-    with pytest.raises(ValueError, match=r"use mqtt\.password_file"):
+    with pytest.raises(
+        ValueError, match=r"write mqtt://USER@HOST, and the file that holds the password into mqtt\.password_file"
+    ):
         parse_broker("mqtt://bob:geheim@hall")
 
 

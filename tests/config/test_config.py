@@ -32,7 +32,8 @@ def problems(
     with pytest.raises(ConfigError) as caught:
         load(path, overrides, sets)
     assert all("\n" not in line for line in caught.value.problems)
-    return caught.value.problems
+    # Where a key stands is tested once, below.
+    return tuple(re.sub(rf"^{re.escape(str(path))}:\d+: ", "", line) for line in caught.value.problems)
 
 
 # --- values and layers -------------------------------------------------------------------------------------
@@ -215,7 +216,10 @@ def test_a_flag_and_a_set_are_named_as_the_origin_of_a_mistake() -> None:
     assert found == (
         "--set fps: expected table.key=value (did you mean 'camera.fps'?)",
         "--set nonsense: expected table.key=value",
-        "mqtt.url (--mqtt): expected mqtt://host[:port] or mqtts://host[:port], got 'hall:1883'",
+        (
+            "mqtt.url (--mqtt): expected mqtt://host[:port] or mqtts://host[:port], got 'hall:1883' "
+            "(did you mean mqtt://hall:1883?)"
+        ),
         "poses.min_score (flag): expected a number from 0 to 1, got 2.0",
         'camera.fps (--set): expected a number from 0.1 to 1000, got "abc"',
         "mqtt.pasword (--set): unknown key (did you mean 'password_file'?)",
@@ -452,3 +456,101 @@ def test_the_values_in_the_default_file_are_the_defaults() -> None:
     for name, table in defaults.items():
         for key, value in table.items():
             assert f"{name}.{key}" in examples or shown[name][key] == value
+
+
+# --- what somebody meant -----------------------------------------------------------------------------------
+
+
+def test_a_mistake_in_a_file_is_named_with_its_line(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        '# fpss = 3\n\n[camra]\nsource = 1\n[ camera ]\n  fpss=3\nrotate = 45\n[mqtt] # broker\nurl = "hall"\n',
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert [line.partition(": ")[::2] for line in caught.value.problems] == [
+        (f"{path}:3", "[camra]: unknown table (did you mean 'camera'?)"),
+        (f"{path}:6", "camera.fpss: unknown key (did you mean 'fps'?)"),
+        (f"{path}:7", "camera.rotate: expected 0, 90, 180 or 270, got 45"),
+        (
+            f"{path}:9",
+            "mqtt.url: expected mqtt://host[:port] or mqtts://host[:port], got 'hall' (did you mean mqtt://hall?)",
+        ),
+    ]
+
+
+def test_a_key_above_all_tables_is_found_too(tmp_path: Path) -> None:
+    path = written(tmp_path, "# fps = 3\ncamera.fps = 0\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert caught.value.problems == (f"{path}:2: camera.fps: expected a number from 0.1 to 1000, got 0",)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[camera]\nsource = scene", 'line 2, column 10): text needs quotes: source = "scene"'),
+        ("[camera]\nsource = street.mp4  # ours", ': text needs quotes: source = "street.mp4"'),
+        ("[camera]\nsource = rtsp://cam/1", ': text needs quotes: source = "rtsp://cam/1"'),
+        ("[track]\nenabled = True", ": enabled = true"),
+        ("[camera]\nsource: scene", ': this is TOML: source = "scene"'),
+        ("[camera]\nrotate: 90", ": this is TOML: rotate = 90"),
+        ("[camera]\nsource: 'scene'", ": this is TOML: source = 'scene'"),
+        ("[camera]\n= 3", "at line 2, column 1)"),
+        ("[camera\n", "(at line 1, column 8)"),
+        ("[camera]\nsource: " + "x" * 80, "(at line 2, column 7)"),
+    ],
+)
+def test_a_line_of_another_format_gets_the_line_that_was_meant(tmp_path: Path, text: str, hint: str) -> None:
+    (line,) = problems(written(tmp_path, text))
+    assert line.endswith(hint)
+    assert "not valid TOML" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("mqtt.host", 'url = "mqtt://localhost:1883"'),
+        ("mqtt.port", 'url = "mqtt://localhost:1883"'),
+        ("mqtt.password", "put it into a file"),
+        ("mqtt.tls", "write mqtts:// in url"),
+        ("camera.resolution", "give width and height"),
+        ("camera.url", "the URL goes into source"),
+        ("model.path", "the path goes into file"),
+    ],
+)
+def test_a_key_of_other_programs_is_answered_by_what_to_do_here(tmp_path: Path, key: str, words: str) -> None:
+    table, name = key.split(".")
+    (line,) = problems(written(tmp_path, f'[{table}]\n{name} = "geheim"\n'))
+    assert words in line
+    assert "geheim" not in line
+
+
+@pytest.mark.parametrize("text", ["True", "YES", "on", "true"])
+def test_a_flag_is_set_by_any_word_for_yes(text: str) -> None:
+    assert load(None, None, [f"output.private={text}"]).output.private is True
+
+
+@pytest.mark.parametrize("text", ["False", "no", "Off", "false"])
+def test_a_flag_is_unset_by_any_word_for_no(text: str) -> None:
+    assert load(None, None, [f"smooth.enabled={text}"]).smooth.enabled is False
+
+
+@pytest.mark.parametrize("text", ["1", "maybe", '"yes"', ""])
+def test_a_flag_takes_nothing_else(text: str) -> None:
+    (line,) = problems(None, None, [f"smooth.enabled={text}"])
+    assert line.startswith("smooth.enabled (--set): expected true or false, got ")
+
+
+@pytest.mark.parametrize("key", ["output.jsonl", "output.record", "model.file", "mqtt.ca_file", "mqtt.password_file"])
+def test_a_path_may_begin_with_a_home_folder(key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    table, name = key.split(".")
+    config = load(None, {"mqtt.url": "mqtts://me@hall"}, [f"{key}=~/x.mp4"])
+    assert getattr(getattr(config, table), name) == str(tmp_path / "x.mp4")
+
+
+@pytest.mark.parametrize("key", ["output.jsonl", "output.record", "model.file", "mqtt.ca_file", "mqtt.password_file"])
+def test_a_home_folder_of_nobody_is_one_line(key: str) -> None:
+    found = problems(None, {"mqtt.url": "mqtts://me@hall"}, [f"{key}=~nobodyatall/x"])
+    assert found == (f'{key}: "~nobodyatall/x": no such home folder: give the whole path',)

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from edge.config.credentials import exposure, find_password_file, mqtt_password, remedy, warn_if_exposed
+from edge.config import credentials
+from edge.config.credentials import (
+    credentials_beside,
+    exposure,
+    find_password_file,
+    mqtt_password,
+    remedy,
+    warn_if_exposed,
+)
 from edge.errors import ConfigError
 
 PHRASE = "over the hills"
@@ -88,3 +96,17 @@ def test_a_file_of_another_user_is_not_closed_to_its_reader() -> None:
     file = Path("/etc/edge-pose/mqtt-password")
     assert remedy(file, owner_uid=0, reader_uid=988, group="edge") == f"chgrp edge {file} && chmod 640 {file}"
     assert remedy(file, owner_uid=988, reader_uid=988, group="edge") == f"chmod 600 {file}"
+
+
+def test_who_uses_the_services_config_reads_the_services_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "SYSTEM_CONFIG", str(tmp_path / "edge-pose.toml"))
+    secret(tmp_path / "mqtt-password")
+    monkeypatch.chdir(tmp_path)
+    for config in (tmp_path / "edge-pose.toml", tmp_path / "yard.toml", Path("yard.toml")):
+        assert mqtt_password("hall", "", credentials_beside(config, {})) == PHRASE
+    for other in (None, tmp_path / "sub" / "yard.toml"):
+        assert mqtt_password("hall", "", credentials_beside(other, {})) is None
+    by_systemd = {"CREDENTIALS_DIRECTORY": "/run/credentials/edge-pose.service"}
+    assert credentials_beside(tmp_path / "edge-pose.toml", by_systemd) == by_systemd

@@ -96,3 +96,42 @@ def test_a_folder_that_is_named_like_a_camera_is_a_folder(tmp_path: Path) -> Non
     (tmp_path / "usb").mkdir()
     with contextlib.chdir(tmp_path):
         assert parse_source("usb").kind == "images"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("http//cam", "http://cam"),
+        ("http:/cam/x", "http://cam/x"),
+        ("rtsp:/cam:554/1", "rtsp://cam:554/1"),
+        ("RTSP//cam", "RTSP://cam"),
+        ("/dev/vidoe0", "/dev/video0"),
+        ("/dev/vdeo2", "/dev/video2"),
+    ],
+)
+def test_a_slip_in_an_address_is_answered_with_what_was_meant(text: str, meant: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_source(text)
+    assert str(caught.value) == f"camera '{text}': did you mean {meant}?"
+
+
+@pytest.mark.parametrize("text", ["/dev/hall-camera", "/dev/cam0", "/dev/webcam1"])
+def test_a_name_by_a_udev_rule_is_a_camera(text: str) -> None:
+    assert parse_source(text).kind == "v4l2"
+
+
+def test_a_file_of_a_similar_name_is_named(tmp_path: Path) -> None:
+    (tmp_path / "street.mp4").touch()
+    with pytest.raises(InputError) as caught:
+        parse_source(str(tmp_path / "stret.mp4"))
+    assert str(caught.value) == f"{tmp_path}/stret.mp4: no such file or folder (did you mean {tmp_path}/street.mp4?)"
+    with pytest.raises(InputError, match=r"attic\.mp4: no such file or folder$"):
+        parse_source(str(tmp_path / "attic.mp4"))
+    with pytest.raises(InputError, match=r"no such file or folder$"):
+        parse_source(str(tmp_path / "none" / "street.mp4"))
+
+
+@pytest.mark.parametrize("text", ["~nobodyatall/x.mp4", "~nobodyatall"])
+def test_a_home_folder_of_nobody_is_named(text: str) -> None:
+    with pytest.raises(UsageError, match="no such home folder: give the whole path"):
+        parse_source(text)

@@ -7,7 +7,14 @@ from pathlib import Path
 from edge.agent.vitals import written_paths
 from edge.commands.doctor.checks.broker import check_broker, log_in
 from edge.commands.doctor.checks.cameras import check_configured_camera, check_pi_cameras, check_video_nodes
-from edge.commands.doctor.checks.configuration import Setup, check_config, check_model, read_setup, where_models_are
+from edge.commands.doctor.checks.configuration import (
+    Setup,
+    check_config,
+    check_model,
+    read_setup,
+    where_models_are,
+    working_folder,
+)
 from edge.commands.doctor.checks.coral import check_coral, check_libedgetpu, check_pages, check_pycoral
 from edge.commands.doctor.checks.groups import check_groups
 from edge.commands.doctor.checks.resources import (
@@ -137,7 +144,11 @@ def _outputs(host: Host, setup: Setup) -> dict[str, Path]:
         cache = where_models_are(host, setup).cache
     except EdgeError:  # reported by check_model
         cache = Path("/var/cache")
-    return {"system": host.path("/"), **written_paths(setup.config.output, cache)}
+    written = written_paths(setup.config.output, cache)
+    if setup.is_system:  # relative paths are the service's
+        folder = host.path(working_folder(setup.path))
+        written = {kind: folder / path for kind, path in written.items()}
+    return {"system": host.path("/"), **written}
 
 
 def _unit_of(units: list[Unit] | None) -> Unit | None:

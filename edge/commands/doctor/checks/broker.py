@@ -1,6 +1,7 @@
 """Checks the broker by a real login under another client id."""
 
 import os
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,8 @@ def check_broker(host: Host, setup: Setup, log_in: Callable[[MqttSettings], None
         settings = _settings(host, setup)
         log_in(settings)
     except ConfigError as error:
+        if isinstance(error.__context__, PermissionError):
+            return unknown("broker", str(error), "sudo edge-pose doctor", address)
         return problem("broker", str(error), "sudo edge-pose doctor, or correct mqtt.password_file", address)
     except UnavailableError as error:
         text = str(error).removeprefix(f"broker {broker.host}:{broker.port} ")
@@ -89,8 +92,8 @@ def _fix(error: UnavailableError, setup: Setup) -> str:
             fix = f"set mqtt.ca_file, mqtt.cert_file and mqtt.key_file in {where}, for the reason given"
         case UnsupportedProtocolError():
             fix = f'set mqtt.version = "auto" in {where}'
-        case LinkError():
-            fix = _fix_absence(setup)
+        case LinkError() as absence:
+            fix = _fix_absence(setup, absence)
         case _:
             fix = f"correct the file named in {where}"
     return fix
@@ -107,8 +110,11 @@ def _fix_refusal(reason: str, where: Path) -> str:
     return "look into the broker's log: it refuses clients now"
 
 
-def _fix_absence(setup: Setup) -> str:
+def _fix_absence(setup: Setup, absence: LinkError) -> str:
     address = parse_broker(setup.config.mqtt.url)
+    if isinstance(absence.__cause__, socket.gaierror):
+        by_mdns = ", sudo apt install libnss-mdns" if address.host.endswith(".local") else ""
+        return f"correct the host in mqtt.url{by_mdns}, or write the broker's IP address"
     if address.host in ("localhost", "127.0.0.1", "::1", os.uname().nodename):
         return "sudo apt install mosquitto && sudo systemctl enable --now mosquitto"
     return f"start the broker, open its port {address.port}, check the network: ping {address.host}"

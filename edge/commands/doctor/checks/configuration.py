@@ -8,15 +8,25 @@ from pathlib import Path
 from edge.commands.doctor.finding import Finding, ok, problem, unknown, warning
 from edge.commands.doctor.host import Host
 from edge.config import Config, load
+from edge.config.schema import SYSTEM_CONFIG
 from edge.errors import ConfigError, EdgeError, InputError, UnavailableError
 from edge.models.files import model_row, resolve_file
 from edge.models.manifest import load_manifest
 from edge.models.places import MIRROR_VARIABLE, Places, places
 from edge.models.selection import PACKAGE_ONLY, STARTER
 
-__all__ = ["SYSTEM_CONFIG", "Setup", "check_config", "check_model", "read_setup", "where_models_are"]
+__all__ = [
+    "SYSTEM_CONFIG",
+    "Setup",
+    "check_config",
+    "check_model",
+    "read_setup",
+    "where_models_are",
+    "working_folder",
+]
 
-SYSTEM_CONFIG = "/etc/edge-pose/edge-pose.toml"
+SYSTEM_FOLDER = "/var/lib/edge-pose"
+"""The service's WorkingDirectory; that of edge-pose@NAME is the folder NAME in it."""
 SYSTEM_CACHE = "/var/cache/edge-pose"
 """The service's CacheDirectory."""
 FETCH_VARIABLES = ("CACHE_DIRECTORY", "EDGE_POSE_CACHE", MIRROR_VARIABLE)
@@ -78,6 +88,12 @@ def check_config(setup: Setup) -> Finding:
         fix = f"edge-pose config check {shlex.quote(str(setup.path))}"
         return problem("config", f"{setup.problems[0]}{more}", fix)
     return ok("config", f"{setup.path}: no mistakes found")
+
+
+def working_folder(config: Path | None) -> str:
+    """Return the folder in which the service with this config writes files without a path."""
+    is_instance = config is not None and config.name != Path(SYSTEM_CONFIG).name
+    return f"{SYSTEM_FOLDER}/{config.stem}" if is_instance and config is not None else SYSTEM_FOLDER
 
 
 def where_models_are(host: Host, setup: Setup) -> Places:

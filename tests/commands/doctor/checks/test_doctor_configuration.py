@@ -1,6 +1,8 @@
 """The config and its model; and the broker, which is a real one where a login is tried."""
 
 import hashlib
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from brokers import ANONYMOUS, Mosquitto, free_port, needs_mosquitto
 from edge.commands.doctor.checks.broker import check_broker, log_in
 from edge.commands.doctor.checks.configuration import SYSTEM_CONFIG, check_config, check_model, read_setup
+from edge.commands.doctor.checkup import _outputs
 from edge.commands.doctor.finding import Finding
 from edge.commands.doctor.host import Host
 from edge.errors import InputError, UnavailableError
@@ -299,3 +302,54 @@ def test_an_open_broker_lets_everybody_in(tmp_path: Path) -> None:
     finally:
         broker.kill()
     assert (found.state, found.found) == ("ok", "accepts this device without a name")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes its user")
+def test_a_password_that_only_root_reads_is_no_problem_of_the_machine(tmp_path: Path) -> None:
+    config = '[mqtt]\nurl = "mqtt://127.0.0.1"\nusername = "cam"\npassword_file = "{}"\n'
+    file = tmp_path / "password"
+    file.write_text("right\n")
+    file.chmod(0o600)
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    host = written(tmp_path, config.format(file))
+    os.seteuid(65534)
+    try:
+        found = broker_of(host)
+    finally:
+        os.seteuid(0)
+    assert (found.state, found.fix) == ("unknown", "sudo edge-pose doctor")
+    assert "Permission denied" in found.found
+
+
+@pytest.mark.parametrize(("name", "hint"), [("hall.local", "libnss-mdns"), ("hall.invalid", "IP address")])
+def test_a_host_whose_name_nobody_knows_is_to_be_corrected(tmp_path: Path, name: str, hint: str) -> None:
+    def unknown(_settings: MqttSettings) -> None:
+        cause = LinkError("cannot be reached (Name or service not known)")
+        cause.__cause__ = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        raise UnavailableError(f"broker {name}:1883 {cause}") from cause
+
+    host = written(tmp_path, f'[mqtt]\nurl = "mqtt://{name}"\n')
+    found = check_broker(host, read_setup(host, None), unknown)
+    assert found.fix.startswith("correct the host in mqtt.url")
+    assert hint in found.fix
+    assert "ping" not in found.fix
+
+
+@pytest.mark.parametrize(
+    ("file", "folder"), [("edge-pose.toml", "var/lib/edge-pose"), ("yard.toml", "var/lib/edge-pose/yard")]
+)
+def test_a_service_writes_relative_paths_into_its_own_folder(tmp_path: Path, file: str, folder: str) -> None:
+    host = machine(tmp_path, {f"etc/edge-pose/{file}": '[output]\nrecord = "hall.mp4"\njsonl = "/data/a.jsonl"\n'})
+    (tmp_path / folder).mkdir(parents=True)
+    setup = read_setup(host, tmp_path / "etc/edge-pose" / file)
+    found = _outputs(host, setup)
+    assert found["record"] == tmp_path / folder / "hall.mp4"
+    assert found["jsonl"] == Path("/data/a.jsonl")
+
+
+def test_a_run_by_hand_writes_into_the_current_folder(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[output]\nrecord = "hall.mp4"\n')
+    host = machine(tmp_path, environ={"HOME": str(tmp_path)})
+    assert _outputs(host, read_setup(host, own))["record"] == Path("hall.mp4")
