@@ -1,0 +1,1 @@
+"""Measures how well people keep their ids, at fewer and fewer frames per second."""
