@@ -452,13 +452,6 @@ def test_a_run_says_at_its_end_what_it_found_and_delivered(tmp_path: Path, tiny:
     assert line.endswith("; messages or frames delivered: jsonl 3")
 
 
-def test_a_file_too_fast_for_the_machine_says_how_to_get_every_frame(tmp_path: Path, tiny: Path) -> None:
-    write_video(tmp_path / "fast.avi", frames=300, fps=1000)
-    done = run("run", "--camera", tmp_path / "fast.avi", "--model", tiny, "--jsonl", tmp_path / "a.jsonl")
-    assert done.code == 0
-    assert " frames (too slow for its pace: --no-pace takes every frame) in " in done.err
-
-
 def test_a_run_that_delivered_nothing_ends_with_69(tmp_path: Path, tiny: Path) -> None:
     write_pictures(tmp_path / "pictures", count=3)
     broker = f"mqtt://127.0.0.1:{free_port()}"

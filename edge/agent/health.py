@@ -143,13 +143,21 @@ class Health:
             self._set_state("degraded", f"engine: {self._engine_problem}")
             self._set_people(None, None)
 
-    def result(self, result: PoseFrame, ids: tuple[int, ...] | None, input_size: tuple[int, int] | None = None) -> None:
+    def result(
+        self,
+        result: PoseFrame,
+        ids: tuple[int, ...] | None,
+        input_size: tuple[int, int] | None = None,
+        *,
+        is_settled: bool = True,
+    ) -> None:
         """Record a result.
 
         Args:
             result: of the flow.
             ids: the confirmed tracks; None without tracking.
             input_size: (width, height) of the model's input in pixels.
+            is_settled: False while nobody can tell yet who is there.
         """
         now_s = time.monotonic()
         with self._lock:
@@ -167,7 +175,10 @@ class Health:
                 problem = f"engine: {self._engine_problem}" if self._engine_problem else self._model_problem
                 self._set_state("degraded" if problem else "online", problem)
                 count = len(result.poses) if ids is None else len(ids)
-                self._set_people(count, [] if ids is None else sorted(ids))
+                if is_settled:
+                    self._set_people(count, [] if ids is None else sorted(ids))
+                else:
+                    self._set_people(None, None)
 
     def tick(self) -> None:
         """Publish what is due by time; call it a few times a second."""

@@ -221,7 +221,9 @@ def _make_screen() -> "WindowScreen":
 def make_tracker(config: Config) -> Tracker | None:
     """Return the tracker, None while tracking is off."""
     track = config.track
-    return Tracker(metric=track.metric, max_age_s=track.max_age_s) if track.enabled else None
+    if not track.enabled:
+        return None
+    return Tracker(metric=track.metric, max_age_s=track.max_age_s, min_score=config.poses.min_score)
 
 
 def make_vitals(config: Config) -> VitalsWatch:

@@ -42,6 +42,7 @@ from edge.models.selection import RETRY_POLICY, RetryPolicy, select
 from edge.payload import DropCounts, Message, Origin, StatusMessage
 from edge.ports import PoseFrame, Sink
 from edge.poses.smooth import Smoother
+from edge.poses.track import MIN_UNSURE_SCORE
 
 __all__ = ["Run", "RunOptions"]
 
@@ -131,8 +132,10 @@ class Run:
         lossless = not options.paced and not self._camera.live
         self._frames: Mailbox[Captured] = Mailbox(waits=lossless)
         self._tracker = make_tracker(config)
+        # The tracker knows what to make of unsure poses, and leaves the others out.
+        min_score = config.poses.min_score if self._tracker is None else min(config.poses.min_score, MIN_UNSURE_SCORE)
         self._flow = Flow(
-            estimator=Estimator(self._engine, min_score=config.poses.min_score, max_people=config.poses.max_people),
+            estimator=Estimator(self._engine, min_score=min_score, max_people=config.poses.max_people),
             tracker=self._tracker,
             smoother=Smoother() if config.smooth.enabled else None,
             max_frames=options.max_frames,
@@ -273,7 +276,8 @@ class Run:
     def _on_result(self, result: PoseFrame) -> None:
         ids = None if self._tracker is None else self._tracker.present_ids
         self._progress.add(len(result.poses) if ids is None else len(ids))
-        self._health.result(result, ids, self._engine.spec.input_size)
+        is_settled = self._tracker is None or self._tracker.is_settled
+        self._health.result(result, ids, self._engine.spec.input_size, is_settled=is_settled)
 
     def _publish_state(self, topic: StateTopic, message: Message) -> None:
         if isinstance(message, StatusMessage):

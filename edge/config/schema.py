@@ -13,6 +13,7 @@ from edge.camera.pi.controls import ControlValue, check_controls
 from edge.config.broker_address import parse_broker
 from edge.config.input_size import parse_size
 from edge.config.topic_name import check_name, check_topic, host_name
+from edge.poses.pose import MAX_PEOPLE
 
 __all__ = [
     "SYSTEM_CONFIG",
@@ -160,7 +161,7 @@ class PosesConfig(Struct, frozen=True, kw_only=True):
 
     min_score: Annotated[float, _about("people below this score are left out, 0 to 1", 0, 1)] = 0.2
     max_people: (
-        Annotated[int, _about("maximum number of people, best first (default: all)", 1, 100, example=6)] | None
+        Annotated[int, _about("maximum number of people, best first (default: all)", 1, MAX_PEOPLE, example=6)] | None
     ) = None
 
 

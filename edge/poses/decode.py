@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 from edge.poses.head_maps import HeadsSpec
 from edge.poses.heads import MIN_BOX_KEYPOINT_SCORE, HeadsDecoder
 from edge.poses.letterbox import Letterbox
-from edge.poses.pose import Pose
+from edge.poses.pose import MAX_PEOPLE, Pose
 
 __all__ = ["Decoder"]
 
 MAX_OUTSIDE = 10.0
 """Sides of the image by which a keypoint may lie outside; what is farther comes from a damaged model."""
-MAX_PEOPLE = 30
-"""Limit where we decode the heads; the published graph stops at six."""
 
 
 class Outputs(Protocol):

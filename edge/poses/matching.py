@@ -44,6 +44,7 @@ def oks(
     *,
     min_score: float = 0.3,
     min_keypoints: int = 4,
+    drift_px: Floats | float = 0.0,
 ) -> Floats:
     """Return the object keypoint similarity of all pairs, (A, B), 0..1.
 
@@ -56,11 +57,14 @@ def oks(
         size: (width, height) of the image in pixels: distances are measured in square pixels.
         min_score: lowest score of a keypoint that counts.
         min_keypoints: pairs with fewer common keypoints have similarity 0.
+        drift_px: how far the whole person may have moved (standard deviation), broadcastable to (A, B); it is added to
+            the spread of each keypoint, as variances.
     """
     delta = (keypoints_a[:, None, :, :2] - keypoints_b[None, :, :, :2]) * np.asarray(size, np.float32)
     squared = np.einsum("abkc,abkc->abk", delta, delta)  # (A, B, 17)
     shared = np.minimum(keypoints_a[:, None, :, 2], keypoints_b[None, :, :, 2]) >= min_score
-    near = np.exp(squared / (-2 * _VARIANCES * np.asarray(areas)[..., None]))
+    spread = _VARIANCES * np.asarray(areas)[..., None] + np.square(drift_px)[..., None]
+    near = np.exp(squared / (-2 * spread))
     count = shared.sum(axis=2)
     mean = np.where(shared, near, 0).sum(axis=2) / np.maximum(count, 1)
     return np.asarray(np.where(count >= min_keypoints, mean, 0))

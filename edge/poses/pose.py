@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EDGES", "KEYPOINTS", "KEYPOINT_NAMES", "LEFT", "RIGHT", "SIGMAS", "Pose"]
+__all__ = ["EDGES", "KEYPOINTS", "KEYPOINT_NAMES", "LEFT", "MAX_PEOPLE", "RIGHT", "SIGMAS", "Pose"]
+
+MAX_PEOPLE = 30
+"""In one image: where the heads are decoded here; the published graph stops at six."""
 
 KEYPOINT_NAMES = (
     "nose",

@@ -222,3 +222,14 @@ def test_the_time_that_a_model_took_to_load_is_no_silence_of_the_camera() -> Non
     health.tick()
     assert published.states() == [("degraded", "starting")]
     assert [topic for topic, _ in published.messages if topic == "health"] == []
+
+
+def test_nobody_knows_who_is_there_until_the_tracker_has_settled() -> None:
+    health, published = started()
+    health.result(result(pose()), (), is_settled=False)
+    health.result(result(pose()), (1,))
+    health.camera_lost("unplugged")
+    health.camera_up()
+    health.result(result(pose()), (), is_settled=False)
+    health.result(result(pose()), (1,))
+    assert [count for count, _ in published.people()] == [None, 1, None, 1]
