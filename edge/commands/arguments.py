@@ -14,7 +14,7 @@ from edge.commands.meant import BARE_WORDS, command_meant, flag_meant
 from edge.config.check import printable
 from edge.config.input_size import parse_fixed_size
 from edge.errors import UsageError
-from edge.masking import mask
+from edge.masking import mask_url
 
 __all__ = ["parser"]
 
@@ -83,7 +83,7 @@ class Parser(argparse.ArgumentParser):
         return found, unknown
 
     def _explain(self, unknown: Sequence[str]) -> str:
-        words = [printable(mask(word)) for word in unknown]
+        words = [printable(mask_url(word)) for word in unknown]
         places = [place for place, word in enumerate(words) if word.startswith("-") and word != "--"]
         if not places:
             flag = BARE_WORDS.get(self.prog.rpartition(" ")[2], "")
@@ -95,7 +95,7 @@ class Parser(argparse.ArgumentParser):
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:  # noqa: SLF001
             known, kind = list(action.choices), str(action.metavar).lower()
             near, others = command_meant(value, known), f": one of {', '.join(known)}"
-            self.error(f"unknown {kind} {printable(mask(value))}{_hint(near) or others}")
+            self.error(f"unknown {kind} {printable(mask_url(value))}{_hint(near) or others}")
         super()._check_value(action, value)
 
 

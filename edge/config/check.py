@@ -18,7 +18,7 @@ from msgspec import Struct
 from edge.config.lines import syntax_hint
 from edge.errors import ConfigError, InputError
 from edge.host.files import read_small
-from edge.masking import mask
+from edge.masking import mask_url
 
 __all__ = [
     "check_table",
@@ -152,7 +152,7 @@ def shown(value: object) -> str:
         return "a table" if isinstance(value, dict) else "a list"
     if isinstance(value, int) and value.bit_length() > 64:
         return "a huge number"  # Python refuses to print integers of thousands of digits
-    text = json.dumps(mask(value), ensure_ascii=False) if isinstance(value, str) else str(value)
+    text = json.dumps(mask_url(value), ensure_ascii=False) if isinstance(value, str) else str(value)
     text = text.lower() if isinstance(value, bool) else text
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 

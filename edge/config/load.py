@@ -12,7 +12,7 @@ from edge.config.check import check_table, is_flag, is_text, parse_toml, printab
 from edge.config.lines import key_lines
 from edge.config.schema import Config
 from edge.errors import ConfigError
-from edge.masking import mask
+from edge.masking import mask_url
 
 __all__ = ["FLAGS", "full_name", "load"]
 
@@ -141,7 +141,7 @@ def _parse_sets(sets: Sequence[str]) -> tuple[list[Tables], list[str]]:
             tables.append({table: {key: _value_of(kind, key, text)}})
         else:
             hint = suggestion(_homes().get(table, ""), _homes().values())
-            problems.append(f"--set {printable(mask(dotted))}: expected table.key=value{hint}")
+            problems.append(f"--set {printable(mask_url(dotted))}: expected table.key=value{hint}")
     return tables, problems
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 from edge.camera.files import PICTURE_SUFFIXES, require_file
 from edge.config.check import nearest, printable
 from edge.errors import UsageError
-from edge.masking import mask
+from edge.masking import mask_url, stream_name
 
 __all__ = ["Source", "parse_source"]
 
@@ -23,6 +23,7 @@ USB_CAMERA = re.compile(
 NEARLY_STREAM = re.compile(r"(rtsps?|https?):?/+([^/].*)", re.IGNORECASE)
 NEARLY_VIDEO = re.compile(r"/dev/(?!video|v4l)([a-z]+)(\d+)")
 STREAM = re.compile(r"(rtsps?|https?)://[^/]", re.IGNORECASE)
+HALF_A_URL = re.compile(r"(rtsps?|https?):", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Source:
     Attributes:
         kind: selects the driver.
         text: the SRC itself, credentials included: not for logs; of `pi` the number.
-        name: how messages name it, without credentials.
+        name: how messages name it; of a stream scheme, host, port and path.
     """
 
     kind: SourceKind
@@ -55,14 +56,15 @@ def parse_source(text: str) -> Source:
         return Source("pi", pi[1] or "0", text)
     if "://" in text:
         if not STREAM.match(text):
-            raise UsageError(f"camera '{mask(text)}': unknown kind of URL; rtsp://, rtsps://, http://, https://")
-        return Source("stream", text, mask(text))
+            raise UsageError(f"camera '{mask_url(text)}': unknown kind of URL; rtsp://, rtsps://, http://, https://")
+        return Source("stream", text, stream_name(text))
     if not text or text.startswith("-") or "\0" in text:
         raise UsageError(
             f"camera '{text}': not a SRC; one of: pi, /dev/video0, scene, file.mp4, folder, rtsp://host/path"
         )
     if (near := NEARLY_STREAM.fullmatch(text)) and not Path(text).exists():
-        raise UsageError(f"camera '{mask(text)}': did you mean {mask(f'{near[1]}://{near[2]}')}?")
+        shown = f"{near[1]}…" if "@" in text else mask_url(text)
+        raise UsageError(f"camera '{shown}': did you mean {mask_url(f'{near[1]}://{near[2]}')}?")
     device = NEARLY_VIDEO.fullmatch(text)
     if device and nearest(device[1], ["video"]) and not Path(text).exists():
         raise UsageError(f"camera '{text}': did you mean /dev/video{device[2]}?")
@@ -72,6 +74,8 @@ def parse_source(text: str) -> Source:
         path = Path(text).expanduser()
     except RuntimeError:
         raise UsageError(f"camera '{printable(text)}': no such home folder: give the whole path") from None
+    if (scheme := HALF_A_URL.match(text)) and not path.exists():  # never shown: it may hold a password
+        raise UsageError(f"camera '{scheme[0]}…': a URL begins with {scheme[0]}//")
     if PI_WORDS.fullmatch(text) and not path.exists():
         raise UsageError(f"camera '{text}': the Pi's camera port is pi, a second camera on it pi:1")
     if (usb := USB_CAMERA.fullmatch(text)) and not path.exists():

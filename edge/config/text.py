@@ -11,7 +11,7 @@ import msgspec.inspect as mi
 from msgspec import NODEFAULT, Struct
 
 from edge.config.schema import Config
-from edge.masking import mask
+from edge.masking import mask_url
 
 __all__ = ["default_text", "dump"]
 
@@ -60,7 +60,7 @@ def _toml(value: object) -> str:
             "{ " + ", ".join(f"{_key(key)} = {_toml(inner)}" for key, inner in value.items()) + " }" if value else "{}"
         )
     # JSON's strings, numbers and booleans are TOML's, but for DEL, which TOML wants escaped.
-    text = mask(value) if isinstance(value, str) else value
+    text = mask_url(value) if isinstance(value, str) else value
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.errors import UnavailableError
-from edge.masking import mask
+from edge.masking import mask_url
 from edge.models.entry import check_url
 
 __all__ = ["MIRROR_VARIABLE", "Places", "cache_folder", "is_folder", "places"]
@@ -68,7 +68,7 @@ def _address(mirror: str) -> str:
     try:
         check_url(mirror)
     except ValueError as error:
-        raise UnavailableError(f"{MIRROR_VARIABLE}: {mask(mirror)}: {error}") from None
+        raise UnavailableError(f"{MIRROR_VARIABLE}: {mask_url(mirror)}: {error}") from None
     if {"?", "#"} & set(mirror):
         raise UnavailableError(f"{MIRROR_VARIABLE}: must end with a path, to which the name of a file is added")
     return mirror.rstrip("/")

@@ -21,12 +21,25 @@ def shared_memory() -> Iterator[Path]:
     [
         ("scene", "scene", "scene"),
         ("rtsp://cam/1", "stream", "rtsp://cam/1"),
-        ("https://user:geheim@cam:8080/x.mjpg", "stream", "https://***@cam:8080/x.mjpg"),
+        ("https://user:geheim@cam:8080/x.mjpg", "stream", "https://cam:8080/x.mjpg"),
     ],
 )
 def test_a_source_is_known_by_its_form(text: str, kind: str, name: str) -> None:
     source = parse_source(text)
     assert (source.kind, source.name, source.text) == (kind, name, text)
+
+
+@pytest.mark.parametrize("text", ["rtsp:/admin:geheim@cam/1", "HTTP:admin:geheim@cam/1", "rtsp:///admin:geheim@cam"])
+def test_a_url_that_lacks_a_slash_is_refused_without_its_password(text: str) -> None:
+    with pytest.raises(UsageError, match="URL") as caught:
+        parse_source(text)
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_file_that_is_named_like_a_url_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "rtsp:x.mp4").touch()
+    with contextlib.chdir(tmp_path):
+        assert parse_source("rtsp:x.mp4").kind == "video"
 
 
 @pytest.mark.parametrize(("file", "kind"), [("street.mp4", "video"), ("class.gif", "video"), ("photo.JPG", "images")])
