@@ -5,6 +5,7 @@ Every error is printed as one line; `--debug` adds the traceback.
 
 import argparse
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ from edge.host.process import Signals, Stopped, keep_stderr, leave, open_missing
 __all__ = ["entry", "main"]
 
 BUG_CODE = 70
+MAX_PIXELS = 8192**2
+"""Of a picture. OpenCV reads its limit when it is imported, so it is set before."""
 STOPPED_CODE = 130
 """128 + SIGINT, as shells have it; `run` and `watch` end with 0, because a stop is their normal end."""
 
@@ -66,6 +69,7 @@ def _dispatch(arguments: Sequence[str], signals: Signals) -> int:
 
 def entry() -> NoReturn:
     """Run the command and exit the process with its code."""
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
     open_missing_streams()
     print_any_text()
     keep_stderr(debug="--debug" in sys.argv)

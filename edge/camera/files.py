@@ -8,11 +8,15 @@ from pathlib import Path
 
 from edge.errors import InputError
 
-__all__ = ["PICTURE_SUFFIXES", "require_file"]
+__all__ = ["OTHER_SUFFIXES", "PICTURE_SUFFIXES", "require_file"]
 
-PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+PICTURE_SUFFIXES = frozenset(
+    {".avif", ".bmp", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
 """Suffixes of pictures in a folder, in lower case."""
 
+OTHER_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".gif", ".jp2", ".jxl", ".nef", ".orf", ".raf", ".rw2"})
+"""Suffixes of pictures that are left out of a folder; a GIF is a video."""
 
 MAX_NAMES = 10_000
 

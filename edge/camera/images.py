@@ -4,12 +4,10 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from edge.camera.files import PICTURE_SUFFIXES, require_file
+from edge.camera.files import OTHER_SUFFIXES, PICTURE_SUFFIXES, require_file
 from edge.camera.opencv import ImageReader, rotated_size
 from edge.camera.pacing import Pacer
+from edge.camera.picture import PictureError, read_picture
 from edge.errors import InputError
 from edge.frame import Frame, Image
 
@@ -49,14 +47,16 @@ class ImagesCamera:
         self._index = 0
         self._files: Sequence[Path] = ()
         self._warned: set[Path] = set()
+        self._problem = ""  # why the only picture cannot be read
 
     def open(self) -> None:
         """List the pictures. Raises InputError: none can be read."""
+        self._problem = "no picture in it can be read"
         self._files = self._list()
         self._pictures = self._read_all()
         self._ahead = next(self._pictures, None)
         if self._ahead is None:
-            raise InputError(f"{self._path}: no picture in it can be read")
+            raise InputError(f"{self._path}: {self._problem}")
         self._start_index = self._ahead[0]
         self._pacer.start()
 
@@ -92,10 +92,19 @@ class ImagesCamera:
     def close(self) -> None:
         """Do nothing: no file is held open."""
 
-    def _warn_once(self, file: Path) -> None:
-        if file not in self._warned:
+    def _warn_once(self, file: Path, problem: str) -> None:
+        if file == self._path:
+            self._problem = problem
+        elif file not in self._warned:
             self._warned.add(file)
-            log.warning("%s: cannot be read as a picture, skipped", file)
+            log.warning("%s: %s, skipped", file, problem)
+
+    def _warn_of_others(self, others: Sequence[Path]) -> None:
+        """Name, once, the pictures of a folder that are of no known kind."""
+        if others and self._path not in self._warned:
+            self._warned.add(self._path)
+            kinds = ", ".join(sorted({file.suffix.lower() for file in others}))
+            log.warning("%s: %d pictures are left out (%s): convert them to JPEG", self._path, len(others), kinds)
 
     def _position_s(self, index: int) -> float:
         return (index - (self._start_index or 0)) * self._period_s
@@ -108,9 +117,11 @@ class ImagesCamera:
         if not require_file(self._path, or_folder=True):
             return (self._path,)
         try:
-            files = sorted(entry for entry in self._path.iterdir() if entry.suffix.lower() in PICTURE_SUFFIXES)
+            entries = sorted(self._path.iterdir())
         except OSError as error:
             raise InputError(f"{self._path}: cannot be listed: {error.strerror}") from error
+        files = [entry for entry in entries if entry.suffix.lower() in PICTURE_SUFFIXES]
+        self._warn_of_others([entry for entry in entries if entry.suffix.lower() in OTHER_SUFFIXES])
         if not files:
             raise InputError(f"{self._path}: no pictures in this folder ({', '.join(sorted(PICTURE_SUFFIXES))})")
         return files
@@ -124,51 +135,12 @@ class ImagesCamera:
                 if self._is_past(index):
                     found = True
                     continue
-                bgr = _read_bgr(file)
-                if bgr is None:
-                    self._warn_once(file)
+                try:
+                    bgr = read_picture(file)
+                except PictureError as error:
+                    self._warn_once(file, str(error))
                     continue
                 found = True
                 yield index, bgr
             if not (self._loop and found):
                 return
-
-
-def _read_bgr(file: Path) -> Image | None:
-    """Return a picture as BGR uint8 (H, W, 3), rotated by its EXIF data, or None."""
-    try:
-        data = file.read_bytes()
-    except OSError:
-        return None
-    if not _is_whole(data):
-        return None
-    try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
-    return None if picture is None else np.asarray(picture, np.uint8)
-
-
-def _is_whole(data: bytes) -> bool:
-    """Return whether a JPEG or PNG is complete; data may follow its end.
-
-    Decoders fill the missing part of a truncated one with grey.
-    """
-    if data.startswith(b"\x89PNG"):
-        return b"IEND" in data
-    if data.startswith(b"\xff\xd8"):
-        return data.find(b"\xff\xd9", _scan_start(data)) > 0
-    return len(data) > 0
-
-
-def _scan_start(data: bytes) -> int:
-    """Return the offset of a JPEG's start of scan, behind its segments.
-
-    One of these may hold a thumbnail, with an end of its own.
-
-    A segment is 0xFF, a marker, and a length of two bytes that counts itself (ITU T.81, B.1.1.4).
-    """
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:  # 0xDA: start of scan
-        at += 2 + int.from_bytes(data[at + 2 : at + 4])
-    return at

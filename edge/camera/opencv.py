@@ -7,10 +7,14 @@ import cv2
 from edge.frame import BufferPool, Image
 from edge.poses.model_input import rotate_into
 
-__all__ = ["DECODER_OPTIONS", "ImageReader", "frame_size", "rotated_size"]
+__all__ = ["DECODER_OPTIONS", "MAX_SIDE_PX", "ImageReader", "frame_size", "rotated_size"]
 
 DECODER_OPTIONS = (cv2.CAP_PROP_N_THREADS, 1)
 """Each further thread of FFmpeg holds one more frame back, and takes its time from inference."""
+
+
+MAX_SIDE_PX = 8192
+"""Of a picture or a stream, as for `camera.width`: a larger one takes gigabytes."""
 
 
 class Properties(Protocol):

@@ -6,7 +6,7 @@ import time
 import cv2
 import numpy as np
 
-from edge.camera.opencv import DECODER_OPTIONS, ImageReader, frame_size
+from edge.camera.opencv import DECODER_OPTIONS, MAX_SIDE_PX, ImageReader, frame_size
 from edge.camera.still import MAX_STILL_S, OPENCV_STICKS, StillWatch
 from edge.errors import CameraLostError
 from edge.frame import Frame, Image
@@ -71,6 +71,10 @@ class StreamCamera:
             raise CameraLostError(f"{self.name} cannot be opened")
         if min(self.size) <= 0:
             raise CameraLostError(f"{self.name} sends no picture")
+        if max(self.size) > MAX_SIDE_PX:
+            width, height = self.size
+            self.close()
+            raise CameraLostError(f"{self.name} sends {width}x{height} pixels: more than {MAX_SIDE_PX} a side")
         if self._still is not None:
             self._still.start()
 

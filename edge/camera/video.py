@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from edge.camera.files import require_file
-from edge.camera.opencv import DECODER_OPTIONS, ImageReader, frame_size
+from edge.camera.opencv import DECODER_OPTIONS, MAX_SIDE_PX, ImageReader, frame_size
 from edge.camera.pacing import Pacer
 from edge.camera.still import OPENCV_STICKS, is_same_picture
 from edge.errors import InputError
@@ -54,9 +54,12 @@ class VideoCamera:
         self._position_s = 0.0
 
     def open(self) -> None:
-        """Open the file. Raises InputError: it is missing or no video."""
+        """Open the file. Raises InputError: it is missing, no video, or too large."""
         require_file(self._path)
         self._capture = self._open_capture()
+        if max(self.size) > MAX_SIDE_PX:
+            width, height = self.size
+            raise InputError(f"{self._path}: is {width}x{height} pixels: more than {MAX_SIDE_PX} a side")
         self._round_index = 0
         self._round_start_s = 0.0
         self._pacer.start()

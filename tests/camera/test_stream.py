@@ -50,7 +50,8 @@ class Handler(socketserver.BaseRequestHandler):
         for index in range(FRAMES):
             if self.server.mode == "still":
                 index = 7  # noqa: PLW2901 - one picture again and again
-            picture = cv2.imencode(".jpg", cv2.cvtColor(numbered_image(index), cv2.COLOR_RGB2BGR))[1].tobytes()
+            size = (8208, 16) if self.server.mode == "huge" else (96, 64)
+            picture = cv2.imencode(".jpg", cv2.cvtColor(numbered_image(index, *size), cv2.COLOR_RGB2BGR))[1].tobytes()
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
             self.request.sendall(head.encode() + picture + b"\r\n")
         if self.server.mode == "stall":
@@ -114,6 +115,12 @@ def test_a_stream_that_shows_one_picture_is_opened_again_once(server: MjpegServe
     for _ in range(10):
         camera.read()
     camera.close()
+
+
+def test_a_stream_whose_pictures_are_too_large_is_not_read(server: MjpegServer) -> None:
+    server.mode = "huge"
+    with pytest.raises(CameraLostError, match="door sends 8208x16 pixels: more than 8192 a side"):
+        stream(server).open()
 
 
 @pytest.mark.parametrize("mode", ["silent", "text"])

@@ -170,6 +170,13 @@ def test_folders_without_a_picture_that_can_be_read_are_wrong_input(tmp_path: Pa
         ImagesCamera(tmp_path / "none").open()
 
 
+def test_a_video_that_is_too_large_is_wrong_input(tmp_path: Path) -> None:
+    path = tmp_path / "v.mjpeg"
+    path.write_bytes(jpeg(numbered_image(1, 8208, 16)) * 3)
+    with pytest.raises(InputError, match="8208x16 pixels: more than 8192 a side"):
+        VideoCamera(path).open()
+
+
 def test_a_folder_can_loop(tmp_path: Path) -> None:
     frames = read_all(ImagesCamera(write_pictures(tmp_path / "p", 3), paced=False, loop=True), at_most=7)
     assert [number_of(frame.image) for frame in frames] == [0, 1, 2, 0, 1, 2, 0]
