@@ -21,7 +21,8 @@ class Frame:
         image: RGB uint8 (H, W, 3), upright: after the camera's rotation.
         index: frame number since the start of the run; a gap is a dropped or unreadable frame.
         time_s: capture time on `time.monotonic`; the age of a result counts from here.
-        wall_time_s: the same instant in seconds since the epoch, UTC.
+        wall_time_s: the same instant in seconds since the epoch, UTC; for a file read as fast as possible the start of
+            the run plus the position in the recording.
         media_time_s: capture time on the camera's own clock, for measuring motion. For a live camera it is `time_s`;
             a file read as fast as possible keeps the times of its recording.
         image_size: (width, height) of the camera image if `image` is a smaller copy or was released; None if it is

@@ -75,6 +75,8 @@ def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> C
     camera, rotate = config.camera, config.camera.rotate
     if source.kind != "pi" and (camera.hflip or camera.vflip or camera.controls):
         log.warning("camera.hflip, vflip and controls are for the source pi only; left out")
+    if source.kind in ("video", "images", "stream") and camera.width:
+        log.warning("camera.width and height are for cameras and the scene: a %s has a size of its own", source.kind)
     name = camera.name or source.name
     match source.kind:
         case "scene":
@@ -99,7 +101,7 @@ def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> C
         case "video":
             from edge.camera.video import VideoCamera
 
-            return VideoCamera(Path(source.text), paced=paced, loop=loop, rotate=rotate)
+            return VideoCamera(Path(source.text), paced=paced, loop=loop, fps=camera.fps, rotate=rotate)
         case "pi":
             return _make_pi(int(source.text), name, config)
         case _:

@@ -9,6 +9,7 @@ import numpy as np
 from edge.camera.files import require_file
 from edge.camera.opencv import DECODER_OPTIONS, MAX_SIDE_PX, ImageReader, frame_size
 from edge.camera.pacing import Pacer
+from edge.camera.stamps import MAX_FPS, StampClock
 from edge.camera.still import OPENCV_STICKS, is_same_picture
 from edge.errors import InputError
 from edge.frame import Frame, Image
@@ -17,7 +18,6 @@ __all__ = ["VideoCamera"]
 
 log = logging.getLogger(__name__)
 
-DEFAULT_FPS = 25.0
 MAX_LOOK_BACK = 1500
 """Frames to read again at most, to distinguish a still video from an OpenCV that is stuck."""
 MAX_MISSING = 0.02
@@ -31,12 +31,15 @@ class VideoCamera:
         path: the file.
         paced: False to read every frame once, in order.
         loop: restart at the end.
+        fps: its pace, whatever its time stamps say; None for these.
         rotate: clockwise degrees: 0, 90, 180 or 270.
     """
 
     live = False
 
-    def __init__(self, path: Path, *, paced: bool = True, loop: bool = False, rotate: int = 0) -> None:
+    def __init__(
+        self, path: Path, *, paced: bool = True, loop: bool = False, fps: float | None = None, rotate: int = 0
+    ) -> None:
         self.name = path.name
         self._path = path
         self._loop = loop
@@ -50,7 +53,8 @@ class VideoCamera:
         self._is_still = False  # the picture repeats the last one, and that was checked
         self._index = 0  # of the next frame, over all rounds
         self._round_index = 0  # of the next frame in this round
-        self._round_start_s = 0.0
+        self._clock = StampClock(fps)
+        self._warned_pace = False
         self._position_s = 0.0
 
     def open(self) -> None:
@@ -61,7 +65,7 @@ class VideoCamera:
             width, height = self.size
             raise InputError(f"{self._path}: is {width}x{height} pixels: more than {MAX_SIDE_PX} a side")
         self._round_index = 0
-        self._round_start_s = 0.0
+        self._clock.start(0.0)
         self._pacer.start()
 
     @property
@@ -136,11 +140,8 @@ class VideoCamera:
         if not self._grab():
             return False
         while not self._pacer.stopped and self._pacer.is_late(self._position_s + self._period_s()):
-            before = self._position_s
             if not self._grab():
                 return False
-            if self._position_s <= before:
-                break  # the file's time stands still: skipping would never end
         return True
 
     def _grab(self) -> bool:
@@ -151,7 +152,8 @@ class VideoCamera:
             self._warn_if_truncated()
             if not (self._loop and self._round_index > 0 and self._rewind()):
                 return False
-        self._position_s = self._round_start_s + self._time_in_round_s()
+        self._position_s = self._clock.position_s(self._get(cv2.CAP_PROP_POS_MSEC) / 1e3, self._header_fps())
+        self._warn_of_pace()
         self._round_index += 1
         self._index += 1
         return True
@@ -161,7 +163,7 @@ class VideoCamera:
         assert self._capture is not None
         self._capture.release()
         self._capture = self._open_capture()
-        self._round_start_s = self._position_s + self._period_s()
+        self._clock.start(self._position_s + self._period_s())
         self._round_index = 0
         return self._capture.grab()
 
@@ -172,23 +174,26 @@ class VideoCamera:
         return capture
 
     def _period_s(self) -> float:
-        return 1 / self._fps()
+        return self._clock.period_s(self._header_fps())
 
-    def _fps(self) -> float:
-        fps = self._get(cv2.CAP_PROP_FPS)
-        return fps if 0 < fps < 1000 else DEFAULT_FPS
-
-    def _time_in_round_s(self) -> float:
-        reported_s = self._get(cv2.CAP_PROP_POS_MSEC) / 1e3
-        if self._round_index > 0 and reported_s <= 0:
-            return self._round_index / self._fps()  # this container has no times
-        return max(reported_s, 0.0)
+    def _header_fps(self) -> float:
+        return self._get(cv2.CAP_PROP_FPS)
 
     def _get(self, prop: int) -> float:
         assert self._capture is not None
         return float(self._capture.get(prop))
 
+    def _warn_of_pace(self) -> None:
+        if self._clock.is_absurd and not self._warned_pace:
+            self._warned_pace = True
+            log.warning(
+                "%s: its header says %g frames per second: played at %g; camera.fps sets another",
+                self._path, self._header_fps(), 1 / self._period_s(),
+            )  # fmt: skip
+
     def _warn_if_truncated(self) -> None:
+        if self._clock.jumps or self._header_fps() > MAX_FPS:
+            return  # the number of frames is estimated from the length, which means nothing
         expected = int(self._get(cv2.CAP_PROP_FRAME_COUNT))
         if not self._warned_truncated and expected > 0 and self._round_index < expected * (1 - MAX_MISSING) - 1:
             self._warned_truncated = True

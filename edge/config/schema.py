@@ -110,7 +110,13 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
     ) = None
     fps: (
         Annotated[
-            float, _about("frames per second (default: cameras 30, else the source's own)", 0.1, 1000, example=30.0)
+            float,
+            _about(
+                "frames per second, of a file its pace (default: cameras 30, else the source's own)",
+                0.1,
+                1000,
+                example=30.0,
+            ),
         ]
         | None
     ) = None
