@@ -1,25 +1,30 @@
-"""Detects still pictures, of a frozen camera or a stuck OpenCV.
+"""Detects still and flat pictures, of a frozen or covered camera or a stuck OpenCV.
 
 A real camera has noise in it, so no two pictures are the same.
 
-OpenCV before 4.12 goes on giving the last picture when a video changes its size. Raspberry Pi OS Bookworm is bound to
+OpenCV before 4.13 goes on giving the last picture when a video changes its size. Raspberry Pi OS Bookworm is bound to
 such a version, because its picamera2 is built for NumPy 1. OpenCV reports no error then, but a capture opened again
 behaves otherwise: it crops the new size or fails, and a stream that is opened again begins with it.
 """
 
-import cv2
 import numpy as np
 
+from edge.camera.opencv import OPENCV_VERSION
 from edge.frame import Image
 
-__all__ = ["MAX_STILL_S", "OPENCV_STICKS", "StillWatch", "is_same_picture"]
+__all__ = ["MAX_STILL_S", "OPENCV_STICKS", "StillWatch", "is_flat", "is_same_picture"]
 
 MAX_STILL_S = 5.0
 """One picture for this long counts as a frozen camera."""
-OPENCV_STICKS = tuple(int(part) for part in cv2.__version__.split(".")[:2]) < (4, 12)
+OPENCV_STICKS = OPENCV_VERSION < (4, 13)
 """Whether this OpenCV repeats the last picture after a change of size."""
 ROW_STEP = 16
 """Every 16th row is compared first: pictures that differ nearly always do so there."""
+
+
+def is_flat(image: Image) -> bool:
+    """Return whether a picture (H, W, 3) has one colour only."""
+    return bool((image[::16] == image[0, 0]).all()) and bool((image == image[0, 0]).all())
 
 
 def is_same_picture(a: Image, b: Image | None) -> bool:

@@ -4,13 +4,21 @@ import logging
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from edge.camera.files import require_file
-from edge.camera.opencv import DECODER_OPTIONS, MAX_SIDE_PX, ImageReader, frame_size
+from edge.camera.opencv import (
+    MAX_REFUSED,
+    MAX_SIDE_PX,
+    REFUSES_TEXT,
+    ImageReader,
+    InterlacedError,
+    frame_size,
+    open_capture,
+    retrieve,
+)
 from edge.camera.pacing import Pacer
 from edge.camera.stamps import MAX_FPS, StampClock
-from edge.camera.still import OPENCV_STICKS, is_same_picture
+from edge.camera.still import OPENCV_STICKS, is_flat, is_same_picture
 from edge.errors import InputError
 from edge.frame import Frame, Image
 
@@ -20,6 +28,8 @@ log = logging.getLogger(__name__)
 
 MAX_LOOK_BACK = 1500
 """Frames to read again at most, to distinguish a still video from an OpenCV that is stuck."""
+FREE_LOOK_BACK = 250
+"""Frames that may be read again at any time; beyond, only as many as twice those that were read."""
 MAX_MISSING = 0.02
 """A file that lacks a larger share of its frames is called truncated; containers without an index only estimate."""
 
@@ -50,7 +60,10 @@ class VideoCamera:
         self._bgr: Image | None = None  # the picture last retrieved
         self._spare: Image | None = None  # the one before, to be written next
         self._warned_truncated = False
-        self._is_still = False  # the picture repeats the last one, and that was checked
+        self._is_checked = False  # the picture repeats the last one, and that is right
+        self._looked_back = 0  # frames read again in this round
+        self._is_empty = True  # every picture so far had one colour only, or was not converted
+        self._refused = 0  # pictures that were not converted
         self._index = 0  # of the next frame, over all rounds
         self._round_index = 0  # of the next frame in this round
         self._clock = StampClock(fps)
@@ -64,7 +77,8 @@ class VideoCamera:
         if max(self.size) > MAX_SIDE_PX:
             width, height = self.size
             raise InputError(f"{self._path}: is {width}x{height} pixels: more than {MAX_SIDE_PX} a side")
-        self._round_index = 0
+        self._round_index = self._looked_back = 0
+        self._is_empty, self._refused = True, 0
         self._clock.start(0.0)
         self._pacer.start()
 
@@ -80,22 +94,20 @@ class VideoCamera:
         Frames whose time has passed are skipped.
 
         Raises:
-            InputError: not even the first frame can be read.
+            InputError: not even the first frame can be read, or no frame shows anything.
         """
-        if self._pacer.stopped or not self._grab_due():
+        bgr = self._next_picture()
+        if bgr is None:
             return None
-        assert self._capture is not None
-        ok, bgr = self._capture.retrieve(self._spare)
-        if not ok:
-            return None
-        self._spare, self._bgr = self._bgr, np.asarray(bgr, np.uint8)  # no copy: it is uint8, whatever the stubs say
+        self._spare, self._bgr = self._bgr, bgr
+        self._is_empty = self._is_empty and is_flat(bgr)
         if OPENCV_STICKS and self._is_stuck():
             log.warning(
                 "%s: changes its size after %d frames, which OpenCV %s cannot follow; what was read is kept",
                 self._path, self._round_index - 1, cv2.__version__,
             )  # fmt: skip
             return None
-        image = self._reader.upright_rgb(self._bgr)
+        image = self._reader.upright_rgb(bgr)
         if not self._pacer.wait(self._position_s):  # all work is done by then, as a camera's is at the time of capture
             return None
         return self._pacer.frame(image, self._index - 1, self._position_s)
@@ -113,23 +125,42 @@ class VideoCamera:
         if self._capture is not None:
             self._capture.release()
 
+    def _next_picture(self) -> Image | None:
+        """Return the newest due picture; those that OpenCV does not convert are left out."""
+        while not self._pacer.stopped and self._grab_due():
+            assert self._capture is not None
+            try:
+                bgr = retrieve(self._capture, self._spare)
+            except InterlacedError:
+                self._refused += 1
+                if self._is_empty and self._refused >= MAX_REFUSED:
+                    raise InputError(f"{self._path}: {REFUSES_TEXT}") from None
+            else:
+                return bgr
+        return None
+
     def _is_stuck(self) -> bool:
         """Return whether OpenCV is stuck: a fresh capture has another picture here.
 
-        Checked once per run of equal pictures, as a video may stand still.
+        Checked once per run of equal pictures, as a video may stand still; later where there are many short runs, so
+        that the whole takes linear time.
         """
         assert self._bgr is not None
-        was_still, self._is_still = self._is_still, is_same_picture(self._bgr, self._spare)
-        if was_still or not self._is_still or self._round_index > MAX_LOOK_BACK:
+        if not is_same_picture(self._bgr, self._spare):
+            self._is_checked = False
             return False
+        limit = min(FREE_LOOK_BACK + self._round_index, MAX_LOOK_BACK)
+        if self._is_checked or self._round_index > MAX_LOOK_BACK or self._looked_back > limit:
+            return False
+        self._is_checked = True
+        self._looked_back += self._round_index
         fresh = self._open_capture()
-        for _ in range(self._round_index):
-            if self._pacer.stopped:
-                break
-            fresh.grab()
         try:
-            ok, picture = fresh.retrieve()
-            return ok and not is_same_picture(np.asarray(picture, np.uint8), self._bgr)
+            for _ in range(self._round_index):
+                if self._pacer.stopped or not fresh.grab():
+                    return False
+            picture = retrieve(fresh)
+            return picture is not None and not is_same_picture(picture, self._bgr)
         except cv2.error:  # its size is smaller than that of the first frame
             return True
         finally:
@@ -148,7 +179,10 @@ class VideoCamera:
         assert self._capture is not None
         if not self._capture.grab():
             if self._index == 0:
-                raise InputError(f"{self._path}: not one frame of this video can be read")
+                raise InputError(f"{self._path}: not one frame of this video can be read ({self._codec()})")
+            if self._is_empty and not self._pacer.stopped:
+                problem = REFUSES_TEXT if self._refused else "every picture of this video has one colour only"
+                raise InputError(f"{self._path}: {problem}")
             self._warn_if_truncated()
             if not (self._loop and self._round_index > 0 and self._rewind()):
                 return False
@@ -164,14 +198,20 @@ class VideoCamera:
         self._capture.release()
         self._capture = self._open_capture()
         self._clock.start(self._position_s + self._period_s())
-        self._round_index = 0
+        self._round_index = self._looked_back = 0
         return self._capture.grab()
 
     def _open_capture(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self._path.absolute()), cv2.CAP_FFMPEG, list(DECODER_OPTIONS))
+        capture = open_capture(str(self._path.absolute()))
         if not capture.isOpened():
             raise InputError(f"{self._path}: cannot be read as a video (not a video, damaged, or truncated)")
         return capture
+
+    def _codec(self) -> str:
+        """Return the name of the codec, for an error."""
+        letters = (int(self._get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1")
+        name = letters if letters.isprintable() else "of no name"
+        return f"codec {name}: damaged, or OpenCV {cv2.__version__} does not decode it"
 
     def _period_s(self) -> float:
         return self._clock.period_s(self._header_fps())

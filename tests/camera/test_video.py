@@ -1,19 +1,22 @@
 import itertools
 import logging
 import os
+import struct
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from data import data, needs_data
 from edge.camera.images import ImagesCamera
+from edge.camera.opencv import REFUSES_INTERLACED
 from edge.camera.still import OPENCV_STICKS
 from edge.camera.video import VideoCamera
 from edge.errors import InputError
 from edge.frame import Frame, Image
 from edge.ports import Camera
-from videos import number_of, numbered_image, write_pictures, write_video
+from videos import INTERLACED, number_of, numbered_image, write_pictures, write_video
 
 
 def read_all(camera: Camera, at_most: int = 1000) -> list[Frame]:
@@ -88,6 +91,80 @@ def test_a_video_may_change_its_size_midway(tmp_path: Path, caplog: pytest.LogCa
     # An OpenCV that would repeat the last picture instead is not believed.
     assert [number_of(frame.image) for frame in frames] == ([1, 2] if OPENCV_STICKS else [1, 2, 3, 4])
     assert ("changes its size after 2 frames" in caplog.text) == OPENCV_STICKS
+
+
+@pytest.mark.parametrize("suffix", INTERLACED)
+def test_interlaced_video_plays_or_is_refused_and_never_is_an_empty_room(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"v{suffix}"
+    path.write_bytes(INTERLACED[suffix])
+    if REFUSES_INTERLACED:
+        with pytest.raises(InputError, match=f"v{suffix}: is interlaced, which OpenCV .* cannot convert"):
+            read_all(VideoCamera(path, paced=False))
+    else:
+        frames = read_all(VideoCamera(path, paced=False))
+        assert len(frames) == 3
+        assert all(frame.image.std() > 50 for frame in frames)  # a test card
+
+
+@pytest.mark.skipif(not REFUSES_INTERLACED, reason="this OpenCV converts interlaced pictures")
+def test_a_long_interlaced_video_is_refused_at_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "v.m2v"
+    path.write_bytes(INTERLACED[".m2v"] * 100)
+    camera = VideoCamera(path, paced=False)
+    camera.open()
+    with pytest.raises(InputError, match="interlaced"):
+        camera.read()
+    assert camera._round_index == 25
+    camera.close()
+
+
+@pytest.mark.parametrize("colour", [0, 90])
+def test_a_video_that_shows_nothing_at_all_is_wrong_input(tmp_path: Path, colour: int) -> None:
+    path = tmp_path / "v.mjpeg"
+    path.write_bytes(jpeg(np.full((64, 96, 3), colour, np.uint8)) * 5)
+    with pytest.raises(InputError, match="every picture of this video has one colour only"):
+        read_all(VideoCamera(path, paced=False))
+
+
+def test_a_video_may_begin_and_end_in_black(tmp_path: Path) -> None:
+    path = tmp_path / "v.mjpeg"
+    black = jpeg(np.zeros((64, 96, 3), np.uint8))
+    path.write_bytes(black * 3 + jpeg(numbered_image(4)) + black)
+    assert len(read_all(VideoCamera(path, paced=False))) == 5
+
+
+DISPLAY_MATRICES = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_clip_of_a_telephone_is_upright(tmp_path: Path, degrees: int) -> None:
+    path = write_video(tmp_path / "v.mp4", 3)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40  # the matrix: a, b, u, c, d, v, ... in fixed point
+    a, b, c, d = (value << 16 for value in DISPLAY_MATRICES[degrees])
+    data[at : at + 20] = struct.pack(">5i", a, b, 0, c, d)
+    path.write_bytes(data)
+    camera = VideoCamera(path, paced=False)
+    camera.open()
+    size = camera.size
+    camera.close()
+    frame = read_all(camera)[0]
+    assert size == frame.size == ((96, 64) if degrees == 180 else (64, 96))
+    upright = read_all(VideoCamera(write_video(tmp_path / "u.mp4", 3), paced=False))[0].image
+    assert np.abs(np.rot90(upright, -degrees // 90).astype(int) - frame.image).mean() < 8
+
+
+def test_pictures_that_come_twice_are_not_read_again_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "v.mjpeg"
+    path.write_bytes(b"".join(jpeg(numbered_image(index % 20)) * 2 for index in range(400)))
+    camera = VideoCamera(path, paced=False)
+    camera.open()
+    read = 0
+    while camera.read() is not None:
+        read += 1
+    assert read == 800
+    assert camera._looked_back <= 2 * 800
+    camera.close()
 
 
 def test_a_video_that_stands_still_is_read_to_its_end(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ import numpy as np
 
 from edge.camera.capture_time import capture_time_s
 from edge.camera.opencv import ImageReader, frame_size
-from edge.camera.still import MAX_STILL_S, StillWatch
+from edge.camera.still import MAX_STILL_S, StillWatch, is_flat
 from edge.camera.v4l2.open import BUFFERS, SELECT_TIMEOUT_S, Capture, Node, NodeState, Opener, open_node, state_of
 from edge.errors import CameraLostError
 from edge.frame import Frame, Image
 
-__all__ = ["DEFAULT_FPS", "DEFAULT_SIZE", "V4l2Camera", "is_flat"]
+__all__ = ["DEFAULT_FPS", "DEFAULT_SIZE", "V4l2Camera"]
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +31,6 @@ MAX_FLAT_S = 1.0
 """Pictures of one colour are skipped for this long after the start: many cameras begin with black or green ones."""
 WAITED_S = 0.001
 """A grab that took longer waited for its picture, which therefore is the newest."""
-
-
-def is_flat(image: Image) -> bool:
-    """Return whether a picture (H, W, 3) has one colour only."""
-    return bool((image[::16] == image[0, 0]).all()) and bool((image == image[0, 0]).all())
 
 
 class V4l2Camera:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.camera.v4l2.driver import V4l2Camera, is_flat
+from edge.camera.still import is_flat
+from edge.camera.v4l2.driver import V4l2Camera
 from edge.errors import CameraLostError
 from edge.frame import Image
 from fake_v4l2 import START_S, Opener, QueueCapture, SetClock, numbered_bgr
