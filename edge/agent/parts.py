@@ -92,7 +92,7 @@ def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> C
         case "stream":
             from edge.camera.stream import StreamCamera
 
-            return StreamCamera(source.text, name=name, rotate=rotate)
+            return StreamCamera(source.text, name=name, fps=camera.fps, rotate=rotate, transport=camera.rtsp_transport)
         case "v4l2":
             from edge.camera.v4l2.driver import DEFAULT_FPS, DEFAULT_SIZE, V4l2Camera
 

@@ -6,7 +6,8 @@ DEFAULT_FPS = 25.0
 MIN_FPS, MAX_FPS = 0.05, 250.0
 """A header beyond them means no pace: recorders write 600, 90000 or 0.001."""
 MAX_STEP_S = 2.0
-MAX_BACK_S = 0.5
+MAX_BACK_S = 0.1
+"""Less is jitter."""
 MIN_STEP_S = 1e-3
 
 

@@ -123,6 +123,9 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
     rotate: Annotated[
         Literal[0, 90, 180, 270], _about("degrees clockwise that make the image upright: 0, 90, 180 or 270")
     ] = 0
+    rtsp_transport: Annotated[
+        Literal["auto", "tcp", "udp"], _about('rtsp: "tcp", "udp", or "auto": TCP, and UDP for a camera without TCP')
+    ] = "auto"
     hflip: Annotated[bool, _about("pi: mirror left to right, before rotation")] = False
     vflip: Annotated[bool, _about("pi: mirror top to bottom, before rotation")] = False
     controls: Annotated[

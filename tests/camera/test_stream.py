@@ -75,7 +75,9 @@ def read_until_lost(camera: StreamCamera) -> list[int]:
     numbers: list[int] = []
     try:
         while True:
-            numbers.append(number_of(camera.read().image))
+            frame = camera.read()
+            assert frame is not None
+            numbers.append(number_of(frame.image))
     except CameraLostError:
         return numbers
 
@@ -101,6 +103,8 @@ def test_the_index_counts_on_over_a_reopen(server: MjpegServer) -> None:
     camera.open()
     after = camera.read()
     camera.close()
+    assert before is not None
+    assert after is not None
     assert (before.index, after.index) == (0, 1)
     assert after.time_s > before.time_s
 

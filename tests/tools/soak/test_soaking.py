@@ -239,7 +239,9 @@ def test_a_lost_network_camera_comes_back_at_the_same_address(tmp_path: Path) ->
         camera.start()
         for _ in range(2):
             eye.open()
-            assert eye.read().image.shape == (720, 1280, 3)
+            frame = eye.read()
+            assert frame is not None
+            assert frame.image.shape == (720, 1280, 3)
             camera.kill()
             read_until_lost(eye)
             eye.close()
