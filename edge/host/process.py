@@ -7,17 +7,19 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import NoReturn, TextIO
 
-__all__ = ["PYTHON", "Signals", "Stopped", "keep_stderr", "leave", "open_missing_streams", "print_any_text"]
+__all__ = ["PYTHON", "Signals", "Stopped", "keep_stderr", "leave", "open_missing_streams", "print_any_text", "redirected_stderr"]
 
 PYTHON = (sys.executable, "-P")
 """Words that start this Python; -P: without modules of the current folder, which may be anybody's."""
 UNWRITABLE_CODE = 69
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 AGAIN_S = 0.05
+_redirecting = threading.Lock()
 
 
 def open_missing_streams() -> None:
@@ -56,6 +58,22 @@ def keep_stderr(*, debug: bool) -> None:
         os.close(nowhere)
         sys.stderr = os.fdopen(ours, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
     faulthandler.enable(sys.stderr)
+
+
+@contextmanager
+def redirected_stderr(descriptor: int) -> Iterator[None]:
+    """Send what native libraries write to descriptor 2 to another one, for a moment.
+
+    Lines of other threads go there, too. One thread at a time: descriptor 2 comes back in the right order.
+    """
+    with _redirecting:
+        stderr = os.dup(2)
+        os.dup2(descriptor, 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def leave(code: int) -> NoReturn:

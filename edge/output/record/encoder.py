@@ -9,13 +9,18 @@ from tempfile import TemporaryDirectory
 import cv2
 
 from edge.frame import Image
+from edge.host.process import redirected_stderr
 
-__all__ = ["CODECS", "Segment", "can_read", "can_write", "working"]
+__all__ = ["CODECS", "Segment", "SizeError", "can_read", "can_write", "working"]
 
 CODECS = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
 """File suffix to FourCC, for encoders in every build of opencv-python-headless."""
 CHATTY = (".webm",)
 """OpenCV warns about these suffixes on stderr at any log level, but writes them correctly."""
+
+
+class SizeError(OSError):
+    """No encoder takes pictures of this size."""
 
 
 class Segment:
@@ -29,7 +34,7 @@ class Segment:
         start_s: capture time of its beginning, on the camera's own clock.
 
     Raises:
-        OSError: the encoder refuses the size, or the file cannot be written.
+        SizeError: the encoder refuses the size, or the file cannot be written.
     """
 
     def __init__(self, path: Path, codec: str, *, fps: float, size: tuple[int, int], start_s: float) -> None:
@@ -40,7 +45,7 @@ class Segment:
         self._start_s = start_s
         self._writer = _open_writer(path, codec, fps, size)
         if not self._writer.isOpened():
-            raise OSError(f"no video of {size[0]}x{size[1]} at {fps:g} fps can be written")
+            raise SizeError(f"no video of {size[0]}x{size[1]} at {fps:g} fps can be written")
 
     def missing(self, time_s: float) -> int:
         """Return the number of frames missing before that of `time_s`.
@@ -103,11 +108,9 @@ def _silence(*, chatty: bool) -> Iterator[None]:
     if not chatty:
         yield
         return
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
-        yield
+        with redirected_stderr(nowhere):
+            yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
         os.close(nowhere)

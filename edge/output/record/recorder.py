@@ -11,7 +11,7 @@ from edge.frame import Frame, Image
 from edge.host.files import free_bytes
 from edge.output.framerate import DEFAULT_FPS, FrameRate
 from edge.output.overlay import Overlay
-from edge.output.record.encoder import Segment
+from edge.output.record.encoder import Segment, SizeError
 from edge.output.record.segments import MIN_FREE_BYTES, Segments
 from edge.payload import Origin
 from edge.ports import PoseFrame
@@ -39,7 +39,8 @@ class RecorderSink:
     `segment_s`, when frames change their size, and at a gap of more than 15 seconds. A power cut costs at most
     the file that is being written.
 
-    A full disk, a missing folder or a failing encoder ends the recording with one warning, never the run.
+    A full disk or a missing folder ends the recording with one warning, never the run; pictures of a size that no
+    encoder takes are left out.
 
     Args:
         path: the first file; further ones are numbered (see `Segments`). An existing file is left alone.
@@ -85,6 +86,7 @@ class RecorderSink:
         self._last: tuple[float, tuple[int, int]] | None = None  # capture time and size of the last frame
         self._open = False
         self._has_begun = False
+        self._refused: set[tuple[int, int]] = set()  # sizes that the encoder does not take
 
     def open(self) -> None:
         """Check that files can be written. Raises UnavailableError."""
@@ -95,8 +97,13 @@ class RecorderSink:
         """Record one result, unless the recording has ended."""
         if not self._open:
             return
+        size = result.frame.size
+        if size in self._refused:
+            return
         try:
             self._record(result)
+        except SizeError as error:
+            self._leave_out(size, error)
         except OSError as error:
             self._give_up(error)
 
@@ -107,13 +114,15 @@ class RecorderSink:
         self._open = False
         try:
             self._finish()
+        except SizeError as error:
+            self._leave_out(self._last[1] if self._last else (0, 0), error)
         except OSError as error:
             self._give_up(error)
 
     def _record(self, result: PoseFrame) -> None:
         frame = result.frame
         if self._is_cut(frame):
-            self._finish()
+            self._finish_last()
         self._last = (frame.media_time_s, frame.size)
         self._rate.add(frame.index, frame.media_time_s)
         if self._segment is None and self._must_measure():
@@ -181,6 +190,20 @@ class RecorderSink:
             taken = "" if path == wanted else f": a recording of the name {wanted.name} exists already"
             log.info("recording to %s (%dx%d, %g fps)%s", path, *size, fps, taken)
         self._has_begun = True
+
+    def _finish_last(self) -> None:
+        """Finish the file before one of another size; pictures that no encoder takes are left out."""
+        try:
+            self._finish()
+        except SizeError as error:
+            assert self._last is not None
+            self._leave_out(self._last[1], error)
+
+    def _leave_out(self, size: tuple[int, int], error: SizeError) -> None:
+        """Record no pictures of this size; others go into files of their own."""
+        self._refused.add(size)
+        self._held.clear()
+        log.warning("%s: %s: such pictures are left out of the recording", self._path, error)
 
     def _finish(self) -> None:
         self._record_held()

@@ -349,13 +349,31 @@ def test_a_file_deleted_while_it_is_recorded_is_followed_by_another(
     assert len(numbers(next(tmp_path.iterdir()))) == 10
 
 
-def test_a_size_that_no_encoder_takes_ends_the_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_size_that_no_encoder_takes_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     made = sink(tmp_path / "out.mp4")
     for index in range(20):
         made.write(result(index, index / 10, image=np.zeros((40, 9000, 3), np.uint8)))
     made.close()
-    assert caplog.text.count("recording ends: no video of 9000x40") == 1
+    assert caplog.text.count("no video of 9000x40") == 1
+    assert "left out of the recording" in caplog.text
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("position", [0, 12, 23])
+@pytest.mark.parametrize("count", [1, 12])
+def test_a_picture_that_cannot_be_recorded_costs_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, position: int, count: int
+) -> None:
+    made = sink(tmp_path / "out.mp4")
+    for index in range(24 + count):
+        bad = position <= index < position + count
+        image = {"image": np.zeros((40, 9000, 3), np.uint8)} if bad else {}
+        made.write(result(index, index / 10, **image))
+    made.close()
+    assert caplog.text.count("no video of 9000x40") == 1
+    recorded = [len(numbers(path)) for path in sorted(tmp_path.iterdir())]
+    assert sum(recorded) >= 24
+    assert len(recorded) == (1 if position == 0 else 2)
 
 
 def test_a_folder_in_place_of_a_file_is_said_so(tmp_path: Path) -> None:
