@@ -72,9 +72,9 @@ def limit_opencv_threads() -> None:
 
 def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> Camera:
     """Return the driver of a source, not open yet."""
-    camera, rotate = config.camera, config.camera.rotate
-    if source.kind != "pi" and (camera.hflip or camera.vflip or camera.controls):
-        log.warning("camera.hflip, vflip and controls are for the source pi only; left out")
+    camera, rotate, hflip, vflip = config.camera, config.camera.rotate, config.camera.hflip, config.camera.vflip
+    if source.kind != "pi" and camera.controls:
+        log.warning("camera.controls are for the source pi only; left out")
     if source.kind in ("video", "images", "stream") and camera.width:
         log.warning("camera.width and height are for cameras and the scene: a %s has a size of its own", source.kind)
     name = camera.name or source.name
@@ -83,12 +83,14 @@ def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> C
             from edge.camera.scene import SceneCamera
 
             size = (camera.width or 1280, camera.height or 720)
-            return SceneCamera(size=size, fps=camera.fps or 25.0, paced=paced, rotate=rotate)
+            return SceneCamera(size=size, fps=camera.fps or 25.0, paced=paced, rotate=rotate, hflip=hflip, vflip=vflip)
         case "images":
             from edge.camera.images import ImagesCamera
 
             fps = camera.fps or 25.0
-            return ImagesCamera(Path(source.text), fps=fps, paced=paced, loop=loop, rotate=rotate)
+            return ImagesCamera(
+                Path(source.text), fps=fps, paced=paced, loop=loop, rotate=rotate, hflip=hflip, vflip=vflip
+            )
         case "stream":
             from edge.camera.stream import StreamCamera
 
@@ -97,11 +99,21 @@ def make_camera(source: Source, config: Config, *, paced: bool, loop: bool) -> C
             from edge.camera.v4l2.driver import DEFAULT_FPS, DEFAULT_SIZE, V4l2Camera
 
             size = (camera.width or DEFAULT_SIZE[0], camera.height or DEFAULT_SIZE[1])
-            return V4l2Camera(source.text, name=name, size=size, fps=camera.fps or DEFAULT_FPS, rotate=rotate)
+            return V4l2Camera(
+                source.text,
+                name=name,
+                size=size,
+                fps=camera.fps or DEFAULT_FPS,
+                rotate=rotate,
+                hflip=hflip,
+                vflip=vflip,
+            )
         case "video":
             from edge.camera.video import VideoCamera
 
-            return VideoCamera(Path(source.text), paced=paced, loop=loop, fps=camera.fps, rotate=rotate)
+            return VideoCamera(
+                Path(source.text), paced=paced, loop=loop, fps=camera.fps, rotate=rotate, hflip=hflip, vflip=vflip
+            )
         case "pi":
             return _make_pi(int(source.text), name, config)
         case _:

@@ -27,12 +27,22 @@ class ImagesCamera:
         paced: False to read every picture once, at full speed.
         loop: restart after the last picture.
         rotate: clockwise degrees: 0, 90, 180 or 270.
+        hflip: mirror left to right, before rotation.
+        vflip: mirror top to bottom, before rotation.
     """
 
     live = False
 
     def __init__(
-        self, path: Path, *, fps: float = 25.0, paced: bool = True, loop: bool = False, rotate: int = 0
+        self,
+        path: Path,
+        *,
+        fps: float = 25.0,
+        paced: bool = True,
+        loop: bool = False,
+        rotate: int = 0,
+        hflip: bool = False,
+        vflip: bool = False,
     ) -> None:
         self.name = path.name or str(path)
         self._path = path
@@ -40,7 +50,7 @@ class ImagesCamera:
         self._loop = loop
         self._rotate = rotate
         self._pacer = Pacer(paced=paced)
-        self._reader = ImageReader(rotate)
+        self._reader = ImageReader(rotate, hflip=hflip, vflip=vflip)
         self._ahead: tuple[int, Image] | None = None  # read in advance, to know the size
         self._start_index: int | None = None  # of the picture that started the clock
         self._pictures: Iterator[tuple[int, Image]] = iter(())

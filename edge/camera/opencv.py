@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from edge.frame import BufferPool, Image
+from edge.host.process import redirected_stderr
 from edge.poses.model_input import rotate_into
 
 __all__ = [
@@ -19,10 +20,13 @@ __all__ = [
     "REFUSES_TEXT",
     "ImageReader",
     "InterlacedError",
+    "Turner",
     "frame_size",
     "open_capture",
+    "pixel_aspect",
     "retrieve",
     "rotated_size",
+    "square_size",
 ]
 
 OPENCV_VERSION = tuple(int(part) for part in cv2.__version__.split(".")[:2])
@@ -89,18 +93,20 @@ def _retrieve(capture: cv2.VideoCapture, spare: Image | None) -> Image | None:
 def _native_log() -> Iterator[bytearray]:
     """Collect what native libraries write to descriptor 2; it is written there afterwards."""
     log = bytearray()
-    stderr, memory = os.dup(2), os.memfd_create("log")
-    os.dup2(memory, 2)
+    memory = os.memfd_create("log")
     try:
-        yield log
-    finally:
-        os.dup2(stderr, 2)
+        with redirected_stderr(memory):
+            yield log
         if size := os.lseek(memory, 0, os.SEEK_CUR):
             log += os.pread(memory, size, 0)
             with suppress(OSError):
-                os.write(stderr, log)
+                os.write(2, log)
+    finally:
         os.close(memory)
-        os.close(stderr)
+
+
+MAX_ASPECT, MIN_SKEW = 4.0, 0.03
+"""Of a pixel: beyond it the header is wrong; a smaller skew is not worth a resize."""
 
 
 class Properties(Protocol):
@@ -116,34 +122,89 @@ def rotated_size(size: tuple[int, int], rotate: int) -> tuple[int, int]:
     return (height, width) if rotate in (90, 270) else (width, height)
 
 
-def frame_size(capture: Properties, rotate: int) -> tuple[int, int]:
-    """Return a capture's (width, height) as it reports them, after rotation."""
+def pixel_aspect(capture: Properties) -> float:
+    """Return width by height of one pixel of a capture's pictures; 1 unless it is between 1/4 and 4."""
+    across, down = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    aspect = across / down if across > 0 and down > 0 else 1.0
+    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT or abs(aspect - 1) < MIN_SKEW:
+        return 1.0
+    is_on_its_side = round(capture.get(cv2.CAP_PROP_ORIENTATION_META)) in (90, 270)
+    return 1 / aspect if is_on_its_side else aspect
+
+
+def square_size(size: tuple[int, int], aspect: float) -> tuple[int, int]:
+    """Return the (width, height) of a picture after its pixels were made square, none of them lost."""
+    width, height = size
+    wanted = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    return wanted if max(wanted) <= MAX_SIDE_PX else size
+
+
+def frame_size(capture: Properties, rotate: int, aspect: float = 1.0) -> tuple[int, int]:
+    """Return a capture's (width, height) as it reports them, with square pixels, after rotation."""
     width, height = (int(capture.get(prop)) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-    return rotated_size((width, height), rotate)
+    return rotated_size(square_size((width, height), aspect), rotate)
 
 
-class ImageReader:
-    """Converts OpenCV's BGR pictures to upright RGB images in reused buffers.
+class Turner:
+    """Mirrors, then rotates images in reused buffers.
 
     Args:
+        hflip: left to right.
+        vflip: top to bottom.
         rotate: clockwise degrees: 0, 90, 180 or 270.
     """
 
-    def __init__(self, rotate: int) -> None:
+    def __init__(self, *, hflip: bool, vflip: bool, rotate: int) -> None:
+        self._flip = {(True, True): -1, (True, False): 1, (False, True): 0}.get((hflip, vflip))  # OpenCV's codes
         self._rotate = rotate
+        self._flipped = BufferPool()
+        self._turned = BufferPool()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every image is upright as it is."""
+        return self._flip is None and not self._rotate
+
+    def turn(self, image: Image) -> Image:
+        """Return an RGB image (H, W, 3) upright, itself if it is so."""
+        if self._flip is not None:
+            flipped = self._flipped.take(image.shape)
+            cv2.flip(image, self._flip, dst=flipped)
+            image = flipped
+        if not self._rotate:
+            return image
+        height, width, _ = image.shape
+        turned = self._turned.take((width, height, 3) if self._rotate in (90, 270) else image.shape)
+        rotate_into(image, self._rotate, turned)
+        return turned
+
+
+class ImageReader:
+    """Converts OpenCV's BGR pictures to upright RGB images with square pixels, in reused buffers.
+
+    Args:
+        rotate: clockwise degrees: 0, 90, 180 or 270.
+        hflip: mirror left to right, before rotation.
+        vflip: mirror top to bottom, before rotation.
+
+    Attributes:
+        aspect: width by height of a pixel, see `pixel_aspect`.
+    """
+
+    def __init__(self, rotate: int, *, hflip: bool = False, vflip: bool = False) -> None:
+        self.aspect = 1.0
+        self._turner = Turner(hflip=hflip, vflip=vflip, rotate=rotate)
         self._pool = BufferPool()
-        self._unrotated = BufferPool()
+        self._squared = BufferPool()
 
     def upright_rgb(self, bgr: Image) -> Image:
         """Convert a BGR uint8 (H, W, 3) picture; `bgr` may be overwritten afterwards."""
         height, width, _ = bgr.shape
-        if self._rotate == 0:
-            image = self._pool.take((height, width, 3))
-            cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=image)
-            return image
-        rgb = self._unrotated.take((height, width, 3))
+        size = square_size((width, height), self.aspect)
+        if size != (width, height):
+            squared = self._squared.take((size[1], size[0], 3))
+            cv2.resize(bgr, size, dst=squared, interpolation=cv2.INTER_LINEAR)
+            bgr = squared
+        rgb = self._pool.take(bgr.shape)
         cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=rgb)
-        width, height = rotated_size((width, height), self._rotate)
-        image = self._pool.take((height, width, 3))
-        rotate_into(rgb, self._rotate, image)
-        return image
+        return self._turner.turn(rgb)

@@ -4,14 +4,11 @@ Frame i is a pure function of (seed, i, size, fps), and so is its ground truth; 
 some pixels differently.
 """
 
-import numpy as np
-
-from edge.camera.opencv import rotated_size
+from edge.camera.opencv import Turner, rotated_size
 from edge.camera.pacing import Pacer
 from edge.frame import BufferPool, Frame, Image
-from edge.poses.model_input import rotate_into
 from edge.scene.scene import Scene
-from edge.scene.truth import TruePerson, turned
+from edge.scene.truth import TruePerson, mirrored, turned
 
 __all__ = ["SceneCamera"]
 
@@ -27,6 +24,8 @@ class SceneCamera:
         seed: of people, walks and noise.
         paced: False for every frame once, in order.
         rotate: clockwise degrees by which the drawn image is turned: 0, 90, 180 or 270.
+        hflip: mirror it left to right, before rotation; the truth, too.
+        vflip: mirror it top to bottom, before rotation.
     """
 
     name = "scene"
@@ -40,12 +39,15 @@ class SceneCamera:
         seed: int = 0,
         paced: bool = True,
         rotate: int = 0,
+        hflip: bool = False,
+        vflip: bool = False,
     ) -> None:
         self._scene = Scene(size=size, fps=fps, seed=seed)
         self._rotate = rotate
+        self._hflip, self._vflip = hflip, vflip
+        self._turner = Turner(hflip=hflip, vflip=vflip, rotate=rotate)
         self._pacer = Pacer(paced=paced)
         self._images = BufferPool()
-        self._upright = np.empty(self._shape(self._scene.size), np.uint8) if rotate else None
         self._next_index = 0
         self._first_index = 0  # since it was opened
 
@@ -88,20 +90,16 @@ class SceneCamera:
 
     def truth(self, index: int) -> tuple[TruePerson, ...]:
         """Return the ground truth of frame `index`, in coordinates of the delivered image."""
-        return tuple(turned(person, self._rotate) for person in self._scene.truth(index))
+        return tuple(
+            turned(mirrored(person, hflip=self._hflip, vflip=self._vflip), self._rotate)
+            for person in self._scene.truth(index)
+        )
 
     def _position_s(self, index: int) -> float:
         return (index - self._first_index) / self._scene.fps
 
     def _draw(self, index: int) -> Image:
-        image = self._images.take(self._shape(self.size))
-        if self._upright is None:
-            self._scene.paint(index, image)
-        else:
-            self._scene.paint(index, self._upright)
-            rotate_into(self._upright, self._rotate, image)
-        return image
-
-    @staticmethod
-    def _shape(size: tuple[int, int]) -> tuple[int, int, int]:
-        return size[1], size[0], 3
+        width, height = self._scene.size
+        image = self._images.take((height, width, 3))
+        self._scene.paint(index, image)
+        return self._turner.turn(image)

@@ -17,6 +17,7 @@ from edge.camera.opencv import (
     InterlacedError,
     frame_size,
     open_capture,
+    pixel_aspect,
     retrieve,
     rotated_size,
 )
@@ -54,6 +55,8 @@ class StreamCamera:
         name: its name in messages, without credentials.
         fps: pictures per second to ask for, where each is a request; None for 5.
         rotate: clockwise degrees: 0, 90, 180 or 270.
+        hflip: mirror left to right, before rotation.
+        vflip: mirror top to bottom, before rotation.
         transport: of RTSP; `auto` is TCP, and UDP for a camera that has no TCP.
         open_timeout_s: how long to wait for a connection.
         read_timeout_s: how long to wait for a picture before the stream counts as lost.
@@ -71,6 +74,8 @@ class StreamCamera:
         name: str,
         fps: float | None = None,
         rotate: int = 0,
+        hflip: bool = False,
+        vflip: bool = False,
         transport: Transport = "auto",
         open_timeout_s: float = OPEN_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
@@ -88,7 +93,7 @@ class StreamCamera:
         self._max_flat_s = max_flat_s
         # Once: a stream may show a test card, and a new connection shows whether OpenCV was stuck.
         self._still = StillWatch(max_still_s, once=True) if may_stick else None
-        self._reader = ImageReader(rotate)
+        self._reader = ImageReader(rotate, hflip=hflip, vflip=vflip)
         self._rotate = rotate
         self._interrupted = threading.Event()
         self._capture: cv2.VideoCapture | None = None
@@ -119,7 +124,7 @@ class StreamCamera:
         if self._snapshot is not None:
             return rotated_size((self._snapshot.shape[1], self._snapshot.shape[0]), self._rotate)
         assert self._capture is not None
-        return frame_size(self._capture, self._rotate)
+        return frame_size(self._capture, self._rotate, self._reader.aspect)
 
     def read(self) -> Frame | None:
         """Wait for the next picture; None after an interrupt.
@@ -183,6 +188,7 @@ class StreamCamera:
         if transport == "udp" and self._transport == "auto":
             log.info("%s: has no RTSP over TCP: UDP it is, which may lose packets", self.name)
             self._transport = "udp"
+        self._reader.aspect = pixel_aspect(self._capture)
         self._check_size()
         self._start_clock()
 
@@ -255,6 +261,7 @@ class StreamCamera:
         if self._snapshot is None:
             log.info("%s: gives one picture per request: %g requests a second (camera.fps)", self.name, self._rate)
         self._snapshot = self._fetch()
+        self._reader.aspect = 1.0
         self._has_read_snapshot = False
         self._snapshot_due_s = time.monotonic()
 

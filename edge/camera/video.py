@@ -14,6 +14,7 @@ from edge.camera.opencv import (
     InterlacedError,
     frame_size,
     open_capture,
+    pixel_aspect,
     retrieve,
 )
 from edge.camera.pacing import Pacer
@@ -43,18 +44,28 @@ class VideoCamera:
         loop: restart at the end.
         fps: its pace, whatever its time stamps say; None for these.
         rotate: clockwise degrees: 0, 90, 180 or 270.
+        hflip: mirror left to right, before rotation.
+        vflip: mirror top to bottom, before rotation.
     """
 
     live = False
 
     def __init__(
-        self, path: Path, *, paced: bool = True, loop: bool = False, fps: float | None = None, rotate: int = 0
+        self,
+        path: Path,
+        *,
+        paced: bool = True,
+        loop: bool = False,
+        fps: float | None = None,
+        rotate: int = 0,
+        hflip: bool = False,
+        vflip: bool = False,
     ) -> None:
         self.name = path.name
         self._path = path
         self._loop = loop
         self._pacer = Pacer(paced=paced)
-        self._reader = ImageReader(rotate)
+        self._reader = ImageReader(rotate, hflip=hflip, vflip=vflip)
         self._rotate = rotate
         self._capture: cv2.VideoCapture | None = None
         self._bgr: Image | None = None  # the picture last retrieved
@@ -74,6 +85,7 @@ class VideoCamera:
         """Open the file. Raises InputError: it is missing, no video, or too large."""
         require_file(self._path)
         self._capture = self._open_capture()
+        self._reader.aspect = pixel_aspect(self._capture)
         if max(self.size) > MAX_SIDE_PX:
             width, height = self.size
             raise InputError(f"{self._path}: is {width}x{height} pixels: more than {MAX_SIDE_PX} a side")
@@ -86,7 +98,7 @@ class VideoCamera:
     def size(self) -> tuple[int, int]:
         """(width, height) by the container, after rotation; single frames may differ."""
         assert self._capture is not None
-        return frame_size(self._capture, self._rotate)
+        return frame_size(self._capture, self._rotate, self._reader.aspect)
 
     def read(self) -> Frame | None:
         """Wait for the next due frame; None at the end.

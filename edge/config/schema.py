@@ -126,8 +126,8 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
     rtsp_transport: Annotated[
         Literal["auto", "tcp", "udp"], _about('rtsp: "tcp", "udp", or "auto": TCP, and UDP for a camera without TCP')
     ] = "auto"
-    hflip: Annotated[bool, _about("pi: mirror left to right, before rotation")] = False
-    vflip: Annotated[bool, _about("pi: mirror top to bottom, before rotation")] = False
+    hflip: Annotated[bool, _about("mirror left to right, before rotation")] = False
+    vflip: Annotated[bool, _about("mirror top to bottom, before rotation")] = False
     controls: Annotated[
         dict[str, ControlValue],
         _about(

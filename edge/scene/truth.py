@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.poses.pose import LEFT, RIGHT
 from edge.scene.person import Person
 from edge.scene.skeleton import Points
 
-__all__ = ["TruePerson", "true_people", "turned"]
+__all__ = ["TruePerson", "mirrored", "true_people", "turned"]
 
 MIN_VISIBLE = 0.5
 _BODY_M = 0.09  # a part of the own body hides a keypoint only if it is this far in front of it
@@ -87,6 +88,21 @@ def _hidden(people: Sequence[Person]) -> tuple[NDArray[np.bool_], NDArray[np.boo
 def _turned_away(z_m: Points) -> NDArray[np.bool_]:
     """Return which of nose, eyes and ears the own head hides, (5,)."""
     return np.asarray(z_m[:5] - z_m[19] > (0.0, -0.01, -0.01, 0.03, 0.03))
+
+
+def mirrored(person: TruePerson, *, hflip: bool, vflip: bool) -> TruePerson:
+    """Return the truth for an image that was mirrored left to right, top to bottom, or both.
+
+    Mirrored once, a left hand looks like a right one, and counts as one.
+    """
+    keypoints, box = person.keypoints.copy(), person.box_xyxy.copy()
+    for axis, flips in ((0, hflip), (1, vflip)):
+        if flips:
+            keypoints[:, axis] = 1 - keypoints[:, axis]
+            box[[axis, axis + 2]] = 1 - box[[axis + 2, axis]]
+    if hflip != vflip:
+        keypoints[[*LEFT, *RIGHT]] = keypoints[[*RIGHT, *LEFT]]
+    return TruePerson(person.id, keypoints, box, person.visible_fraction)
 
 
 def turned(person: TruePerson, degrees: int) -> TruePerson:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge.camera import pacing
@@ -43,11 +44,11 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
     def images(**options: Any) -> Camera:
         return ImagesCamera(write_pictures(tmp_path / "pictures"), **options)
 
-    def v4l2(*, paced: bool = True, rotate: int = 0) -> Camera:
+    def v4l2(*, paced: bool = True, **options: Any) -> Camera:
         clock: Clock = RealClock() if paced else SetClock()
         if "clock" in request.fixturenames:
             clock = request.getfixturevalue("clock")
-        return V4l2Camera("/dev/video7", rotate=rotate, opener=Opener(again=lambda: QueueCapture(clock)), clock=clock)
+        return V4l2Camera("/dev/video7", **options, opener=Opener(again=lambda: QueueCapture(clock)), clock=clock)
 
     makers: dict[str, Maker] = {"scene": scene, "video": video, "images": images, "v4l2": v4l2}
     return makers[request.param]
@@ -129,6 +130,16 @@ def test_rotation_turns_image_and_size(make: Maker, degrees: int) -> None:
     assert turned.size == size == ((64, 96) if degrees != 180 else (96, 64))
     back = {90: plain.swapaxes(0, 1)[:, ::-1], 180: plain[::-1, ::-1], 270: plain.swapaxes(0, 1)[::-1]}
     assert (turned.image == back[degrees]).all()
+
+
+@pytest.mark.parametrize(("hflip", "vflip"), [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("degrees", [0, 90])
+def test_an_image_is_mirrored_before_it_is_rotated(make: Maker, degrees: int, *, hflip: bool, vflip: bool) -> None:
+    plain = first(make(paced=False), 1)[0].image
+    mirrored = plain[:: -1 if vflip else 1, :: -1 if hflip else 1]
+    want = np.rot90(mirrored, -degrees // 90)
+    frame = first(make(paced=False, rotate=degrees, hflip=hflip, vflip=vflip), 1)[0]
+    assert (frame.image == want).all()
 
 
 def test_an_interrupt_ends_a_wait_for_the_next_frame(make: Maker) -> None:

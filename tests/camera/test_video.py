@@ -10,7 +10,7 @@ import pytest
 
 from data import data, needs_data
 from edge.camera.images import ImagesCamera
-from edge.camera.opencv import REFUSES_INTERLACED
+from edge.camera.opencv import REFUSES_INTERLACED, pixel_aspect
 from edge.camera.still import OPENCV_STICKS
 from edge.camera.video import VideoCamera
 from edge.errors import InputError
@@ -152,6 +152,52 @@ def test_a_clip_of_a_telephone_is_upright(tmp_path: Path, degrees: int) -> None:
     assert size == frame.size == ((96, 64) if degrees == 180 else (64, 96))
     upright = read_all(VideoCamera(write_video(tmp_path / "u.mp4", 3), paced=False))[0].image
     assert np.abs(np.rot90(upright, -degrees // 90).astype(int) - frame.image).mean() < 8
+
+
+@pytest.mark.parametrize(
+    ("code", "size"),
+    [(1, (96, 64)), (2, (96, 72)), (3, (114, 64)), (4, (141, 64))],  # square, 4:3, 16:9, 2.21:1
+)
+@pytest.mark.parametrize("rotate", [0, 90])
+def test_pixels_that_are_not_square_are_made_so(tmp_path: Path, code: int, size: tuple[int, int], rotate: int) -> None:
+    path = write_video(tmp_path / "v.m2v", 3, fourcc="mpg2")
+    data = path.read_bytes()
+    assert data.count(b"\0\0\1\xb3") >= 1
+    pieces = data.split(b"\0\0\1\xb3")  # headers of a sequence: width and height, then the aspect
+    path.write_bytes(
+        b"\0\0\1\xb3".join([pieces[0], *(p[:3] + bytes([code << 4 | p[3] & 15]) + p[4:] for p in pieces[1:])])
+    )
+    camera = VideoCamera(path, paced=False, rotate=rotate)
+    camera.open()
+    told = camera.size
+    frame = camera.read()
+    camera.close()
+    assert frame is not None
+    assert told == frame.size == (size[::-1] if rotate else size)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "aspect"),
+    [
+        ((1, 1), 1),
+        ((0, 1), 1),
+        ((0, 0), 1),
+        ((8, 3), 8 / 3),
+        ((20, 11), 20 / 11),
+        ((71, 72), 1),
+        ((1, 9), 1),
+        ((9, 1), 1),
+    ],
+)
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
+def test_the_shape_of_a_pixel_is_believed_within_reason(numbers: tuple[int, int], aspect: float, turned: int) -> None:
+    told = dict(zip((cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN), numbers, strict=True))
+
+    class Told:
+        def get(self, prop: int, /) -> float:
+            return {**told, cv2.CAP_PROP_ORIENTATION_META: turned}[prop]
+
+    assert pixel_aspect(Told()) == pytest.approx(1 / aspect if turned in (90, 270) else aspect)
 
 
 def test_pictures_that_come_twice_are_not_read_again_and_again(tmp_path: Path) -> None:

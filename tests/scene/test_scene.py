@@ -211,6 +211,19 @@ def test_the_truth_turns_with_the_image(rotate: int) -> None:
         assert (x, y) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize(("hflip", "vflip"), [(True, False), (False, True), (True, True)])
+def test_the_truth_is_mirrored_with_the_image(*, hflip: bool, vflip: bool) -> None:
+    upright = SceneCamera(size=SIZE, seed=4).truth(0)
+    mirrored = SceneCamera(size=SIZE, seed=4, hflip=hflip, vflip=vflip).truth(0)
+    for before, after in zip(upright, mirrored, strict=True):
+        for index in range(17):
+            pair = 0 if index == 0 or hflip == vflip else (1 if index % 2 else -1)  # left and right change places
+            x, y = before.keypoints[index + pair, :2]
+            wanted = (1 - x if hflip else x, 1 - y if vflip else y)
+            assert tuple(after.keypoints[index, :2]) == pytest.approx(wanted, abs=1e-6)
+        assert (after.box_xyxy[:2] <= after.box_xyxy[2:]).all()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 97), (33, 57), (641, 361)])
 def test_odd_sizes_can_be_drawn(size: tuple[int, int]) -> None:
     assert Scene(size=size).draw(40)[0].shape == (size[1], size[0], 3)

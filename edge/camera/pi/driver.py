@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from edge.camera.capture_time import capture_time_s
+from edge.camera.opencv import Turner
 from edge.camera.pi.clock import boot_clock, to_monotonic_s
 from edge.camera.pi.controls import ControlValue, fit_controls
-from edge.camera.pi.stream import Library, Stream, Turner, Wish, negotiate
+from edge.camera.pi.stream import Library, Stream, Wish, negotiate
 from edge.camera.still import MAX_STILL_S, StillWatch
 from edge.errors import CameraLostError
 from edge.frame import BufferPool, Frame, Image

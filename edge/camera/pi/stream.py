@@ -8,13 +8,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import cv2
-
 from edge.camera.pi.pixels import Layout, RgbReader
-from edge.frame import BufferPool, Image
-from edge.poses.model_input import rotate_into
 
-__all__ = ["Library", "Stream", "Turner", "Wish", "negotiate", "small_size"]
+__all__ = ["Library", "Stream", "Wish", "negotiate", "small_size"]
 
 BUFFERS = 4
 """One is read, one is exposed, and the pipeline needs two more to keep its rate."""
@@ -168,32 +164,3 @@ def _pair(size: Sequence[int]) -> tuple[int, int]:
 
 def _is_same_aspect(size: Sequence[int], other: Sequence[int]) -> bool:
     return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= MAX_SKEW
-
-
-class Turner:
-    """Mirrors, then rotates images in reused buffers, where the sensor does not.
-
-    Args:
-        hflip: left to right.
-        vflip: top to bottom.
-        rotate: clockwise degrees: 0, 90, 180 or 270.
-    """
-
-    def __init__(self, *, hflip: bool, vflip: bool, rotate: int) -> None:
-        self._flip = {(True, True): -1, (True, False): 1, (False, True): 0}.get((hflip, vflip))  # OpenCV's codes
-        self._rotate = rotate
-        self._flipped = BufferPool()
-        self._turned = BufferPool()
-
-    def turn(self, image: Image) -> Image:
-        """Return an RGB image (H, W, 3) upright, itself if it is so."""
-        if self._flip is not None:
-            flipped = self._flipped.take(image.shape)
-            cv2.flip(image, self._flip, dst=flipped)
-            image = flipped
-        if not self._rotate:
-            return image
-        height, width, _ = image.shape
-        turned = self._turned.take((width, height, 3) if self._rotate in (90, 270) else image.shape)
-        rotate_into(image, self._rotate, turned)
-        return turned

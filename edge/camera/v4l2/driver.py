@@ -42,6 +42,8 @@ class V4l2Camera:
         size: (width, height) wanted; the nearest offered one is used.
         fps: rate wanted.
         rotate: clockwise degrees: 0, 90, 180 or 270.
+        hflip: mirror left to right, before rotation.
+        vflip: mirror top to bottom, before rotation.
         max_still_s: a camera that shows one picture for this long counts as frozen.
         opener: opens the path.
         clock: the monotonic clock, in seconds.
@@ -57,6 +59,8 @@ class V4l2Camera:
         size: tuple[int, int] = DEFAULT_SIZE,
         fps: float = DEFAULT_FPS,
         rotate: int = 0,
+        hflip: bool = False,
+        vflip: bool = False,
         max_still_s: float = MAX_STILL_S,
         opener: Opener = open_node,
         clock: Callable[[], float] = time.monotonic,
@@ -68,7 +72,7 @@ class V4l2Camera:
         self._still = StillWatch(max_still_s)
         self._opener = opener
         self._clock = clock
-        self._reader = ImageReader(rotate)
+        self._reader = ImageReader(rotate, hflip=hflip, vflip=vflip)
         self._interrupted = threading.Event()
         self._node: Node | None = None
         self._state: NodeState | None = None
