@@ -11,7 +11,8 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -19,7 +20,9 @@ from edge.errors import CameraLostError
 
 __all__ = ["Probe", "RequestError", "fetch_picture", "playable_url", "probe"]
 
-PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+NO_ANSWER = {"rtmp": 1935, "rtmps": 443, "tcp": 0, "udp": 0}
+"""Kinds of streams that are not asked anything: only the connection is tried, and with UDP there is none."""
+PORTS = NO_ANSWER | {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 32 * 2**20
 MAX_REDIRECTS = 3
@@ -110,6 +113,8 @@ def probe(url: str, timeout_s: float) -> Probe:
     except (ValueError, KeyError):
         return Probe("the URL is not valid")
     try:
+        if address.scheme in NO_ANSWER:
+            return _try_connection(address, timeout_s)
         answer = _ask(address, time.monotonic() + timeout_s)
     except RequestError as error:
         return Probe(str(error))
@@ -139,6 +144,15 @@ def fetch_picture(url: str, timeout_s: float) -> bytes:
     if not answer.kind.startswith("image/"):
         raise RequestError(f"sent {answer.kind or 'something'} instead of a picture")
     return answer.body
+
+
+def _try_connection(address: _Address, timeout_s: float) -> Probe:
+    """Return why nothing comes from a server that is not asked. Raises RequestError."""
+    if address.scheme == "udp":
+        return Probe("no video comes there")
+    with _named_faults(address):
+        _connection(address, time.monotonic() + timeout_s).close()
+    return Probe("", is_offered=True)
 
 
 def _refusal(answer: _Answer, *, has_login: bool) -> str:
@@ -192,10 +206,16 @@ def _redirected(address: _Address, place: str) -> _Address:
 
 def _exchange(address: _Address, login: str, deadline_s: float) -> _Answer:
     """Send one request on a connection of its own."""
+    with _named_faults(address), _connection(address, deadline_s) as connection:
+        connection.sendall(_request(address, login))
+        return _receive(connection, deadline_s, is_rtsp=address.scheme.startswith("rtsp"))
+
+
+@contextmanager
+def _named_faults(address: _Address) -> Iterator[None]:
+    """Raise RequestError in place of the faults of a connection."""
     try:
-        with _connection(address, deadline_s) as connection:
-            connection.sendall(_request(address, login))
-            return _receive(connection, deadline_s, is_rtsp=address.scheme.startswith("rtsp"))
+        yield
     except RequestError:  # an OSError, too
         raise
     except ConnectionRefusedError:

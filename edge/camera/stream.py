@@ -1,4 +1,4 @@
-"""Camera `stream`: rtsp and http sources, with timeouts, by OpenCV's FFmpeg; also pictures by HTTP, one per request."""
+"""Camera `stream`: URLs, read by OpenCV's FFmpeg with timeouts; also of single pictures, one per request."""
 
 import logging
 import os
@@ -51,7 +51,7 @@ class StreamCamera:
     its own time stamps, never faster than real time.
 
     Args:
-        url: rtsp://, rtsps://, http:// or https://, credentials included.
+        url: rtsp(s)://, http(s)://, rtmp(s)://, tcp:// or udp://, credentials included.
         name: its name in messages, without credentials.
         fps: pictures per second to ask for, where each is a request; None for 5.
         rotate: clockwise degrees: 0, 90, 180 or 270.
@@ -86,6 +86,7 @@ class StreamCamera:
         self.name = name
         self._url = playable_url(url)
         self._is_http = self._url.lower().startswith("http")
+        self._is_rtsp = self._url.lower().startswith("rtsp")
         self._snapshot_s = 1 / (fps or SNAPSHOTS_FPS)
         self._transport = transport
         self._open_timeout_s = open_timeout_s
@@ -194,7 +195,7 @@ class StreamCamera:
 
     def _transports(self) -> Sequence[str]:
         """Return what to try, one after the other; an empty word is the user's own choice."""
-        if self._is_http or (self._transport == "auto" and "rtsp_transport" in USERS_OPTIONS):
+        if not self._is_rtsp or (self._transport == "auto" and "rtsp_transport" in USERS_OPTIONS):
             return ("",)
         # UDP last: it loses packets, and a lost packet smears the picture for seconds.
         return ("tcp", "udp") if self._transport == "auto" else (self._transport,)

@@ -22,8 +22,8 @@ USB_CAMERA = re.compile(
 """Words that users try for a USB camera, which goes by its path."""
 NEARLY_STREAM = re.compile(r"(rtsps?|https?):?/+([^/].*)", re.IGNORECASE)
 NEARLY_VIDEO = re.compile(r"/dev/(?!video|v4l)([a-z]+)(\d+)")
-STREAM = re.compile(r"(rtsps?|https?)://[^/]", re.IGNORECASE)
-HALF_A_URL = re.compile(r"(rtsps?|https?):", re.IGNORECASE)
+STREAM = re.compile(r"(rtsps?|https?|rtmps?|tcp|udp)://[^/]", re.IGNORECASE)
+HALF_A_URL = re.compile(r"(rtsps?|https?|rtmps?|tcp|udp):", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Source:
 
 
 def parse_source(text: str) -> Source:
-    """Parse `scene`, `pi[:N]`, a path, a device below /dev, or an rtsp/http URL.
+    """Parse `scene`, `pi[:N]`, a path, a device below /dev, or a URL of a stream.
 
     A device may be absent: a camera may be plugged in later.
 
@@ -56,7 +56,8 @@ def parse_source(text: str) -> Source:
         return Source("pi", pi[1] or "0", text)
     if "://" in text:
         if not STREAM.match(text):
-            raise UsageError(f"camera '{mask_url(text)}': unknown kind of URL; rtsp://, rtsps://, http://, https://")
+            kinds = "rtsp://, rtsps://, http://, https://, rtmp://, rtmps://, tcp://, udp://"
+            raise UsageError(f"camera '{mask_url(text)}': unknown kind of URL; {kinds}")
         return Source("stream", text, stream_name(text))
     if not text or text.startswith("-") or "\0" in text:
         raise UsageError(

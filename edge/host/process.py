@@ -12,7 +12,16 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import NoReturn, TextIO
 
-__all__ = ["PYTHON", "Signals", "Stopped", "keep_stderr", "leave", "open_missing_streams", "print_any_text", "redirected_stderr"]
+__all__ = [
+    "PYTHON",
+    "Signals",
+    "Stopped",
+    "keep_stderr",
+    "leave",
+    "open_missing_streams",
+    "print_any_text",
+    "redirected_stderr",
+]
 
 PYTHON = (sys.executable, "-P")
 """Words that start this Python; -P: without modules of the current folder, which may be anybody's."""

@@ -1,8 +1,10 @@
 """Why a stream cannot be opened, and the kinds of servers that need more than FFmpeg: UDP, single pictures, HLS."""
 
 import base64
+import contextlib
 import itertools
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -171,6 +173,58 @@ def test_what_a_web_server_says_is_the_reason(web: FaultyServer) -> None:
     )
     odd = web.on("/odd", text("application/x-thing", b"nothing that FFmpeg knows" * 99))
     assert why_not(odd) == "OpenCV's FFmpeg cannot read what the server offers"
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(type=kind) as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
+
+
+def test_a_stream_over_plain_tcp_plays(clip: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def send() -> None:
+            connection, _ = listening.accept()
+            with contextlib.suppress(OSError), connection:
+                connection.sendall(clip.read_bytes() * 3)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        camera = camera_of(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+        camera.open()
+        assert [frame.size for frame in read(camera, 3)] == [(96, 64)] * 3
+        camera.close()
+        sender.join()
+
+
+def test_a_stream_of_udp_packets_plays(clip: Path) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    stopping = threading.Event()
+
+    def send() -> None:
+        data = clip.read_bytes()
+        with socket.socket(type=socket.SOCK_DGRAM) as sender, contextlib.suppress(OSError):
+            for at in itertools.cycle(range(0, len(data), 1316)):
+                sender.sendto(data[at : at + 1316], ("127.0.0.1", port))
+                if stopping.wait(0.002):
+                    return
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    camera = camera_of(f"udp://127.0.0.1:{port}")
+    camera.open()
+    assert [frame.size for frame in read(camera, 3)] == [(96, 64)] * 3
+    camera.close()
+    stopping.set()
+    thread.join()
+
+
+def test_what_is_not_there_is_the_reason_for_other_kinds_too() -> None:
+    port = free_port(socket.SOCK_STREAM)
+    for scheme in ("tcp", "rtmp"):
+        assert "connection refused" in why_not(f"{scheme}://127.0.0.1:{port}/live")
+    assert why_not(f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}") == "no video comes there"
 
 
 class Snapshots:

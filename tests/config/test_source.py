@@ -21,6 +21,9 @@ def shared_memory() -> Iterator[Path]:
     [
         ("scene", "scene", "scene"),
         ("rtsp://cam/1", "stream", "rtsp://cam/1"),
+        ("tcp://pi.local:8888", "stream", "tcp://pi.local:8888"),
+        ("udp://@239.0.0.1:5000", "stream", "udp://239.0.0.1:5000"),
+        ("rtmp://cam/live/geheim?token=geheim", "stream", "rtmp://cam/live/geheim"),
         ("https://user:geheim@cam:8080/x.mjpg", "stream", "https://cam:8080/x.mjpg"),
     ],
 )
