@@ -160,7 +160,7 @@ def _refusal(answer: _Answer, *, has_login: bool) -> str:
         case 401 if has_login:
             return "the camera refuses the login: wrong user name or password"
         case 401:
-            return "the camera wants a login: scheme://user:password@host/path"
+            return "the camera wants a login: write user:password@ before the host"
         case 403:
             return "the camera forbids it (403)"
         case 404:

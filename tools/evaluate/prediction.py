@@ -1,5 +1,6 @@
 """Runs a model over annotated images, as the product does."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from tools.evaluate.crop import cut_frame
 from tools.evaluate.metrics.coco import Detection, detections_of
 
 __all__ = ["Prediction", "predict", "read_image"]
+
+log = logging.getLogger(__name__)
 
 SHAPE_TOLERANCE = 0.03
 
@@ -100,7 +103,8 @@ def read_image(path: Path) -> Frame | None:
     camera = ImagesCamera(path, paced=False)
     try:
         camera.open()
-    except InputError:
+    except InputError as error:
+        log.warning("%s, skipped", error)
         return None
     return camera.read()
 
