@@ -166,7 +166,9 @@ class StreamCamera:
             self._capture.release()
 
     def _open_stream(self) -> None:
+        is_refused = False
         for transport in self._transports():
+            before_s = time.monotonic()
             # FFmpeg takes this option only from the environment.
             os.environ[FFMPEG_OPTIONS] = _ffmpeg_options(transport)
             self._capture = open_capture(
@@ -178,6 +180,7 @@ class StreamCamera:
             )  # fmt: skip
             if self._capture.isOpened():
                 break
+            is_refused = time.monotonic() - before_s < self._open_timeout_s / 2
             answer = probe(self._url, min(self._open_timeout_s, PROBE_TIMEOUT_S))
             if answer.is_picture:
                 self._open_snapshots()
@@ -188,7 +191,7 @@ class StreamCamera:
             raise CameraLostError(f"{self.name} cannot be opened: OpenCV's FFmpeg cannot read what the server offers")
         if transport == "udp" and self._transport == "auto":
             log.info("%s: has no RTSP over TCP: UDP it is, which may lose packets", self.name)
-            self._transport = "udp"
+            self._transport = "udp" if is_refused else "auto"  # no answer in time may be another fault
         self._reader.aspect = pixel_aspect(self._capture)
         self._check_size()
         self._start_clock()

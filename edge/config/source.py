@@ -63,9 +63,7 @@ def parse_source(text: str) -> Source:
         raise UsageError(
             f"camera '{text}': not a SRC; one of: pi, /dev/video0, scene, file.mp4, folder, rtsp://host/path"
         )
-    if (near := NEARLY_STREAM.fullmatch(text)) and not Path(text).exists():
-        shown = f"{near[1]}…" if "@" in text else mask_url(text)
-        raise UsageError(f"camera '{shown}': did you mean {mask_url(f'{near[1]}://{near[2]}')}?")
+    _refuse_half_a_url(text)
     device = NEARLY_VIDEO.fullmatch(text)
     if device and nearest(device[1], ["video"]) and not Path(text).exists():
         raise UsageError(f"camera '{text}': did you mean /dev/video{device[2]}?")
@@ -75,8 +73,6 @@ def parse_source(text: str) -> Source:
         path = Path(text).expanduser()
     except RuntimeError:
         raise UsageError(f"camera '{printable(text)}': no such home folder: give the whole path") from None
-    if (scheme := HALF_A_URL.match(text)) and not path.exists():  # never shown: it may hold a password
-        raise UsageError(f"camera '{scheme[0]}…': a URL begins with {scheme[0]}//")
     if PI_WORDS.fullmatch(text) and not path.exists():
         raise UsageError(f"camera '{text}': the Pi's camera port is pi, a second camera on it pi:1")
     if (usb := USB_CAMERA.fullmatch(text)) and not path.exists():
@@ -87,3 +83,15 @@ def parse_source(text: str) -> Source:
     is_folder = require_file(path, or_folder=True)
     kind: SourceKind = "images" if is_folder or path.suffix.lower() in PICTURE_SUFFIXES else "video"
     return Source(kind, str(path), path.name or text)
+
+
+def _refuse_half_a_url(text: str) -> None:
+    """Raise UsageError for a URL that lacks a slash or a colon; its login is never shown."""
+    near, scheme = NEARLY_STREAM.fullmatch(text), HALF_A_URL.match(text)
+    if not (near or scheme) or Path(text).exists():
+        return
+    if near:
+        shown = f"{near[1]}…" if "@" in text else mask_url(text)
+        raise UsageError(f"camera '{shown}': did you mean {mask_url(f'{near[1]}://{near[2]}')}?")
+    if scheme:
+        raise UsageError(f"camera '{scheme[0]}…': a URL begins with {scheme[0]}//")

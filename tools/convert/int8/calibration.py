@@ -140,8 +140,9 @@ def _readable(files: list[Path]) -> Iterator[Image | None]:
     for file in files:
         camera = ImagesCamera(file, paced=False)
         try:
-            camera.open()  # warns of a picture that cannot be read
-        except InputError:
+            camera.open()
+        except InputError as error:
+            log.warning("%s, skipped", error)
             yield None
             continue
         frame = camera.read()
