@@ -11,6 +11,7 @@ __all__ = ["mask", "mask_url", "stream_name"]
 _SECRET_VALUE = re.compile(r"(?i)(passw(?:or)?d|pass|pas|pwd|psw|pw|token|secret|auth|authbasic|credentials?)=[^&/\s]+")
 """Some cameras take the login in the path: `/user=admin&password=secret`."""
 _QUERY = re.compile(r"\?[^\s\"']+")
+_BLANK = re.compile(r"\s")
 _NEXT_SCHEME = re.compile(r"(?:^|[\s\"'(<>\[,;=|])[A-Za-z][A-Za-z0-9+.-]*$")
 """What stands before the `://` of another URL of the same line; within a password there is rarely such a thing."""
 _MAX_SCHEME = 24
@@ -60,8 +61,15 @@ def _mask_line(line: str) -> str:
     for start, end in zip(starts, [*starts[1:], len(line)], strict=True):
         url = line[start:end]
         at = url.rfind("@")
-        pieces += ["***" if at > 0 else "", _QUERY.sub("?***", url[max(at, 0) :])]
+        # Behind the login no blank belongs to a URL: a question mark further on ends a sentence.
+        place, blank, words = _cut_at_blank(url[max(at, 0) :])
+        pieces += ["***" if at > 0 else "", _QUERY.sub("?***", place), blank, words]
     return "".join(pieces)
+
+
+def _cut_at_blank(text: str) -> tuple[str, str, str]:
+    blank = _BLANK.search(text)
+    return (text, "", "") if blank is None else (text[: blank.start()], blank[0], text[blank.end() :])
 
 
 def _url_starts(line: str) -> list[int]:

@@ -108,3 +108,10 @@ def test_a_long_text_of_a_stranger_is_masked_in_linear_time(piece: str) -> None:
     assert len(mask(text)) < 3 * len(text)
     assert len(mask_url(text)) < 3 * len(text)
     assert len(stream_name(text)) < 3 * len(text)
+
+
+def test_a_question_mark_behind_a_url_ends_a_sentence() -> None:
+    text = "http://127.0.0.1:9/models.toml: what came is a web page (a login page of the network?)"
+    assert mask(text) == text
+    assert mask("at http://cam/x?token=1 is nobody (sure?)") == "at http://cam/x?*** is nobody (sure?)"
+    assert mask("rtsp://me:a b@cam/1 is away (why?)") == "rtsp://***@cam/1 is away (why?)"
