@@ -98,6 +98,37 @@ def test_joined_recordings_play_one_after_the_other(joined: Path, caplog: pytest
     assert caplog.text == ""
 
 
+def later(data: bytes, seconds: int) -> bytes:
+    """Move the time stamps of an MPEG-TS recording."""
+    packets = [bytearray(data[at : at + 188]) for at in range(0, len(data), 188)]
+    for packet in packets:
+        start = packet.find(b"\0\0\1\xe0")  # a packet of the elementary stream
+        if packet[1] & 0x40 and start > 0:
+            for at in (start + 9, start + 14)[: (packet[start + 7] >> 6) - 1]:  # PTS, DTS
+                value = (packet[at] >> 1 & 7) << 30 | (packet[at + 1] << 8 | packet[at + 2]) >> 1 << 15
+                value = (value | (packet[at + 3] << 8 | packet[at + 4]) >> 1) + 90_000 * seconds
+                packet[at] = packet[at] & 0xF0 | (value >> 30 & 7) << 1 | 1
+                packet[at + 1 : at + 3] = ((value >> 15 & 0x7FFF) << 1 | 1).to_bytes(2)
+                packet[at + 3 : at + 5] = ((value & 0x7FFF) << 1 | 1).to_bytes(2)
+        if packet[3] & 0x20 and packet[4] and packet[5] & 0x10:  # the clock
+            base = (int.from_bytes(packet[6:10]) << 1 | packet[10] >> 7) + 90_000 * seconds
+            packet[6:10] = (base >> 1).to_bytes(4)
+            packet[10] = packet[10] & 0x7F | (base & 1) << 7
+    return b"".join(packets)
+
+
+def test_a_gap_of_an_hour_is_no_hour_and_no_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    part = write_video(tmp_path / "a.ts", 75, fourcc="mpg2").read_bytes()
+    path = tmp_path / "gap.ts"
+    path.write_bytes(part + later(part, 3600))
+    camera = VideoCamera(path, paced=False)
+    frames = read_all(camera)
+    assert camera._clock.jumps == 1
+    assert len(frames) >= 148
+    assert frames[-1].media_time_s - frames[0].media_time_s < 6.1
+    assert caplog.text == ""  # the container's length is that of the gap: nothing is missing
+
+
 def with_rate(path: Path, fps: int) -> Path:
     """Write another rate into the header of an AVI."""
     data = bytearray(path.read_bytes())
