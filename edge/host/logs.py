@@ -92,6 +92,13 @@ def _log_thread_error(failure: threading.ExceptHookArgs) -> None:
         logging.getLogger(__name__).error("thread %s failed", name, exc_info=failure.exc_value)
 
 
+def _escaped(text: str) -> str:
+    """Return a line in which nothing controls a terminal or begins another line."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
 class _Formatter(logging.Formatter):
     """Masks secrets in the finished text: arguments, errors and tracebacks included."""
 
@@ -102,8 +109,13 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return self.finish(super().format(record), record.levelno)
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        # Names of files, processes and devices, and words of brokers, may hold anything: a message is one line.
+        record.message = _escaped(record.message)
+        return super().formatMessage(record)
+
     def finish(self, text: str, level: int) -> str:
-        text = _QUOTED_SECRET.sub(r"\1***", mask(text))
+        text = "\n".join(map(_escaped, _QUOTED_SECRET.sub(r"\1***", mask(text)).split("\n")))
         if not self._journal:
             return text
         priority = next((number for least, number in _PRIORITIES if level >= least), _DEBUG_PRIORITY)

@@ -236,3 +236,28 @@ class Gone(io.StringIO):
 def test_a_final_message_without_a_reader_is_no_error() -> None:
     set_up(stream=Gone(), environ={})
     say("into the void")
+
+
+@pytest.mark.parametrize("journal", [False, True])
+@pytest.mark.parametrize(
+    ("foreign", "shown"),
+    [
+        ("\x1b]0;owned\x07\x1b[2J", "\\x1b]0;owned\\x07\\x1b[2J"),
+        ("a.jpg\nbroker 10.0.0.1:1883 connected", "a.jpg\\nbroker 10.0.0.1:1883 connected"),
+        ("a\r\tb\x7f\x00\u2028", "a\\r\\tb\\x7f\\x00\\u2028"),
+        ("\u202egpj.evil", "\\u202egpj.evil"),
+        ("Größe 你好 …", "Größe 你好 …"),
+    ],
+)
+def test_no_foreign_text_controls_a_terminal_or_begins_a_line(
+    foreign: str, shown: str, journal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.host.logs.goes_to_journal", lambda *_: journal)
+    stream = io.StringIO()
+    set_up(stream=stream)
+    log.warning("%s: cannot be read", foreign)
+    say(f"edge-pose: {foreign}".replace("\n", " "))
+    first, *others = stream.getvalue().splitlines()
+    assert first == f"{'<4>' if journal else ''}{shown}: cannot be read"
+    assert len(others) == 1
+    assert others[0].isprintable()
