@@ -27,6 +27,10 @@ from edge.rolling import Rolling
 __all__ = ["Health", "StateTopic"]
 
 STARTING = "starting"
+WINDOW = 512
+"""Results whose figures are kept between two health messages: the newest."""
+FIRST_S = 1.0
+"""From the start to the first health message, if there are results."""
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +71,9 @@ class Health:
         self._model_problem = ""
         self._lock = threading.Lock()
         self._started_s = time.monotonic()
-        self._latency_ms = Rolling(300)
-        self._inference_ms = Rolling(300)
+        self._latency_ms = Rolling(WINDOW)
+        self._inference_ms = Rolling(WINDOW)
+        self._has_published_health = False
         self._frames = 0
         self._input_size: tuple[int, int] | None = None
         self._last_frame_s: float | None = None
@@ -189,7 +194,9 @@ class Health:
             if self._is_silent(now_s):
                 self._set_state("degraded", f"camera: no frame for {self._max_silence_s:.1f} s")
                 self._set_people(None, None)
-            if now_s - self._last_published_s >= self._interval_s:
+            # The first one soon: nobody knows anything of a device whose last health is that of its former run.
+            first_s = FIRST_S if self._frames and not self._has_published_health else self._interval_s
+            if now_s - self._last_published_s >= min(first_s, self._interval_s):
                 self._publish_health(now_s)
 
     def _is_silent(self, now_s: float) -> bool:
@@ -233,6 +240,7 @@ class Health:
 
     def _publish_health(self, now_s: float) -> None:
         assert self._origin is not None
+        self._repeat_states()
         seconds = now_s - self._last_published_s
         fps = (self._frames - self._last_published_frames) / seconds
         self._last_published_s, self._last_published_frames = now_s, self._frames
@@ -263,6 +271,17 @@ class Health:
             input_size=self._input_size,
         )
         self._publish("health", message)
+        # Figures are of the time since the last message: older ones would tell of another camera, engine or load.
+        self._latency_ms, self._inference_ms = Rolling(WINDOW), Rolling(WINDOW)
+        self._has_published_health = True
+
+    def _repeat_states(self) -> None:
+        """Publish status and people again, with the time of now: a heartbeat by whose age they are believed."""
+        assert self._origin is not None
+        assert self._state is not None
+        now_s = time.time()
+        self._publish("status", status_message(*self._state, self._origin, now_s, self._since_s))
+        self._publish("people", people_message(self._count, self._ids or [], self._origin, now_s))
 
 
 def _tenth(value: float | None) -> float | None:

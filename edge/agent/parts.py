@@ -6,6 +6,7 @@ Drivers are imported inside the functions: each needs a vendor's library, and on
 # ruff: noqa: PLC0415
 
 import logging
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,8 @@ __all__ = [
     "make_window",
     "mqtt_settings",
 ]
+
+MIN_EXPIRY_S = 45
 
 log = logging.getLogger(__name__)
 
@@ -160,10 +163,12 @@ def mqtt_settings(config: Config, path: Path | None = None) -> "MqttSettings":
     Raises:
         ConfigError: the password file cannot be read.
     """
-    from edge.mqtt.settings import MqttSettings
+    from edge.mqtt.settings import MqttSettings, odd_characters
 
     mqtt, broker = config.mqtt, parse_broker(config.mqtt.url)
     username = mqtt.username or broker.username
+    if odd := odd_characters(f"{mqtt.base_topic}{config.device.name}"):
+        log.warning("some brokers refuse %s in topics: device.name '%s'", odd, config.device.name)
     if mqtt.cert_file:
         warn_if_exposed(Path(mqtt.key_file or mqtt.cert_file))
     return MqttSettings(
@@ -178,6 +183,7 @@ def mqtt_settings(config: Config, path: Path | None = None) -> "MqttSettings":
         ca_file=mqtt.ca_file or None,
         cert_file=mqtt.cert_file or None,
         key_file=mqtt.key_file or None,
+        own_client_id=mqtt.client_id,
     )
 
 
@@ -187,7 +193,9 @@ def make_mqtt(config: Config, origin: Origin) -> "MqttSink | None":
         return None
     from edge.mqtt.sink import MqttSink
 
-    return MqttSink(mqtt_settings(config), origin, clock_synced=clock_synced)
+    # Four heartbeats may be lost before a broker forgets the states.
+    expiry_s = max(MIN_EXPIRY_S, math.ceil(4.5 * config.health.interval_s))
+    return MqttSink(mqtt_settings(config), origin, state_expiry_s=expiry_s, clock_synced=clock_synced)
 
 
 def make_jsonl(config: Config, origin: Origin, on_closed: Callable[[], None]) -> list[Sink]:

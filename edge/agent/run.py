@@ -87,6 +87,7 @@ class Run:
                 "no output: give --mqtt URL, --jsonl FILE, --record FILE or --display, or set mqtt.url in the config"
             )
         self._progress = Progress()
+        self._state_text = self._told_text = ""
         self._paced = options.paced
         self._over: SimpleQueue[str | RestartError] = SimpleQueue()  # safe to fill from a signal handler
         self._notifier = Notifier()
@@ -203,6 +204,7 @@ class Run:
 
     def _check(self) -> None:
         self._health.tick()
+        self._tell_systemd()
         line = self._progress.due_line(time.monotonic())
         if line and sys.stderr.isatty():  # a journal has `health` instead
             log.info("%s", line)
@@ -281,10 +283,21 @@ class Run:
 
     def _publish_state(self, topic: StateTopic, message: Message) -> None:
         if isinstance(message, StatusMessage):
-            self._notifier.status(f"{message.state}: {message.reason}" if message.reason else message.state)
+            self._state_text = f"{message.state}: {message.reason}" if message.reason else message.state
+            self._tell_systemd(is_last=message.state == "offline")
         for sink in (self._mqtt, self._window):
             if sink is not None:
                 sink.set_state(topic, message)
+
+    def _tell_systemd(self, *, is_last: bool = False) -> None:
+        """Tell systemd how the run is, when that changes: the state, then what is wrong with outputs."""
+        problems = [f"output {sink.sink.name} has failed" for sink in self._sinks if sink.failure is not None]
+        if self._mqtt is not None and self._mqtt.problem:
+            problems.insert(0, self._mqtt.problem)
+        text = self._state_text if is_last else "; ".join([self._state_text, *problems])
+        if text != self._told_text:
+            self._told_text = text
+            self._notifier.status(text)
 
     def _drops(self) -> DropCounts:
         lost = {sink.sink.name: sink.dropped for sink in self._sinks}

@@ -91,26 +91,30 @@ class DirectSink:
         self.sink = sink
         self.failure: Exception | None = None
         self._finished = False
-        self._offered = 0
+        self._offered = self._lost = 0
 
     def start(self) -> None:
         """Do nothing: its thread runs since `open`."""
 
     def offer(self, result: PoseFrame) -> None:
         """Hand over a result."""
-        if self.failure is not None or self._finished:
+        if self._finished:
+            return
+        if self.failure is not None:
+            self._lost += 1
             return
         try:
             self.sink.write(result)
             self._offered += 1
         except Exception as error:  # noqa: BLE001 - logged, and costs this output only
             self.failure = error
+            self._lost += 1
             _log_failure(self.sink, error)
 
     @property
     def dropped(self) -> int:
-        """Results that the sink dropped."""
-        return self.sink.dropped
+        """Results that the sink dropped, or that came after its end."""
+        return self.sink.dropped + self._lost
 
     @property
     def delivered(self) -> int:

@@ -208,6 +208,9 @@ class MqttConfig(Struct, frozen=True, kw_only=True):
     ca_file: Annotated[str, _about("TLS: certificates to trust, PEM; empty: the system's")] = ""
     cert_file: Annotated[str, _about("TLS: this client's certificate, PEM")] = ""
     key_file: Annotated[str, _about("TLS: its private key, PEM, unless cert_file holds it")] = ""
+    client_id: Annotated[
+        str, _about("client id, for a broker that allows only certain ones; empty: made of base_topic and device.name")
+    ] = ""
     base_topic: Annotated[str, _about("topics start with <base_topic>/<device.name>", check=check_topic)] = "edge-pose"
 
 

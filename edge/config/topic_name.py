@@ -30,10 +30,12 @@ def check_topic(topic: str) -> None:
 def host_name() -> str:
     """Return the default device name: host name, plus the service instance if there is one.
 
-    Characters that a topic cannot hold become dashes.
+    Characters that a topic cannot hold, or that some brokers refuse in it (dots among them), become dashes.
     """
     names = [socket.gethostname(), os.environ.get(INSTANCE_VARIABLE, "")]
-    host, instance = (re.sub(r"[/+#\s]", "-", name).strip() if name.isprintable() else "" for name in names)
+    host, instance = (
+        re.sub(r"[^\w-]", "-", name, flags=re.ASCII).strip("-") if name.isprintable() else "" for name in names
+    )
     instance = instance[: NAME_MAX_CHARACTERS // 2]
     room = NAME_MAX_CHARACTERS - len(instance) - 1 if instance else NAME_MAX_CHARACTERS
     return "-".join(name for name in (host[:room] or "edge-pose", instance) if name)

@@ -8,6 +8,8 @@ from edge.mqtt.settings import MqttSettings
 __all__ = ["ConnectionLog"]
 
 _log = logging.getLogger(__name__)
+MAX_SAID = 100
+"""Strangers may invent any number of runs."""
 
 
 class ConnectionLog:
@@ -20,6 +22,7 @@ class ConnectionLog:
         self._was_connected = False
         self._is_downgraded = False
         self._forbidden: set[str] = set()
+        self._said: set[str] = set()
 
     def downgraded(self) -> None:
         """Log, once per run, that MQTT 3.1.1 is used."""
@@ -64,6 +67,31 @@ class ConnectionLog:
                 self._settings.base_topic,
                 self._settings.device,
             )
+
+    def too_large(self, topic: str, max_bytes: int | None) -> None:
+        """Log, once per run and topic, that the broker takes no message of this size."""
+        self._once(
+            f"{topic} size", "takes no packet above %s bytes: %s messages above it are dropped", max_bytes, topic
+        )
+
+    def keeps_nothing(self) -> None:
+        """Log, once per run, that the broker keeps no messages."""
+        self._once("retain", "keeps no messages: who subscribes gets status and people with the next health message")
+
+    def duplicate(self, run: str) -> None:
+        """Log, once per other run, that it says it is this device."""
+        self._once(
+            f"run {run}",
+            "has messages of another run (%s) under %s/%s, which goes on: give one of them another device.name",
+            run,
+            self._settings.base_topic,
+            self._settings.device,
+        )
+
+    def _once(self, key: str, text: str, *arguments: object) -> None:
+        if key not in self._said and len(self._said) < MAX_SAID:
+            self._said.add(key)
+            _log.warning(f"broker %s {text}", self._broker, *arguments)
 
     def crashed(self) -> None:
         """Log the exception being handled, a bug, with its traceback."""

@@ -100,6 +100,10 @@ class RefusedError(LinkError):
 
     what = "refuses the login"
 
+    def __init__(self, text: str, code: int = 0) -> None:
+        super().__init__(text)
+        self.code = code
+
     @property
     def kind(self) -> str:  # type: ignore[override]
         """The broker's reason, so that each reason is logged."""

@@ -18,7 +18,7 @@ class Outbox:
         self._open = False
         self._result: PoseFrame | None = None
         self._dropped = 0
-        self._states: dict[str, bytes] = {}
+        self._states: dict[str, tuple[bytes, int | None]] = {}
         self._unsent: set[str] = set()
 
     @property
@@ -57,19 +57,30 @@ class Outbox:
             result, self._result = self._result, None
             return result
 
-    def set_state(self, topic: str, payload: bytes) -> None:
-        """Replace the state of a topic, and mark it unsent."""
+    def count_dropped(self) -> None:
+        """Count a result that was taken and could not be sent."""
         with self._lock:
-            self._states[topic] = payload
+            self._dropped += 1
+
+    def set_state(self, topic: str, payload: bytes, expiry_s: int | None = None) -> None:
+        """Replace the state of a topic, and mark it unsent; with MQTT 5 brokers forget it after `expiry_s`."""
+        with self._lock:
+            self._states[topic] = payload, expiry_s
             self._unsent.add(topic)
+
+    def send_again(self, topic: str) -> None:
+        """Mark the state of a topic unsent, if it has one."""
+        with self._lock:
+            if topic in self._states:
+                self._unsent.add(topic)
 
     def unsent(self) -> list[str]:
         """Return the topics with an unsent state, by their first use."""
         with self._lock:
             return [topic for topic in self._states if topic in self._unsent]
 
-    def take_state(self, topic: str) -> bytes:
-        """Return the latest state of a topic, and mark it sent."""
+    def take_state(self, topic: str) -> tuple[bytes, int | None]:
+        """Return the latest state of a topic and its expiry, and mark it sent."""
         with self._lock:
             self._unsent.discard(topic)
             return self._states[topic]

@@ -1,7 +1,7 @@
-"""The traffic of one connection: duplicate check, then publishing.
+"""The traffic of one connection: who else uses the name, then publishing.
 
-Every send waits for the broker's answer to a probe, then takes the newest messages. A broker that stops reading is
-therefore noticed before the next pose is sent, not after 4 MB of them.
+Behind every send goes a probe, and no more than a few may be unanswered. A broker that stops reading is therefore
+noticed before the next pose is sent, not after 4 MB of them.
 """
 
 import time
@@ -15,10 +15,22 @@ from edge.mqtt.outbox import Outbox
 from edge.mqtt.settings import MqttSettings
 from edge.payload import Origin, StatusMessage, encode, pose_message
 
-__all__ = ["Session", "duplicate_run"]
+__all__ = ["Session", "SuspectError", "other_run"]
 
+WINDOW = 4
+"""Unanswered probes up to which poses are sent: 25 per second up to a round trip of 160 ms."""
+MEND_S = 1.0
+"""Between two corrections of a status that is not ours: a stranger may write there all the time."""
+MAX_STATUS_BYTES = 1 << 13
+MAX_RUN_CHARACTERS = 16
 _POSE_EXPIRY_S = 2
 _STATE_QOS = {"people": 1, "status": 1, "health": 0}
+
+
+class SuspectError(LinkError):
+    """The broker keeps a status of another run that may be there still."""
+
+    kind = "suspect"
 
 
 class Session:
@@ -29,11 +41,14 @@ class Session:
         outbox: opened once the broker has answered.
         settings: the topics.
         origin: this device and run.
-        published_since: when this run first published its status, as in `StatusMessage.time`; None if it has not.
+        was_alone: whether it is known that no other run was there a moment ago.
         max_silence_s: a broker that leaves a probe unanswered for longer counts as lost.
 
     Attributes:
         ready: whether the broker has answered a probe.
+        is_established: whether the owner calls this run the one that has the name; another is to step back then.
+        duplicate: the last other run that said it is there, while this one is established; the owner empties it.
+        too_large: topics of messages that the broker does not take for their size; the owner empties it.
     """
 
     def __init__(
@@ -43,16 +58,21 @@ class Session:
         settings: MqttSettings,
         origin: Origin,
         *,
-        published_since: str | None,
+        was_alone: bool,
         max_silence_s: float,
     ) -> None:
         self.ready = False
+        self.is_established = False
+        self.duplicate = ""
+        self.too_large: list[str] = []
         self._link = link
         self._outbox = outbox
         self._settings = settings
         self._origin = origin
-        self._published_since = published_since
+        self._was_alone = was_alone
         self._max_silence_s = max_silence_s
+        self._mended_s = 0.0
+        self._last_status = b""
         self._in_flight: dict[str, Callable[[], bool]] = {}
         link.subscribe(settings.topic("status"))
         link.probe()
@@ -63,12 +83,15 @@ class Session:
         Raises:
             LinkError: the connection is lost, or the broker does not answer.
             DuplicateClientError: another agent uses this device's name.
+            SuspectError: perhaps one does.
         """
         self._link.poll(timeout_s)
         self._read_messages()
-        if self._link.take_probe_answer():
+        if self._link.take_probe_answer() and not self.ready:
+            self.ready = True
+            self._outbox.open()
+        if self.ready and self._link.pending_probes < WINDOW and self._has_work():
             self._publish_newest()
-        if not self._link.probe_pending and self._has_work():
             self._link.probe()
         if self._link.silence_s > self._max_silence_s:
             raise LinkError(f"no answer for {self._max_silence_s:g} s")
@@ -84,27 +107,46 @@ class Session:
         for message in messages:
             if message.topic != self._settings.topic("status"):
                 continue  # amqtt also sends a new client what others have subscribed to
-            run = duplicate_run(bytes(message.payload), message.retain, self._origin.run, self._published_since)
-            if run is not None:
-                raise DuplicateClientError(f"run {run}")
+            payload, retained = bytes(message.payload), bool(message.retain)
+            if (run := other_run(payload, self._origin.run)) is not None:
+                self._meet(run, retained=retained)
+            elif self._last_status and payload != self._last_status and not retained:
+                self._mend()  # a late will of this run's former connection
+
+    def _meet(self, run: str, *, retained: bool) -> None:
+        if self.is_established:
+            self.duplicate = run
+        elif not retained:
+            raise DuplicateClientError(f"run {run}")
+        elif not self._was_alone and not self.ready:
+            raise SuspectError(f"run {run}")
+
+    def _mend(self) -> None:
+        if time.monotonic() - self._mended_s >= MEND_S:
+            self._mended_s = time.monotonic()
+            self._outbox.send_again("status")
 
     def _publish_newest(self) -> None:
-        if not self.ready:
-            self.ready = True
-            self._outbox.open()
         for topic in self._outbox.unsent():
             if self._is_idle(topic):
-                payload = self._outbox.take_state(topic)
-                self._send(topic, payload, qos=_STATE_QOS[topic], retain=True)
+                payload, expiry_s = self._outbox.take_state(topic)
+                if topic == "status":
+                    self._last_status = payload
+                self._send(topic, payload, qos=_STATE_QOS[topic], retain=True, expiry_s=expiry_s)
         result = self._outbox.take_result() if self._is_idle("pose") else None
         if result is not None:
             message = pose_message(result, self._origin, time.monotonic())
-            self._send("pose", encode(message), qos=0, retain=False, expiry_s=_POSE_EXPIRY_S)
+            if not self._send("pose", encode(message), qos=0, retain=False, expiry_s=_POSE_EXPIRY_S):
+                self._outbox.count_dropped()
 
-    def _send(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None = None) -> None:
-        self._in_flight[topic] = self._link.publish(
-            self._settings.topic(topic), payload, qos=qos, retain=retain, expiry_s=expiry_s
-        )
+    def _send(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None = None) -> bool:
+        """Send a message; return False if it is larger than the broker takes, which would end the connection."""
+        name = self._settings.topic(topic)
+        if not self._link.limits.takes(name, payload):
+            self.too_large.append(topic)
+            return False
+        self._in_flight[topic] = self._link.publish(name, payload, qos=qos, retain=retain, expiry_s=expiry_s)
+        return True
 
     def _is_idle(self, topic: str) -> bool:
         """Return whether no message of a topic is in flight: each is written if QoS 0, acknowledged if QoS 1."""
@@ -118,25 +160,22 @@ class Session:
         return self.ready and not self._outbox.unsent() and all(map(self._is_idle, self._in_flight))
 
 
-def duplicate_run(payload: bytes, retained: bool, run: str, published_since: str | None) -> str | None:
-    """Return the run of another agent with this device's name, by one status message.
+def other_run(payload: bytes, run: str) -> str | None:
+    """Return the run of another agent with this device's name that says it is there, by a message of its status.
 
-    A message of another run may be left by the run before this one: the retained status, or a last will that is
-    published late. So only two count: a live message that is not `offline`, and a retained one that is newer than
-    the first status of this run, which it has replaced.
+    `offline` is nobody who is there. Anybody may publish on the topic, so nothing that is too large or no status
+    counts, and the name is short and printable.
 
     Args:
         payload: of the message.
-        retained: True for a retained message.
         run: this run.
-        published_since: when this run first published its status, as in `StatusMessage.time`; None if it has not.
     """
+    if len(payload) > MAX_STATUS_BYTES:
+        return None
     try:
         status = msgspec.json.decode(payload, type=StatusMessage)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is text that is not UTF-8
         return None
-    if status.run == run:
+    if status.run == run or status.state == "offline":
         return None
-    is_live = not retained and status.state != "offline"
-    has_replaced_ours = retained and published_since is not None and status.time > published_since
-    return status.run if is_live or has_replaced_ours else None
+    return "".join(filter(str.isprintable, status.run))[:MAX_RUN_CHARACTERS]

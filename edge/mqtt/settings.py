@@ -8,9 +8,18 @@ from typing import Literal
 
 from edge.mqtt.tls import make_context
 
-__all__ = ["MqttSettings", "Version"]
+__all__ = ["MqttSettings", "Version", "odd_characters"]
 
 Version = Literal["5", "3.1.1"]
+
+
+def odd_characters(text: str) -> str:
+    """Return the characters of a name that some brokers refuse in topics, in words; empty if there are none.
+
+    NATS and RabbitMQ make levels of dots; NATS refuses blanks, `*` and `>`.
+    """
+    found = sorted({char for char in text if not (char.isascii() and (char.isalnum() or char in "-_/"))})
+    return ", ".join("blanks" if char == " " else "dots" if char == "." else f"'{char}'" for char in found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +38,7 @@ class MqttSettings:
         ca_file: PEM file of the authority to trust instead of the system's.
         cert_file: PEM file of the client's certificate, for brokers that ask for one.
         key_file: PEM file of its key, not encrypted.
+        own_client_id: the MQTT client id; empty: made of base topic and device.
         keepalive_s: longest time without a packet before the client pings the broker (MQTT keep alive).
     """
 
@@ -43,6 +53,7 @@ class MqttSettings:
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    own_client_id: str = ""
     keepalive_s: int = 10
 
     def topic(self, name: str) -> str:
@@ -55,11 +66,20 @@ class MqttSettings:
 
         It has 1..23 letters, digits, - and _, which every broker has to accept (MQTT 3.1.1, section 3.1.3.1).
         """
+        if self.own_client_id:
+            return self.own_client_id
         plain = f"edge-pose-{self.device}"
         if self.base_topic == "edge-pose" and re.fullmatch(r"[0-9A-Za-z_-]{1,23}", plain):
             return plain
         name = f"{self.base_topic}/{self.device}".encode()
         return f"edge-pose-{hashlib.sha256(name).hexdigest()[:13]}"
+
+    def other_client_id(self, name: str) -> str:
+        """Return the id of another client than the agent, which would take over its session by the same.
+
+        With an id of one's own it begins with that, because a broker may allow a prefix only.
+        """
+        return f"{self.own_client_id}-{name}" if self.own_client_id else f"edge-pose-{name}"
 
     @property
     def tls_files(self) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from edge.mqtt.waker import Waker
 __all__ = ["Subscriber"]
 
 _STOP_S = 2.0
+MAX_PACKET_BYTES = 1 << 18
+"""Thirty people are 16 kB."""
 _DISCONNECT_S = 0.3
 
 OnMessage = Callable[[str, bytes], None]
@@ -52,9 +54,10 @@ class Subscriber:
         max_retry_s: float = 30.0,
     ) -> None:
         # A client id that no agent has: else the broker would treat this login as a takeover of the agent's session.
-        name = random_id(8)
+        name = f"sub-{random_id(8)}"
         settings = login or MqttSettings(host=host, port=port, device=name)
-        self._settings = dataclasses.replace(settings, host=host, port=port, device=f"sub-{name}")
+        self._settings = dataclasses.replace(settings, host=host, port=port, device=name)
+        self._client_id = self._settings.other_client_id(name)
         self._topics = frozenset(topics)
         self._on_message = on_message
         self._on_kept = on_kept or on_message
@@ -137,7 +140,14 @@ class Subscriber:
     def _connect(self) -> Link:
         """Connect with the first version that the broker speaks; it is tried first from now on."""
         for version in self._versions:
-            link = Link(self._settings, version, self._waker, tls=self._tls)
+            link = Link(
+                self._settings,
+                version,
+                self._waker,
+                tls=self._tls,
+                client_id=self._client_id,
+                max_packet_bytes=MAX_PACKET_BYTES,
+            )
             try:
                 link.connect(self._stop.is_set)
             except BaseException as error:

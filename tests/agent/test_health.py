@@ -8,7 +8,7 @@ from builders import ORIGIN, pose, result
 from edge.agent.health import Health
 from edge.agent.vitals import Vitals
 from edge.host.power import Throttling
-from edge.payload import DropCounts, Message, PeopleMessage, StatusMessage, schemas
+from edge.payload import DropCounts, HealthMessage, Message, PeopleMessage, StatusMessage, schemas
 
 
 class Published:
@@ -233,3 +233,42 @@ def test_nobody_knows_who_is_there_until_the_tracker_has_settled() -> None:
     health.result(result(pose()), (), is_settled=False)
     health.result(result(pose()), (1,))
     assert [count for count, _ in published.people()] == [None, 1, None, 1]
+
+
+def test_status_and_people_come_again_with_every_health_and_its_time() -> None:
+    """A heartbeat: who died without a last will is known by age, and a broker without a store is told again."""
+    health, published = started(interval_s=0.0)
+    health.result(result(pose()), (3,))
+    published.messages.clear()
+    health.tick()
+    health.tick()
+    assert [topic for topic, _ in published.messages] == ["status", "people", "health"] * 2
+    first, second = (message for _, message in published.messages if isinstance(message, StatusMessage))
+    assert (first.state, first.since) == (second.state, second.since)
+    assert first.time <= second.time
+    assert published.people() == [(1, [3])] * 2
+
+
+def test_the_first_health_comes_soon_after_the_first_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("edge.agent.health.time.monotonic", lambda: clock[0])
+    health, published = started(interval_s=600.0)
+    clock[0] += 5
+    health.tick()
+    assert not any(topic == "health" for topic, _ in published.messages)  # nothing to tell
+    health.result(result(pose()), (3,))
+    health.tick()
+    health.tick()
+    assert [topic for topic, _ in published.messages].count("health") == 1
+
+
+def test_figures_are_of_the_time_since_the_last_message_and_null_without_results() -> None:
+    health, published = started(interval_s=0.0)
+    health.result(result(pose()), (3,))
+    health.tick()
+    health.tick()
+    first, second = (message for _, message in published.messages if isinstance(message, HealthMessage))
+    assert first.inference_ms is not None
+    assert first.latency_ms["p50"] is not None
+    assert second.inference_ms is None
+    assert second.latency_ms == {"p50": None, "p95": None}

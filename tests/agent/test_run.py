@@ -99,18 +99,23 @@ def test_a_video_that_ends_says_so(broker: Mosquitto, tiny: Path) -> None:
         eventually(lambda: states(ear)[-1:] == [("offline", "ended")])
 
 
-def test_two_devices_of_one_name_both_say_so_and_both_go_on(broker: Mosquitto, tiny: Path, tmp_path: Path) -> None:
+def test_of_two_devices_of_one_name_the_second_steps_back_and_both_go_on(
+    broker: Mosquitto, tiny: Path, tmp_path: Path
+) -> None:
     broker.start()
     logs, files = ([tmp_path / f"{number}.{kind}" for number in (1, 2)] for kind in ("log", "jsonl"))
     commands = []
-    for log, file in zip(logs, files, strict=True):
-        with log.open("w") as stderr:
-            started = arguments(*words(broker, tiny, "--jsonl", str(file)))
-            commands.append(subprocess.Popen(started, stderr=stderr, env=environment()))
-    for log in logs:
-        eventually(partial(says, log, "duplicate device name edge-pose/hall"), WAIT_S)
-    for file in files:
-        eventually(partial(has_grown, file, lines(file) + 5), WAIT_S)
+    with Ear(broker.port) as ear:
+        for log, file in zip(logs, files, strict=True):
+            with log.open("w") as stderr:
+                started = arguments(*words(broker, tiny, "--jsonl", str(file)))
+                commands.append(subprocess.Popen(started, stderr=stderr, env=environment()))
+            eventually(lambda: len(ear.of("pose")) > 10, WAIT_S)
+        eventually(partial(says, logs[1], "duplicate device name edge-pose/hall"), WAIT_S)
+        for file in files:
+            eventually(partial(has_grown, file, lines(file) + 5), WAIT_S)
+        assert len({message["run"] for message in ear.of("pose")}) == 1
+    assert not says(logs[0], "duplicate")
     for command in commands:
         command.terminate()
         assert command.wait(10) == 0

@@ -15,16 +15,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import paho.mqtt.publish
 import pytest
 
 from brokers import ANONYMOUS, Ear, Mosquitto, eventually, free_port, needs_mosquitto
-from builders import pose
+from builders import ORIGIN, pose
+from delay_proxy import DelayProxy
+from edge.mqtt import sink as sink_module
 from edge.mqtt.embedded_broker import EmbeddedBroker
+from edge.mqtt.session import WINDOW
 from edge.mqtt.settings import MqttSettings
+from edge.mqtt.subscriber import Subscriber
+from edge.payload import encode, status_message
 from edge.ports import PoseFrame
 from sinks import SinkMaker, accounts, connect, count, feeding, is_connected, kept, live, say, warnings
 
 PHRASE = "over the hills"
+
+
+def as_run(run: str, state: Any = "online", *, ahead_s: float = 0.0) -> bytes:
+    """A status that somebody else publishes in the name of this device."""
+    now_s = time.time() + ahead_s
+    return encode(status_message(state, "", msgspec.structs.replace(ORIGIN, run=run), now_s, now_s))
+
+
+def publish(port: int, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    paho.mqtt.publish.single(topic, payload, qos=1, retain=retain, hostname="127.0.0.1", port=port)
 
 
 @pytest.fixture
@@ -184,6 +201,8 @@ KILLED = """
 import sys, threading, time
 from edge.payload import Origin, status_message
 from edge.mqtt.settings import MqttSettings
+from edge.mqtt.subscriber import Subscriber
+from edge.payload import encode, status_message
 from edge.mqtt.sink import MqttSink
 origin = Origin(device="hall", run="k3f9", camera="front", model="some")
 sink = MqttSink(MqttSettings(host="127.0.0.1", port=int(sys.argv[1]), device="hall"), origin)
@@ -208,11 +227,11 @@ def test_the_last_will_of_a_killed_process_says_offline(mosquitto: Mosquitto) ->
 
 
 @needs_mosquitto
-def test_a_broker_that_stops_reading_costs_no_memory_and_gets_nothing_old_afterwards(
+def test_a_broker_that_stops_reading_costs_no_memory_and_gets_hardly_anything_old_afterwards(
     mosquitto: Mosquitto, make_sink: SinkMaker
 ) -> None:
     mosquitto.start()
-    sink = connect(make_sink(mosquitto.port))
+    sink = connect(make_sink(mosquitto.port, max_silence_s=2.0))
     big = PoseFrame(live(0).frame, tuple(pose() for _ in range(50)), 1.0)
 
     def too_much() -> bool:
@@ -232,7 +251,8 @@ def test_a_broker_that_stops_reading_costs_no_memory_and_gets_nothing_old_afterw
         eventually(lambda: is_connected(sink))
         with feeding(sink):
             eventually(lambda: len(ear.heard) > heard + 20)
-    assert min(_captured_s(json.loads(message.payload)) for message in ear.heard[heard:]) > again_s
+    captured_s = [_captured_s(json.loads(message.payload)) for message in ear.heard[heard:]]
+    assert sum(each <= again_s for each in captured_s) <= WINDOW  # those that were under way
     assert grown_bytes() < 200_000
 
 
@@ -326,22 +346,208 @@ def test_a_broker_that_hangs_up_on_mqtt_5_is_offered_3_1_1_at_once(make_sink: Si
 
 
 @needs_mosquitto
-def test_two_agents_with_one_name_both_say_so_and_step_back(
+def test_a_second_agent_steps_back_and_the_first_is_not_disturbed(
     mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Somebody tries something by hand on a machine whose service runs."""
     mosquitto.start()
     ours = connect(make_sink(mosquitto.port, run="ours"))
     say(ours, run="ours")
+    kept(mosquitto.port, "status")
     theirs = make_sink(mosquitto.port, run="theirs")
     say(theirs, run="theirs")
-    theirs.open()
-    duplicate = "duplicate device name edge-pose/hall (also used by run {}): publishing paused, retry in "
-    eventually(lambda: any(duplicate.format("ours") in text for text in warnings(caplog)))
-    eventually(lambda: any(duplicate.format("theirs") in text for text in warnings(caplog)))
-    waits_s = [int(r.getMessage().split("retry in ")[1].split()[0]) for r in caplog.records if r.levelname == "ERROR"]
-    assert min(waits_s) >= 30
-    assert max(waits_s) <= 60
-    eventually(lambda: not is_connected(ours) and not is_connected(theirs))
+    with Ear(mosquitto.port) as ear, feeding(ours):
+        theirs.open()
+        duplicate = "duplicate device name edge-pose/hall (also used by run ours): publishing paused, retry in "
+        eventually(lambda: any(duplicate in text for text in warnings(caplog)))
+        heard = len(ear.of("pose"))
+        eventually(lambda: len(ear.of("pose")) > heard + 20)
+        assert {payload["run"] for payload in ear.of("status")} == {"ours"}
+    assert is_connected(ours)
+    assert not is_connected(theirs)
+    assert "ours" in theirs.problem
+    (line,) = [text for text in warnings(caplog) if "duplicate" in text]
+    assert 30 <= int(line.split("retry in ")[1].split()[0]) <= 60
+
+
+@needs_mosquitto
+def test_an_agent_that_was_there_goes_on_whatever_a_stranger_says_in_its_name(
+    mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink_module, "_STABLE_S", 0.0)
+    mosquitto.start()
+    ours = connect(make_sink(mosquitto.port, run="ours"))
+    say(ours, run="ours")
+    with Ear(mosquitto.port) as ear, feeding(ours):
+        eventually(lambda: len(ear.of("pose")) > 3)
+        for payload in (
+            as_run("evil\n\x1b[2J"),
+            as_run("evil\n\x1b[2J"),
+            b"\xff\xfe",
+            b'{"x":' + b"[" * 20_000,
+            b"://:" * 15_000,
+        ):
+            publish(mosquitto.port, "edge-pose/hall/status", payload)
+        eventually(lambda: any("another run" in text for text in warnings(caplog)))
+        heard = len(ear.of("pose"))
+        eventually(lambda: len(ear.of("pose")) > heard + 20)
+    assert is_connected(ours)
+    (line,) = warnings(caplog)
+    assert "has messages of another run (evil[2J) under edge-pose/hall, which goes on" in line
+
+
+@needs_mosquitto
+def test_a_broker_of_mqtt_5_keeps_a_huge_message_in_our_name_to_itself(
+    mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto.start()
+    sink = connect(make_sink(mosquitto.port))
+    say(sink)
+    with feeding(sink):
+        publish(mosquitto.port, "edge-pose/hall/status", bytes(30_000_000))
+        with Ear(mosquitto.port, "edge-pose/hall/pose") as ear:
+            eventually(lambda: len(ear.of("pose")) > 20)
+    assert not warnings(caplog)
+
+
+@needs_mosquitto
+def test_a_huge_message_by_mqtt_3_ends_the_connection_before_it_is_read(
+    mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto.start()
+    sink = connect(make_sink(mosquitto.port, version="3.1.1"))
+    say(sink)
+    with feeding(sink):
+        publish(mosquitto.port, "edge-pose/hall/status", bytes(30_000_000))
+        eventually(lambda: any("it sent a packet of 300000" in text for text in warnings(caplog)))
+        with Ear(mosquitto.port, "edge-pose/hall/pose") as ear:
+            eventually(lambda: len(ear.of("pose")) > 20)
+
+
+@needs_mosquitto
+def test_a_late_will_of_ones_own_is_mended(mosquitto: Mosquitto, make_sink: SinkMaker) -> None:
+    mosquitto.start()
+    sink = connect(make_sink(mosquitto.port, run="ours"))
+    say(sink, run="ours")
+    eventually(lambda: kept(mosquitto.port, "status")["status"]["state"] == "online")
+    publish(mosquitto.port, "edge-pose/hall/status", as_run("ours", "offline"), retain=True)
+    eventually(lambda: kept(mosquitto.port, "status")["status"]["state"] == "online")
+
+
+@needs_mosquitto
+def test_a_status_that_a_power_cut_left_behind_delays_the_start_and_no_more(
+    mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto.start()
+    publish(mosquitto.port, "edge-pose/hall/status", as_run("former"), retain=True)
+    sink = connect(make_sink(mosquitto.port, run="ours"))
+    say(sink, run="ours")
+    eventually(lambda: kept(mosquitto.port, "status")["status"]["run"] == "ours")
+    assert not warnings(caplog)
+
+
+@needs_mosquitto
+def test_a_kept_offline_of_the_future_is_nobody(
+    mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A clock was an hour ahead, or the broker came back with an old store: no wall clock decides who is there."""
+    mosquitto.start()
+    sink = connect(make_sink(mosquitto.port, run="ours"))
+    say(sink, run="ours")
+    kept(mosquitto.port, "status")
+    mosquitto.kill()
+    eventually(lambda: not is_connected(sink))
+    mosquitto.start()
+    publish(mosquitto.port, "edge-pose/hall/status", as_run("former", "offline", ahead_s=3600), retain=True)
+    eventually(lambda: is_connected(sink))
+    eventually(lambda: kept(mosquitto.port, "status")["status"]["run"] == "ours")
+    assert not any("duplicate" in text for text in warnings(caplog))
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("version", ["auto", "5", "3.1.1"])
+@pytest.mark.parametrize(
+    "config", [("retain_available false",), ("max_qos 0",), ("retain_available false", "max_qos 0")], ids=str
+)
+def test_a_broker_that_keeps_nothing_or_takes_qos_0_only_gets_what_it_takes(
+    tmp_path: Path, make_sink: SinkMaker, config: tuple[str, ...], version: Any
+) -> None:
+    broker = Mosquitto(tmp_path, ANONYMOUS, *config).start()
+    try:
+        with Ear(broker.port) as ear:
+            sink = connect(make_sink(broker.port, version=version))
+            say(sink)
+            with feeding(sink):
+                eventually(lambda: len(ear.of("pose")) > 5 and ear.of("status"))
+    finally:
+        broker.kill()
+
+
+@needs_mosquitto
+def test_a_pose_larger_than_the_broker_takes_is_dropped_and_said_once(
+    tmp_path: Path, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Mosquitto(tmp_path, ANONYMOUS, "max_packet_size 500").start()
+    try:
+        sink = connect(make_sink(broker.port))
+        say(sink)
+        with feeding(sink):
+            eventually(lambda: sink.dropped > 20)
+        eventually(lambda: kept(broker.port, "status")["status"]["state"] == "online")
+        assert is_connected(sink)
+    finally:
+        broker.kill()
+    assert [text for text in warnings(caplog) if "500 bytes" in text] == [
+        f"broker 127.0.0.1:{broker.port} takes no packet above 500 bytes: pose messages above it are dropped"
+    ]
+
+
+@needs_mosquitto
+def test_a_client_id_of_ones_own_is_used_and_begins_those_of_others(tmp_path: Path, make_sink: SinkMaker) -> None:
+    broker = Mosquitto(tmp_path, ANONYMOUS, "clientid_prefixes thing-").start()
+    try:
+        refused = make_sink(broker.port)
+        refused.open()
+        eventually(lambda: "refuses" in refused.problem or "Not authorized" in refused.problem)
+        connect(make_sink(broker.port, own_client_id="thing-7"))
+        heard = Subscriber(
+            "127.0.0.1",
+            broker.port,
+            ["edge-pose/#"],
+            lambda _topic, _payload: None,
+            login=MqttSettings(host="127.0.0.1", device="hall", own_client_id="thing-7"),
+        )
+        heard.start()
+        heard.stop()
+    finally:
+        broker.kill()
+
+
+def test_a_delay_of_the_network_does_not_limit_the_rate_to_one_pose_a_round_trip(
+    mosquitto: Mosquitto, make_sink: SinkMaker
+) -> None:
+    mosquitto.start()
+    with DelayProxy(mosquitto.port, delay_s=0.05) as proxy, Ear(mosquitto.port) as ear:
+        sink = connect(make_sink(proxy.port))
+        with feeding(sink, fps=25):
+            eventually(lambda: ear.of("pose"))
+            seen = len(ear.of("pose"))
+            dropped = sink.dropped
+            eventually(lambda: len(ear.of("pose")) >= seen + 50)
+            assert sink.dropped - dropped < 15  # 25 with one pose for each round trip of 0.1 s
+
+
+def test_a_round_trip_of_three_seconds_is_no_outage(
+    mosquitto: Mosquitto, make_sink: SinkMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto.start()
+    with DelayProxy(mosquitto.port, delay_s=1.5) as proxy, Ear(mosquitto.port) as ear:
+        sink = make_sink(proxy.port)
+        say(sink)
+        sink.open()
+        with feeding(sink, fps=5):
+            eventually(lambda: len(ear.of("pose")) > 3, 30)
+            assert not warnings(caplog)
 
 
 @needs_mosquitto
@@ -361,3 +567,27 @@ def test_a_new_run_after_a_former_one_is_no_duplicate(
 
 def test_an_unused_sink_closes(make_sink: SinkMaker) -> None:
     make_sink(free_port()).close()
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize(
+    ("login", "words"),
+    [
+        ({}, "it wants a login: set mqtt.username and mqtt.password_file"),
+        ({"username": "hall"}, "no password was found: set mqtt.password_file"),
+        ({"username": "hall", "password": "wrong"}, ""),
+    ],
+)
+def test_a_refused_login_says_what_is_missing_here(
+    tmp_path: Path, make_sink: SinkMaker, login: dict[str, Any], words: str, version: Any
+) -> None:
+    broker = Mosquitto(tmp_path, *accounts(tmp_path, hall=PHRASE)).start()
+    try:
+        sink = make_sink(broker.port, version=version, **login)
+        sink.open()
+        eventually(lambda: "retry in" in sink.problem)
+    finally:
+        broker.kill()
+    assert words in sink.problem
+    assert ("set mqtt" in sink.problem) == bool(words)

@@ -32,7 +32,7 @@ def test_of_a_state_only_the_latest_is_kept() -> None:
     outbox.set_state("people", b"one")
     outbox.set_state("status", b"new")
     assert outbox.unsent() == ["status", "people"]
-    assert outbox.take_state("status") == b"new"
+    assert outbox.take_state("status") == (b"new", None)
     assert outbox.unsent() == ["people"]
 
 
@@ -44,3 +44,22 @@ def test_every_state_is_unsent_again_after_a_new_start() -> None:
     outbox.close()
     outbox.open()
     assert outbox.unsent() == ["status"]
+
+
+def test_a_state_is_sent_again_on_request_with_its_expiry() -> None:
+    outbox = Outbox()
+    outbox.send_again("status")
+    assert outbox.unsent() == []
+    outbox.set_state("status", b"online", 45)
+    assert outbox.take_state("status") == (b"online", 45)
+    outbox.send_again("status")
+    assert outbox.unsent() == ["status"]
+
+
+def test_a_result_that_could_not_be_sent_counts_as_dropped() -> None:
+    outbox = Outbox()
+    outbox.open()
+    outbox.offer(result())
+    outbox.take_result()
+    outbox.count_dropped()
+    assert outbox.dropped == 1

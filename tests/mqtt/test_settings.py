@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import UnavailableError
-from edge.mqtt.settings import MqttSettings
+from edge.mqtt.settings import MqttSettings, odd_characters
 from edge.mqtt.tls import FreshContext
 
 
@@ -72,3 +72,25 @@ def test_files_are_read_again_once_one_of_them_has_changed(tmp_path: Path) -> No
     context.get()
     context.get()
     assert reads == ["1", "1", "1", "22"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("hall", ""),
+        ("edge-pose/hall_2", ""),
+        ("hall.example", "dots"),
+        ("my hall", "blanks"),
+        ("a*b>c", "'*', '>'"),
+        ("höf", "'ö'"),
+    ],
+)
+def test_characters_that_some_brokers_refuse_are_named(name: str, words: str) -> None:
+    assert odd_characters(name) == words
+
+
+def test_another_clients_id_is_never_the_agents() -> None:
+    plain = MqttSettings(host="h", device="hall")
+    own = MqttSettings(host="h", device="hall", own_client_id="thing-7")
+    assert (plain.client_id, plain.other_client_id("sub-1")) == ("edge-pose-hall", "edge-pose-sub-1")
+    assert (own.client_id, own.other_client_id("sub-1")) == ("thing-7", "thing-7-sub-1")
