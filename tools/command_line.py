@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from edge.config import input_size
@@ -15,7 +17,7 @@ from edge.models.files import resolve
 from edge.models.manifest import load_manifest
 from edge.models.places import places
 
-__all__ = ["Parser", "default_model", "exit_code", "parse_size", "run"]
+__all__ = ["Parser", "default_model", "exit_code", "parse_size", "run", "stop_as_by_ctrl_c"]
 
 BUG_CODE = 70
 STOPPED_CODE = 130
@@ -46,11 +48,23 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see --help)")
 
 
+def stop_as_by_ctrl_c() -> None:
+    """Let `kill` and a closed connection end a tool as Ctrl-C does: nothing half-written stays."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature is Python's
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup wants it so
+            signal.signal(number, stop)
+
+
 def run(name: str, work: Callable[[], None]) -> NoReturn:
     """Run a tool as a process and exit with its code."""
     debug = "--debug" in sys.argv
     open_missing_streams()
     keep_stderr(debug=debug)
+    stop_as_by_ctrl_c()
     leave(exit_code(name, work, debug=debug))
 
 

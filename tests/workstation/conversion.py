@@ -36,7 +36,7 @@ def convert_alone(
 def complaint(outcome: Outcome) -> str:
     """Return the one line that tells why it failed, after those about what it is doing."""
     lines = [line.removeprefix("convert: ") for line in outcome.err.splitlines()]
-    doing = ("reading ", "converting ", "calibrating ", "calibration", "quantizing ")
+    doing = ("reading ", "converting ", "calibrating ", "calibration", "quantizing ", "without edgetpu_compiler")
     told = [line for line in lines if line and not line.startswith(doing)]
     assert len(told) == 1, outcome.err
     return told[0]

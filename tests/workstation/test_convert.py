@@ -174,7 +174,7 @@ def test_the_published_graph_is_cut_and_checked_in_float_and_in_int8_which_seede
 ) -> None:
     pictures = some_pictures(tmp_path / "pictures")
     words: list[str | Path] = ["--heads", "--size", "64x96", "--quantize", quantization, "--images", pictures]
-    words += ["--calibration", pictures] if quantization == "int8" else []
+    words += ["--calibration", pictures, "--min-oks", "0"] if quantization == "int8" else []
     output = tmp_path / "m.tflite"
     told = convert(published_unfolded, *words, "--max-images", "10", "--output", output)
     assert told.code == 0, told.err
@@ -237,6 +237,8 @@ def test_the_heads_in_int8_are_compiled_for_the_edge_tpu_where_the_compiler_is(t
         "--size",
         "32x32",
         "--edgetpu",
+        "--min-oks",
+        "0",
         "--calibration",
         some_pictures(tmp_path / "p"),
     )

@@ -1,5 +1,6 @@
 """The converter's verdict: what counts as the same pose, what is lost, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_an_oks_that_is_asked_for_does_not_pass_on_pictures_without_a_sure_pose(
 
 
 def test_the_table_says_when_the_oks_was_not_checked() -> None:
-    assert "; mean OKS 1.000 over 8 poses" in format_table(findings())
+    assert "; mean OKS 1.000 over 8 poses, 0 lost, 0 false" in format_table(findings())
     assert "; no pose of 0.2 or more, so the mean OKS is not checked" in format_table(findings(published=0))
 
 
@@ -141,3 +142,33 @@ def test_the_table_tells_size_operators_parity_accuracy_and_time() -> None:
     for words in ("4.76 MB", "160x256", "68: 54 CONV_2D, 14 ADD", "100.00% of 340", "19.10", "0.72 of the whole graph"):
         assert words in text
     assert "parity" not in format_table(findings(None))
+
+
+def int8(*, published: int = 20, lost: int = 0, false: int = 0, min_oks: float | None = None) -> Findings:
+    rounding = Parity(71, 30, 510, 0.01, published, 0.95, lost=lost, false=false)
+    return replace(findings(None, min_oks=min_oks), rounding=rounding, is_int8=True)
+
+
+def test_int8_of_which_nothing_was_seen_is_refused_unless_that_is_asked_for() -> None:
+    with pytest.raises(ModelError, match=r"m\.tflite: not written: no pose of 0\.2 or more in 71 pictures, so nothing"):
+        require_accuracy(int8(published=0))
+    require_accuracy(int8(published=0, min_oks=0))
+
+
+@pytest.mark.parametrize(("lost", "false"), [(6, 0), (0, 11), (12, 30)])
+def test_int8_that_finds_other_people_is_refused_whatever_the_mean_oks(lost: int, false: int) -> None:
+    with pytest.raises(ModelError, match=rf"of 20 people {lost} are lost, and {false} are found who are none"):
+        require_accuracy(int8(lost=lost, false=false))
+    require_accuracy(int8(lost=lost, false=false, min_oks=0))
+
+
+def test_int8_that_finds_nearly_the_same_people_is_accepted() -> None:
+    require_accuracy(int8(lost=5, false=10))
+
+
+def test_lost_and_false_people_are_counted() -> None:
+    told = parity([PICTURE], [rows(person(0.2), person(0.7))], [rows(person(0.2), person(0.45))])
+    assert (told.published, told.lost, told.false) == (2, 1, 1)
+    # What hardly is a person on one side is neither lost nor false on the other.
+    told = parity([PICTURE], [rows(person(0.2, 0.21), person(0.7, 0.15))], [rows(person(0.2, 0.15), person(0.7, 0.21))])
+    assert (told.published, told.lost, told.false) == (1, 0, 0)

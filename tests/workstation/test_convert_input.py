@@ -3,16 +3,22 @@
 import io
 import os
 import shutil
+import signal
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from archives import tar_gz
-from data import model, needs_models
+from brokers import eventually
+from command import PROJECT, environment, tool_arguments
+from data import data, model, needs_data, needs_models
 from edge.errors import ModelError, UnavailableError
 from edge.tflite.file import load
 from tools.convert.graph.unpack import unpack_saved_model
@@ -323,3 +329,47 @@ def test_help_comes_without_tensorflow_and_teaches_by_examples(tmp_path: Path) -
     assert told.code == 0
     for words in ("examples:", "--heads --quantize int8 --calibration", "exit codes:"):
         assert words in told.out
+
+
+@needs_data
+def test_too_few_pictures_for_a_calibration_are_refused_before_tensorflow_is_loaded(tmp_path: Path) -> None:
+    for picture in sorted(data("train/coco/images").iterdir())[:19]:
+        (tmp_path / picture.name).symlink_to(picture)
+    words = ("--heads", "--quantize", "int8", "--calibration", tmp_path, "--output", tmp_path / "m.tflite")
+    done = convert(model("graph_models/movenet-multipose.json"), *words)
+    assert done.code == 66
+    assert done.err.startswith(f"convert: {tmp_path}: 19 pictures: --calibration needs 20 at least, better 200")
+
+
+@needs_data
+def test_grey_pictures_as_a_calibration_write_nothing(tmp_path: Path) -> None:
+    """A ruined model: of the people of the check it finds a third."""
+    grey = tmp_path / "grey"
+    grey.mkdir()
+    for index in range(24):
+        cv2.imwrite(str(grey / f"{index}.png"), np.full((96, 128, 3), 90 + index, np.uint8))
+    words = ("--heads", "--quantize", "int8", "--size", "96x128", "--calibration", grey)
+    source, output = model("graph_models/movenet-multipose.json"), tmp_path / "m.tflite"
+    done = convert(source, *words, "--output", output)
+    assert (done.code, output.exists()) == (78, False), done.err
+    assert "so nothing proves that int8 works: give --images with people" in done.err
+    done = convert(source, *words, "--output", output, "--images", data("coco_dev/images"))
+    assert (done.code, output.exists()) == (78, False), done.err
+    assert "not written: " in done.err
+
+
+@needs_data
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_kill_or_a_closed_connection_leaves_nothing_half_written(tmp_path: Path, number: signal.Signals) -> None:
+    output = tmp_path / "m.tflite"
+    words = tool_arguments("convert", model("graph_models/movenet-multipose.json"), "--heads", "--output", output)
+    command = subprocess.Popen(
+        [*words, "--images", data("coco_dev/images")],
+        cwd=PROJECT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    eventually(lambda: any(path.suffix == ".part" for path in tmp_path.iterdir()), 60)
+    command.send_signal(number)
+    _, err = command.communicate(timeout=60)
+    assert command.returncode == 130, err
+    assert "stopped; no partial file is left" in err
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import sys
 from typing import NoReturn
 
 from edge.host.process import keep_stderr, leave, open_missing_streams
+from tools.command_line import stop_as_by_ctrl_c
 from tools.convert.command import main
 
 
@@ -16,6 +17,7 @@ def entry() -> NoReturn:
     """Run the command as a process of its own."""
     open_missing_streams()
     keep_stderr(debug="--debug" in sys.argv)
+    stop_as_by_ctrl_c()
     if "--debug" in sys.argv:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
     logging.basicConfig(format="convert: %(message)s", level=logging.WARNING)

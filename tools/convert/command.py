@@ -35,11 +35,13 @@ def _run(options: Options) -> None:
     # TensorFlow, OpenCV and the rest take seconds to import, which `--help` and a wrong flag need not wait for.
     import cv2  # noqa: PLC0415
 
-    from edge.tflite.edgetpu_compiler import find_compiler  # noqa: PLC0415
+    from edge.tflite.edgetpu_compiler import COMPILER, find_compiler  # noqa: PLC0415
     from tools.convert.graph.source import graph_model_of  # noqa: PLC0415
 
     annotations = _annotations(options)
     _look_at_pictures(options)
+    if options.edgetpu and shutil.which(COMPILER) is None:
+        _say(f"without {COMPILER}, which is not installed: the files will be written, and not compiled")
     cv2.setNumThreads(1)  # as the product has it: the times are the product's
     graph_model = graph_model_of(options.source)
     if graph_model is None:
@@ -226,7 +228,7 @@ def _look_at_pictures(options: Options) -> None:
         camera.open()
         camera.close()
     if options.calibration is not None:
-        require_calibration(options.calibration)
+        require_calibration(options.calibration, few=options.min_oks == 0)
 
 
 def _say(text: str) -> None:

@@ -22,6 +22,8 @@ MIN_WITHIN = 0.99
 MIN_PUBLISHED_SCORE = 0.2
 """The mean OKS is that of poses from here on."""
 MIN_KEYPOINT_SCORE = 0.2
+MIN_SAME_OKS = 0.5
+"""From here on two poses are the same person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Parity:
         within: share of the keypoints whose y, x and score are all within 1e-3; 1 where there are none.
         published: poses of the graph with a score of at least 0.2.
         mean_oks: of these with the most similar pose of the file; 1 where there are none.
+        lost: of these, how many the file does not have: no pose of 0.1 and more with an OKS of 0.5.
+        false: poses of the file with a score of at least 0.2 that are none of the graph's with 0.1 and more.
     """
 
     pictures: int
@@ -43,6 +47,8 @@ class Parity:
     within: float
     published: int
     mean_oks: float
+    lost: int = 0
+    false: int = 0
 
 
 def rows_of(
@@ -60,8 +66,10 @@ def parity(pictures: Sequence[Picture], wanted: Sequence[Rows], found: Sequence[
     """Compare the poses `found` by a file with those `wanted`, per picture."""
     pairs = list(zip(wanted, found, strict=True))
     within = np.concatenate([np.empty(0, bool), *(_within(*pair) for pair in pairs)])
-    sizes = (picture.letterbox.input_size for picture in pictures)
+    sizes = [picture.letterbox.input_size for picture in pictures]
     likeness = np.concatenate([np.empty(0), *(_likeness(*pair, size) for pair, size in zip(pairs, sizes, strict=True))])
+    turned = [_likeness(own, other, size) for (other, own), size in zip(pairs, sizes, strict=True)]
+    false = np.concatenate([np.empty(0), *turned]) < MIN_SAME_OKS
     return Parity(
         pictures=len(pairs),
         poses=len(within) // KEYPOINTS,
@@ -69,6 +77,8 @@ def parity(pictures: Sequence[Picture], wanted: Sequence[Rows], found: Sequence[
         within=float(within.mean()) if len(within) else 1.0,
         published=len(likeness),
         mean_oks=float(likeness.mean()) if len(likeness) else 1.0,
+        lost=int(np.count_nonzero(likeness < MIN_SAME_OKS)),
+        false=int(np.count_nonzero(false)),
     )
 
 

@@ -12,6 +12,8 @@ __all__ = ["Findings", "format_table", "require_accuracy"]
 
 SHOWN_OPS = 6
 FEW_POSES = 10
+MAX_LOST, MAX_FALSE = 0.25, 0.5
+"""Shares of the graph's people: good calibrations stay far below, grey pictures lose more than half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Findings:
         oks_required: the command line names `min_oks`: it must not pass because there was nothing to compare.
         min_oks: least mean OKS that is accepted.
         reference: what it was compared with.
+        is_int8: whether its activations are int8, which a calibration may ruin.
     """
 
     output: Path
@@ -46,6 +49,7 @@ class Findings:
     oks_required: bool
     min_oks: float
     reference: str = "the whole graph"
+    is_int8: bool = False
 
 
 def require_accuracy(found: Findings) -> None:
@@ -60,10 +64,30 @@ def require_accuracy(found: Findings) -> None:
             f"{found.output}: not written: no pose of {MIN_PUBLISHED_SCORE:g} or more in {found.rounding.pictures} "
             "pictures, so --min-oks cannot be checked: give --images with people"
         )
+    if found.rounding and found.is_int8 and found.min_oks:
+        _require_proof(found, found.rounding)
     if found.rounding and found.rounding.mean_oks < found.min_oks:
         raise ModelError(
             f"{found.output}: not written: the mean OKS with the float graph is {found.rounding.mean_oks:.3f}; "
             f"{found.min_oks:g} is needed (--min-oks); more, and more varied, pictures for --calibration help int8"
+        )
+
+
+def _require_proof(found: Findings, rounding: Parity) -> None:
+    """Refuse int8 that nothing was seen of, or that finds other people than the graph. Raises ModelError."""
+    anyway = "(--min-oks 0 writes it all the same)"
+    if not rounding.published:
+        raise ModelError(
+            f"{found.output}: not written: no pose of {MIN_PUBLISHED_SCORE:g} or more in {rounding.pictures} pictures, "
+            f"so nothing proves that int8 works: give --images with people {anyway}"
+        )
+    if rounding.published < FEW_POSES:
+        return
+    if rounding.lost > MAX_LOST * rounding.published or rounding.false > MAX_FALSE * rounding.published:
+        raise ModelError(
+            f"{found.output}: not written: of {rounding.published} people {rounding.lost} are lost, and "
+            f"{rounding.false} are found who are none: calibrate with photographs of people at every size and place "
+            f"{anyway}"
         )
 
 
@@ -98,4 +122,4 @@ def _parity(parity: Parity, other: str) -> str:
 def _oks(parity: Parity) -> str:
     if not parity.published:
         return f"; no pose of {MIN_PUBLISHED_SCORE:g} or more, so the mean OKS is not checked"
-    return f"; mean OKS {parity.mean_oks:.3f} over {parity.published} poses"
+    return f"; mean OKS {parity.mean_oks:.3f} over {parity.published} poses, {parity.lost} lost, {parity.false} false"

@@ -76,6 +76,7 @@ class Verifier:
             ap=self._ap(path, at),
             speed=speed,
             reference=self.reference.name,
+            is_int8=self.options.quantization == "int8",
             oks_required=self.options.min_oks is not None,
             min_oks=MIN_OKS[self.options.quantization] if self.options.min_oks is None else self.options.min_oks,
         )
@@ -121,7 +122,9 @@ class Verifier:
             pictures = list(scene_pictures(at, min(SCENE_PICTURES, self.options.max_images)))
             return pictures, f"{len(pictures)} frames of the synthetic scene (--images FOLDER says more)"
         pictures = list(folder_pictures(folder, at, self.options.max_images))
-        return pictures, f"{len(pictures)} pictures of {folder}"
+        same = self.options.images is None or self.options.images == self.options.calibration
+        own = " (those of the calibration: --images FOLDER of others proves more)" if same else ""
+        return pictures, f"{len(pictures)} pictures of {folder}{own}"
 
     def _ap(self, path: Path, at: tuple[int, int]) -> float | None:
         """Return the average precision, 0..100."""

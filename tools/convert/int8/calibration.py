@@ -97,14 +97,27 @@ def calibrate(
     return Calibration(np.stack(images), description)
 
 
-def require_calibration(source: Path) -> None:
-    """Check that the first picture can be read. Raises InputError."""
+def require_calibration(source: Path, *, few: bool = False) -> None:
+    """Check that the first picture can be read, and that there are enough.
+
+    Args:
+        source: a folder of pictures, or a video.
+        few: whether fewer pictures than `MIN_IMAGES` will do.
+
+    Raises:
+        InputError: they cannot be read, or are too few.
+    """
     if not require_file(source, or_folder=True):
         camera = VideoCamera(source, paced=False)
         camera.open()
         camera.close()
     elif all(image is None for image in _readable(_files(source))):
         raise _no_picture(source)
+    elif (count := len(_files(source))) < MIN_IMAGES and not few:
+        raise InputError(
+            f"{source}: {count} pictures: --calibration needs {MIN_IMAGES} at least, better 200, or int8 loses people "
+            "(--min-oks 0 takes them all the same)"
+        )
 
 
 def _pictures(source: Path | None, max_images: int, on_progress: Progress) -> tuple[list[Image], str]:
