@@ -23,7 +23,7 @@ $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	{ echo "this Python cannot make virtual environments: sudo apt install python3-venv" >&2; exit 1; }
 endef
 
-.PHONY: demo setup test system-test workstation workstation-test training training-test train check format bench scene-score soak model-card picture window-picture locks schemas wheel-models clean
+.PHONY: demo setup test cases system-test workstation workstation-test training training-test train check format bench scene-score soak model-card picture window-picture locks schemas wheel-models clean
 
 setup: $(VENV)/.installed
 
@@ -63,6 +63,10 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest --ignore tests/system --ignore tests/workstation --ignore tests/training \
 		-n auto --dist worksteal $(PYTEST_FLAGS)
+
+# Inputs and models on which the program once failed, where EDGE_POSE_TEST_DATA has them.
+cases: setup
+	$(BIN)/python -m pytest tests/test_cases.py $(PYTEST_FLAGS)
 
 # Environments of their own: other TFLite runtimes from the package index.
 system-test: setup

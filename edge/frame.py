@@ -27,6 +27,7 @@ class Frame:
             a file read as fast as possible keeps the times of its recording.
         image_size: (width, height) of the camera image if `image` is a smaller copy or was released; None if it is
             that of `image`.
+        source: name of the picture's file, for pictures; None elsewhere.
     """
 
     image: Image
@@ -35,6 +36,7 @@ class Frame:
     wall_time_s: float
     media_time_s: float
     image_size: tuple[int, int] | None = None
+    source: str | None = None
 
     @property
     def size(self) -> tuple[int, int]:

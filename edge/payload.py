@@ -87,6 +87,7 @@ class PoseMessage(Message, kw_only=True):
     size: Annotated[tuple[int, int], Meta(description="width, height of the camera image after rotation")]
     model: str
     poses: Annotated[list[PersonPose], Meta(description="empty for a frame without people, which is published too")]
+    source: Annotated[str, Meta(description="name of the file, for pictures only")] | msgspec.UnsetType = msgspec.UNSET
 
 
 class PeopleMessage(Message, kw_only=True):
@@ -189,6 +190,7 @@ def pose_message(result: PoseFrame, origin: Origin, now_s: float) -> PoseMessage
         size=frame.size,
         model=origin.model,
         poses=[_person(pose) for pose in result.poses],
+        source=msgspec.UNSET if frame.source is None else frame.source,
     )
 
 

@@ -18,6 +18,11 @@ def data(name: str) -> Path:
     return Path(os.environ[DATA_VARIABLE]) / "data" / name
 
 
+def case(name: str) -> Path:
+    """Return an input on which the program once failed."""
+    return Path(os.environ[DATA_VARIABLE]) / "cases" / name
+
+
 def model(name: str) -> Path:
     """Return a model file of the mirror."""
     return Path(os.environ[MIRROR_VARIABLE]) / name

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edge.camera.files import OTHER_SUFFIXES, PICTURE_SUFFIXES, require_file
@@ -51,9 +52,9 @@ class ImagesCamera:
         self._rotate = rotate
         self._pacer = Pacer(paced=paced)
         self._reader = ImageReader(rotate, hflip=hflip, vflip=vflip)
-        self._ahead: tuple[int, Image] | None = None  # read in advance, to know the size
+        self._ahead: tuple[int, Image, str] | None = None  # read in advance, to know the size
         self._start_index: int | None = None  # of the picture that started the clock
-        self._pictures: Iterator[tuple[int, Image]] = iter(())
+        self._pictures: Iterator[tuple[int, Image, str]] = iter(())
         self._index = 0
         self._files: Sequence[Path] = ()
         self._warned: set[Path] = set()
@@ -85,11 +86,11 @@ class ImagesCamera:
         if ahead is None:
             return None
         self._ahead = None
-        index, bgr = ahead
+        index, bgr, name = ahead
         position_s = self._position_s(index)
         if not self._pacer.wait(position_s):
             return None
-        return self._pacer.frame(self._reader.upright_rgb(bgr), index, position_s)
+        return replace(self._pacer.frame(self._reader.upright_rgb(bgr), index, position_s), source=name)
 
     def interrupt(self) -> None:
         """End a wait in `read`, from another thread."""
@@ -136,8 +137,8 @@ class ImagesCamera:
             raise InputError(f"{self._path}: no pictures in this folder ({', '.join(sorted(PICTURE_SUFFIXES))})")
         return files
 
-    def _read_all(self) -> Iterator[tuple[int, Image]]:
-        """Yield (index, BGR picture); unreadable pictures leave a gap in the index."""
+    def _read_all(self) -> Iterator[tuple[int, Image, str]]:
+        """Yield (index, BGR picture, name of its file); unreadable pictures leave a gap in the index."""
         while True:
             found = False
             for file in self._files:
@@ -151,6 +152,6 @@ class ImagesCamera:
                     self._warn_once(file, str(error))
                     continue
                 found = True
-                yield index, bgr
+                yield index, bgr, file.name.encode("utf-8", "replace").decode("utf-8")
             if not (self._loop and found):
                 return

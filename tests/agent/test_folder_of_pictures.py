@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 
@@ -12,7 +14,17 @@ from edge.engine.litert import LiteRtEngine
 from edge.estimator import Estimator
 from edge.frame import Image
 from edge.models.selection import STARTER
+from edge.payload import schemas
 from edge.scene.scene import Scene
+from tiny_models import echo_model
+from videos import write_pictures
+
+
+def lines_of(*words: str | Path) -> list[dict[str, Any]]:
+    done = run(*words)
+    assert done.code == 0, done.err
+    return [json.loads(line) for line in done.out.splitlines()]
+
 
 FILE = Path(__file__).parents[2] / "models" / "starter.tflite"
 
@@ -42,3 +54,17 @@ def test_a_panorama_that_sorts_first_does_not_empty_the_others(tmp_path: Path, p
     assert found == alone
     assert min(found[1:]) >= 1
     assert done.err.count("model input") == 3  # one line for each shape
+
+
+def test_every_line_names_its_picture(tmp_path: Path) -> None:
+    pictures = write_pictures(tmp_path / "pictures", count=3)
+    (pictures / "001.png").write_bytes(b"no picture")
+    write_pictures(tmp_path / "one", count=1)
+    model = echo_model(tmp_path / "own.tflite")
+    lines = lines_of("run", "--camera", pictures, "--model", model, "--no-pace", "--jsonl", "-")
+    assert [(line["seq"], line["source"]) for line in lines] == [(0, "000.png"), (2, "002.png")]
+    (line,) = lines_of("run", "--camera", tmp_path / "one/000.png", "--model", model, "--no-pace", "--jsonl", "-")
+    assert line["source"] == "000.png"
+    jsonschema.validate(line, schemas()["pose"])
+    (line,) = lines_of("run", "--camera", "scene", "--model", model, "--max-frames", "1", "--jsonl", "-")
+    assert "source" not in line

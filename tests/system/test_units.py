@@ -1,5 +1,6 @@
 """What systemd's own tools say of the unit files, and shellcheck of the scripts."""
 
+import configparser
 import shutil
 import subprocess
 from pathlib import Path
@@ -72,3 +73,12 @@ def test_a_script_explains_itself_and_refuses_what_it_does_not_know(script: str)
     assert f"sudo systemd/{script}" in told
     assert "set -e" not in told
     assert output_of(UNITS / script, "--frobnicate") == (64, f"{script}: --frobnicate: unknown option (try --help)\n")
+
+
+def test_a_second_camera_without_a_config_is_refused_and_not_started_for_ever() -> None:
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(UNITS / "edge-pose@.service")
+    needed = unit["Unit"]["AssertPathExists"]
+    assert needed == "/etc/edge-pose/%i.toml"
+    assert unit["Service"]["ExecStart"].endswith(f" --config {needed}")
