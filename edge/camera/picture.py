@@ -5,6 +5,7 @@ A header of a few bytes may promise gigabytes, so its size is looked at before O
 
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,12 +170,31 @@ def _is_whole(data: bytes) -> bool:
     Decoders fill the missing part of a truncated one with grey.
     """
     if data.startswith(b"\x89PNG"):
-        return b"IEND" in data
+        return _png_is_whole(data)
     if data.startswith(b"\xff\xd8"):
         # Behind the segments: one of them may hold a thumbnail, with an end of its own.
         scan = next((at for marker, at in _jpeg_segments(data) if marker == 0xDA), len(data))
         return data.find(b"\xff\xd9", scan) > 0
     return len(data) > 0
+
+
+def _png_is_whole(data: bytes) -> bool:
+    """Return whether a PNG's chunks follow one another up to its end, those that matter with the right checksum.
+
+    OpenCV makes room for as many bytes as a chunk says that it has, up to 4 GB, and reads on after a bad header.
+    """
+    at = 8
+    while at + 12 <= len(data):
+        kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if end > len(data):
+            return False
+        is_critical = kind[0] & 0x20 == 0  # a capital letter (PNG, 5.4)
+        if is_critical and zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            return False
+        if kind == b"IEND":
+            return True
+        at = end
+    return False
 
 
 def _tiff_tags(data: bytes) -> dict[int, int]:

@@ -1,5 +1,6 @@
 """Parses SRC, the source of frames: a driver and what it opens."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from edge.masking import mask_url, stream_name
 __all__ = ["Source", "parse_source"]
 
 SourceKind = Literal["scene", "video", "images", "stream", "v4l2", "pi"]
+MAX_PATH_BYTES, MAX_NAME_BYTES = 4095, 255
+"""PATH_MAX and NAME_MAX of Linux (limits.h)."""
+SHOWN_CHARACTERS = 60
 PI_CAMERA = re.compile(r"pi(?::(\d{1,2}))?")
 PI_WORDS = re.compile(r"pi[: _-]?\d*|(?:rpi|pi)-?cam(?:era)?2?(?::\d+)?|csi|libcamera", re.IGNORECASE)
 """Words that users try for the Pi's camera port."""
@@ -63,6 +67,10 @@ def parse_source(text: str) -> Source:
         raise UsageError(
             f"camera '{text}': not a SRC; one of: pi, /dev/video0, scene, file.mp4, folder, rtsp://host/path"
         )
+    if len(os.fsencode(text)) > MAX_PATH_BYTES or any(
+        len(os.fsencode(part)) > MAX_NAME_BYTES for part in text.split("/")
+    ):
+        raise UsageError(f"camera '{printable(text[:SHOWN_CHARACTERS])}…': longer than the name of a file can be")
     _refuse_half_a_url(text)
     device = NEARLY_VIDEO.fullmatch(text)
     if device and nearest(device[1], ["video"]) and not Path(text).exists():

@@ -217,3 +217,16 @@ def test_a_heic_that_cannot_be_read_is_named_as_such(tmp_path: Path) -> None:
     file.write_bytes(heic_of(640, 480))
     with pytest.raises(InputError, match=r"phone\.heic: is HEIC, which OpenCV .* cannot read: convert it to JPEG"):
         ImagesCamera(file).open()
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"tEXt", b"IDAT", b"IEND"])
+def test_a_png_whose_chunk_says_that_it_has_gigabytes_is_refused(kind: bytes) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (9, 12, 3), np.uint8)
+    png = bytes(cv2.imencode(".png", image)[1])
+    assert decode_picture(png).shape == (9, 12, 3)
+    assert decode_picture(png + b"behind its end").shape == (9, 12, 3)
+    if kind == b"tEXt":
+        png = png[:33] + b"\0\0\0\0tEXt\0\0\0\0" + png[33:]
+    at = png.index(kind) - 4
+    with pytest.raises(PictureError, match="cannot be read as a picture"):
+        decode_picture(png[:at] + b"\x7f\0\0\0" + png[at + 4 :])

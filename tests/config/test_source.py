@@ -151,3 +151,10 @@ def test_a_file_of_a_similar_name_is_named(tmp_path: Path) -> None:
 def test_a_home_folder_of_nobody_is_named(text: str) -> None:
     with pytest.raises(UsageError, match="no such home folder: give the whole path"):
         parse_source(text)
+
+
+@pytest.mark.parametrize("text", ["x" * 300, "http:/" + "true" * 100, "/dev/" + "video" * 60, "a/" * 3000, "é" * 200])
+def test_a_name_longer_than_a_file_can_have_is_refused_in_a_short_line(text: str) -> None:
+    with pytest.raises(UsageError, match=r"…': longer than the name of a file can be$") as caught:
+        parse_source(text)
+    assert len(str(caught.value)) < 150
