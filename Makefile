@@ -23,7 +23,7 @@ $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	{ echo "this Python cannot make virtual environments: sudo apt install python3-venv" >&2; exit 1; }
 endef
 
-.PHONY: demo setup test cases system-test workstation workstation-test training training-test train check format bench scene-score soak model-card picture window-picture locks schemas wheel-models clean
+.PHONY: demo setup test cases system-test workstation workstation-test training training-test train check format bench scene-score fuzz soak model-card picture window-picture locks schemas wheel-models clean
 
 setup: $(VENV)/.installed
 
@@ -110,6 +110,11 @@ bench: setup
 # How many of the synthetic people the default model finds; fails below 90 % and 75 %.
 scene-score: setup
 	$(BIN)/python -m tools.evaluate.scene_score --frames 120 --size 256x448 --size 160x256 --min-found 90 --min-found 75
+
+# Damaged inputs for whatever reads those of strangers, SECONDS of each kind.
+SECONDS_EACH ?= 60
+fuzz: setup
+	$(BIN)/python -m tools.fuzz --seconds $(SECONDS_EACH)
 
 # Half an hour without broker, camera and engine again and again. Needs mosquitto and a C compiler.
 soak: setup

@@ -1,0 +1,1 @@
+"""Fuzzers: damaged inputs for everything that reads what a stranger made."""
