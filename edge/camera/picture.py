@@ -19,6 +19,7 @@ from edge.host.files import read_small
 __all__ = ["PictureError", "decode_picture", "header_size", "read_picture"]
 
 MAX_FILE_BYTES = 256 * 2**20
+PNG_MAGIC = b"\x89PNG"
 NO_PICTURE = "cannot be read as a picture"
 PNM = re.compile(rb"P[1-7](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})")
 BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -58,6 +59,8 @@ def decode_picture(data: bytes) -> Image:
     _check_size(data)
     if not _is_whole(data):
         raise PictureError(NO_PICTURE)
+    if data.startswith(PNG_MAGIC):
+        data = data[: _png_end(data)]  # OpenCV reads on behind it
     # OpenCV before 4.13 does not turn WebP.
     turns_here = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
     flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if turns_here else 0)
@@ -169,8 +172,8 @@ def _is_whole(data: bytes) -> bool:
 
     Decoders fill the missing part of a truncated one with grey.
     """
-    if data.startswith(b"\x89PNG"):
-        return _png_is_whole(data)
+    if data.startswith(PNG_MAGIC):
+        return _png_end(data) > 0
     if data.startswith(b"\xff\xd8"):
         # Behind the segments: one of them may hold a thumbnail, with an end of its own.
         scan = next((at for marker, at in _jpeg_segments(data) if marker == 0xDA), len(data))
@@ -178,23 +181,23 @@ def _is_whole(data: bytes) -> bool:
     return len(data) > 0
 
 
-def _png_is_whole(data: bytes) -> bool:
-    """Return whether a PNG's chunks follow one another up to its end, those that matter with the right checksum.
+def _png_end(data: bytes) -> int:
+    """Return where a PNG ends, 0 unless its chunks follow one another to there, those that matter with their checksum.
 
     OpenCV makes room for as many bytes as a chunk says that it has, up to 4 GB, and reads on after a bad header.
     """
-    at = 8
+    at, has_pixels = 8, False
     while at + 12 <= len(data):
         kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
         if end > len(data):
-            return False
+            return 0
         is_critical = kind[0] & 0x20 == 0  # a capital letter (PNG, 5.4)
         if is_critical and zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            return False
+            return 0
         if kind == b"IEND":
-            return True
-        at = end
-    return False
+            return end if has_pixels else 0
+        at, has_pixels = end, has_pixels or kind == b"IDAT"
+    return 0
 
 
 def _tiff_tags(data: bytes) -> dict[int, int]:

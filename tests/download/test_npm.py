@@ -130,7 +130,7 @@ def test_without_npm_one_line_says_how_to_get_it(tmp_path: Path, monkeypatch: py
 def test_what_npm_says_becomes_one_line(
     code: str, words: str, retry: str, as_json: bool, npm: Callable[..., Path]
 ) -> None:
-    error = failure(npm(failing(code, as_json=as_json)))
+    error = failure(npm(failing(code, as_json=as_json)), NpmLimits())  # it ends by itself
     assert words in str(error)
     assert error.retry == retry
     assert "user:pw" not in str(error)
