@@ -201,6 +201,7 @@ def test_the_unit_for_several_cameras_is_the_unit_for_one_but_for_names() -> Non
     one, several = ((UNITS / name).read_text().splitlines() for name in ("edge-pose.service", "edge-pose@.service"))
     own = {line for line in several if not line.startswith("#")} - set(one)
     assert sorted(own) == [
+        "AssertPathExists=/etc/edge-pose/%i.toml",
         "Description=People's poses from the camera %i to MQTT",
         "Environment=EDGE_POSE_INSTANCE=%i",
         "ExecStart=/opt/edge-pose/current/bin/edge-pose run --config /etc/edge-pose/%i.toml",
@@ -208,7 +209,7 @@ def test_the_unit_for_several_cameras_is_the_unit_for_one_but_for_names() -> Non
         "WorkingDirectory=/var/lib/edge-pose/%i",
     ]
     assert [line for line in one if line.startswith("[")] == [line for line in several if line.startswith("[")]
-    assert len(several) == len(one) + 2  # a longer comment, and the environment
+    assert len(several) == len(one) + 4  # a longer comment, the environment, and the assertion with its comment
 
 
 @pytest.mark.parametrize(
