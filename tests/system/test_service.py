@@ -170,7 +170,7 @@ def test_a_broker_that_is_cut_off_gets_poses_again_once_it_can_be_reached(servic
         eventually(lambda: is_online(ear), WAIT_S)
         service.unplug()
         service.wait_for_log("gone: publishing stops")
-        assert service.show("StatusText") == "online"  # camera and model are fine
+        service.wait_for_status(f"online; broker {HOST_ADDRESS}: ")  # camera and model are fine
         seen = len(ear.of("pose"))
         service.plug()
         eventually(lambda: len(ear.of("pose")) > seen + 3 and is_online(ear), WAIT_S)

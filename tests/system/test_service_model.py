@@ -33,7 +33,7 @@ def test_a_service_that_began_without_a_network_goes_over_to_the_default_by_itse
         service.wait_for(StatusText=STAND_IN)
         assert service.show("NRestarts") == "0"
         service.plug()
-        eventually(lambda: service.show("StatusText") == "online", WAIT_S)
+        eventually(lambda: service.state() == "online", WAIT_S)
     assert service.show("NRestarts") == "1"
     assert service.log().count("restarts: the default model is here") == 1
     assert "status=75/TEMPFAIL" in service.log()

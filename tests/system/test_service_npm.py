@@ -97,7 +97,7 @@ def test_installer_and_service_fetch_the_default_by_npm(machine: DeviceWithNpm, 
         machine.run("rm -rf /var/cache/edge-pose/*")
         machine.configure()
         machine.run("systemctl restart edge-pose")
-        eventually(lambda: machine.show("StatusText") == "online", 60)
+        eventually(lambda: machine.state() == "online", 60)
     assert sum(path.endswith(".tgz") for path in asked) == 2
     assert "model movenet-multipose: built from 'movenet-multipose-graph'" in machine.log()
     assert machine.run("find /var/cache/edge-pose /var/lib/edge-pose -name '.npm*'") == ""
